@@ -1,0 +1,61 @@
+# The table of contents: each target can be the first one run on a new machine.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+COHORT ?= gbsg
+HOST ?= 127.0.0.1
+PORT ?= 3000
+
+# Bytecode is kept even where a machine switches it off: imports take half the time.
+unexport PYTHONDONTWRITEBYTECODE
+export BENTOML_DO_NOT_TRACK := True
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := 1
+# uv looks at local wheel folders only when told to.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export UV_NO_PROGRESS := 1
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup run test test-fast lint ui serve bench clean
+
+help:  ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/.done  ## make .venv with every dependency at its pinned version
+
+.venv/.done: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: setup  ## run the whole pipeline on every cohort of params.yaml
+	dvc repro
+
+test: setup  ## run all tests
+	pytest
+
+test-fast: setup  ## run the tests that take seconds
+	pytest -m 'not slow'
+
+lint: setup  ## check style, types and the direction of imports
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+ui: setup  ## open the MLflow UI on http://127.0.0.1:5000
+	mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1 --host 127.0.0.1 --port 5000
+
+serve: setup  ## serve the champion of COHORT=gbsg on PORT=3000
+	RELAPSE_BUNDLE=$(CURDIR)/results/package/$(COHORT)/bundle bentoml serve bento/service.py:RelapseService --host $(HOST) --port $(PORT)
+
+bench: setup  ## run the benchmarks
+	for script in benchmarks/*.py; do python $$script; done
+
+clean:  ## remove what the pipeline and the tools wrote (not .venv, not mlruns)
+	rm -rf results .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests pipelines bento benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

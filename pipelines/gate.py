@@ -1,0 +1,25 @@
+"""Stage *gate*: the table has to keep every rule of its declaration, or the pipeline ends here."""
+
+import pandas as pd
+
+from relapse.cohorts.catalogue import read_cohort
+from relapse.console import say, stage
+from relapse.files import write_json
+from relapse.quality.gate import check
+from relapse.settings import Workspace
+
+
+def main(cohort: str) -> None:
+    """Hold the canonical table of a cohort against its declaration, and write the Data Docs."""
+    at = Workspace(cohort)
+    declared = read_cohort(at.declaration)
+    result = check(pd.read_parquet(at.table), declared, docs=at.data_docs)
+    write_json(at.gate, result.to_json())
+    result.require(source=f"{at.declaration}: the table")
+    for finding in result.findings:
+        say(f"{cohort}: {finding.severity} {finding.code} {finding.column}: {finding.message}")
+    say(f"{cohort}: {len(result.verdicts)} rules kept")
+
+
+if __name__ == "__main__":
+    stage(main)

@@ -1,0 +1,48 @@
+"""Stage *register*: the evidence becomes a decision, and all of it a record in MLflow. The only stage that talks to it."""
+
+import tempfile
+from pathlib import Path
+
+from relapse.console import say, stage
+from relapse.evaluation.evidence import read_evidence
+from relapse.files import read_json, write_json
+from relapse.predictions import read_predictions
+from relapse.promotion.policy import decide
+from relapse.settings import Workspace, machinery, read_params
+from relapse.tracking.client import connect, experiment
+from relapse.tracking.publish import Source, publish, published_decision, receipt
+from relapse.tracking.registered_bundle import write_challenger
+from relapse.tracking.registry import champion
+
+
+def main(cohort: str) -> None:
+    """Decide whether the best candidate of a cohort becomes its champion, and publish everything."""
+    at, params, client = Workspace(cohort), read_params(), connect(machinery())
+    source = Source.of(at, params)
+    into = experiment(client, cohort, machinery())
+    record = published_decision(client, into, source)
+    if record is None:
+        evidence = read_evidence(at.evidence)
+        risks, timed = evidence.endpoint.risk_columns, evidence.endpoint.timed
+        decision = decide(
+            evidence,
+            {name: read_predictions(at.predictions(name), risks=risks, timed=timed) for name in params.candidates},
+            champion(client, cohort),
+            gate_passed=read_json(at.gate)["passed"],
+            titles={name: read_json(at.record(name))["title"] for name in params.candidates},
+            content_hash=source.content_hash,
+            params=params.register_,
+        )
+        with tempfile.TemporaryDirectory() as scratch:
+            bundle = Path(scratch) / "bundle"
+            write_challenger(bundle, at, source=source, evidence=evidence, decision=decision)
+            record = publish(
+                client, into, at, source=source, params=params, evidence=evidence, decision=decision, bundle=bundle
+            )
+    write_json(at.decision, record)
+    write_json(at.published, receipt(client, cohort, source))
+    say(f"{cohort}: {record['summary']}")
+
+
+if __name__ == "__main__":
+    stage(main)

@@ -1,0 +1,21 @@
+"""Stage *split*: outer folds that keep patients together and spread events and sites evenly."""
+
+from relapse.cohorts.catalogue import read_cohort
+from relapse.cohorts.table import read_table
+from relapse.console import say, stage
+from relapse.files import write_parquet
+from relapse.settings import Workspace, read_params
+from relapse.training.splits import outer_folds
+
+
+def main(cohort: str) -> None:
+    """Draw the outer folds of a cohort."""
+    at, params = Workspace(cohort), read_params()
+    table = read_table(at.table, read_cohort(at.declaration))
+    folds = outer_folds(table, folds=params.split.folds, repeats=params.split.repeats, seed=params.seed)
+    write_parquet(at.folds, folds)
+    say(f"{cohort}: {params.split.folds} folds, drawn {params.split.repeats} times")
+
+
+if __name__ == "__main__":
+    stage(main)

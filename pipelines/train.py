@@ -1,0 +1,36 @@
+"""Stage *train*: one candidate on one cohort, tuned in inner folds, measured on outer ones, then fitted on all rows."""
+
+import pandas as pd
+
+from relapse.bundle.model_file import dump_model
+from relapse.cohorts.catalogue import read_cohort
+from relapse.cohorts.table import read_table
+from relapse.console import say, stage
+from relapse.files import write_parquet
+from relapse.settings import Workspace, machinery, read_params
+from relapse.training.nested import train
+from relapse.training.record import write_record
+
+
+def main(cohort: str, candidate: str) -> None:
+    """Train a candidate on a cohort."""
+    at, params = Workspace(cohort), read_params()
+    declared = read_cohort(at.declaration)
+    trained = train(
+        read_table(at.table, declared),
+        declared,
+        candidate,
+        pd.read_parquet(at.folds),
+        params=params.train,
+        seed=params.seed,
+        machinery=machinery(),
+    )
+    write_parquet(at.predictions(candidate), trained.predictions)
+    write_parquet(at.trials(candidate), trained.trials)
+    dump_model(trained.model, at.model(candidate))
+    write_record(at.record(candidate), trained, candidate=candidate, seed=params.seed, settings=params.train)
+    say(f"{cohort} {candidate}: {len(trained.trials)} trials, {trained.seconds:.0f} s of work")
+
+
+if __name__ == "__main__":
+    stage(main)

@@ -1,0 +1,1 @@
+"""Bundle: the served artefact, how it is written, verified and loaded; its only reader."""

@@ -1,0 +1,146 @@
+"""Verifying and loading a bundle: its only reader. Digests are compared before anything is parsed."""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relapse.bundle.manifest import (
+    CONTENT,
+    DECISION,
+    DECLARATION,
+    EVIDENCE,
+    MANIFEST,
+    MODEL,
+    SEAL,
+    TRAINING,
+    Manifest,
+    read_manifest,
+    seal,
+)
+from relapse.bundle.summary import Metric, Summary, read_metrics, read_summaries
+from relapse.cohorts.catalogue import read_cohort
+from relapse.cohorts.schema import Cohort
+from relapse.errors import BundleError, DeclarationError
+from relapse.files import read_json, sha256_of_file
+
+if TYPE_CHECKING:
+    from relapse.candidates.risk_model import RiskModel
+
+#: Libraries whose objects are rebuilt from a model file: another minor version may read them as something else.
+_REBUILT = ("scikit-learn", "scikit-survival")
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A bundle without its model: all that is needed to say what is served and which requests it takes."""
+
+    manifest: Manifest
+    cohort: Cohort
+    training: dict[str, Summary]
+    metrics: tuple[Metric, ...]
+    decision: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle(Description):
+    """A bundle that can predict."""
+
+    model: "RiskModel"
+
+
+def verify_bundle(folder: Path) -> Manifest:
+    """Compare every file of a bundle with its digest, and the manifest with its seal.
+
+    This finds damage and mix-ups. It is no signature: whoever can write the folder can write a new seal.
+
+    Raises
+    ------
+    BundleError
+        A file is altered, missing or not of the bundle, or the bundle has another format.
+    """
+    path = folder / MANIFEST
+    if path.is_file():
+        sealed = folder / SEAL
+        if not sealed.is_file():
+            raise BundleError(f"{sealed}: this file of the bundle is missing. Copy the whole folder, or write it again.")
+        if sealed.read_bytes() != seal(sha256_of_file(path)).encode():
+            raise BundleError(
+                f"{path}: altered, or {SEAL} was: they do not fit together. Copy the whole folder, or write it again."
+            )
+    manifest = read_manifest(folder)
+    if set(manifest.files) != set(CONTENT):
+        raise BundleError(f"{path}: lists other files than {', '.join(CONTENT)}. Write the bundle again.")
+    for extra in sorted(folder.iterdir()):
+        if extra.name not in (*CONTENT, MANIFEST, SEAL):
+            raise BundleError(f"{extra}: not a part of the bundle. Remove it.")
+    for name, digest in manifest.files.items():
+        if not (folder / name).is_file():
+            raise BundleError(f"{folder / name}: this file of the bundle is missing. Copy the whole folder again.")
+        if sha256_of_file(folder / name) != digest:
+            raise BundleError(f"{folder / name}: altered since the bundle was written. It was not read.")
+    return manifest
+
+
+def describe_bundle(folder: Path) -> Description:
+    """Verify a bundle and read all of it but the model.
+
+    Raises
+    ------
+    BundleError
+        As :func:`verify_bundle`, or a file does not hold what it should.
+    """
+    manifest = verify_bundle(folder)
+    try:
+        cohort = read_cohort(folder / DECLARATION)
+    except DeclarationError as error:
+        raise BundleError(str(error)) from None
+    if cohort.name != manifest.cohort:
+        raise BundleError(f"{folder}: the manifest is of cohort {manifest.cohort}, {DECLARATION} of {cohort.name}.")
+    decision = read_json(folder / DECISION)
+    if not isinstance(decision, dict):
+        raise BundleError(f"{folder / DECISION}: expected keys and values.")
+    return Description(
+        manifest=manifest,
+        cohort=cohort,
+        training=read_summaries(folder / TRAINING, cohort),
+        metrics=read_metrics(folder / EVIDENCE),
+        decision=decision,
+    )
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Verify a bundle and load it with its model.
+
+    Raises
+    ------
+    BundleError
+        As :func:`describe_bundle`; a package that the model needs is missing or of a version that may read it
+        differently; or the model file holds a type that is not trusted.
+    """
+    found = describe_bundle(folder)
+    _check_packages(found.manifest)
+    from relapse.bundle.model_file import load_model
+
+    return Bundle(
+        manifest=found.manifest,
+        cohort=found.cohort,
+        training=found.training,
+        metrics=found.metrics,
+        decision=found.decision,
+        model=load_model(folder / MODEL),
+    )
+
+
+def _check_packages(manifest: Manifest) -> None:
+    for name, written in manifest.packages.items():
+        try:
+            installed = version(name)
+        except PackageNotFoundError:
+            raise BundleError(
+                f"The model needs the package {name}, which is not installed. Install {name}=={written}."
+            ) from None
+        if name in _REBUILT and installed.split(".")[:2] != written.split(".")[:2]:
+            raise BundleError(
+                f"The model was written with {name} {written}, and {installed} is installed. Install {name}=={written}."
+            )

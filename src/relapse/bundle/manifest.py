@@ -1,0 +1,89 @@
+"""The manifest of a bundle: what it is, what it was made from, and the digest of every file in it."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from relapse.declarations import Declared
+from relapse.errors import BundleError
+from relapse.files import read_json
+
+#: Counted up whenever a bundle written before could no longer be read as meant.
+FORMAT: Literal[1] = 1
+
+MODEL = "model.skops"
+DECLARATION = "cohort.yaml"
+TRAINING = "training.json"
+EVIDENCE = "evidence.json"
+DECISION = "decision.json"
+MANIFEST = "manifest.json"
+#: Digest of the manifest itself, in the form that ``sha256sum --check`` reads.
+SEAL = "manifest.sha256"
+
+#: The files whose digests stand in the manifest.
+CONTENT = (MODEL, DECLARATION, TRAINING, EVIDENCE, DECISION)
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Manifest(Declared):
+    """What is served.
+
+    ``content_hash`` identifies what the model was made from; ``version`` is the name by which people tell it from
+    others; ``table_hash`` is the SHA-256 of the table it was trained on; ``packages`` are the distributions that it
+    needs, with the versions it was made with.
+    """
+
+    format: Literal[1]
+    cohort: str
+    candidate: str
+    title: str
+    version: str
+    content_hash: str
+    git_commit: str | None
+    table_hash: str
+    rows: Count
+    patients: Count
+    events: Count
+    packages: dict[str, str]
+    files: dict[str, Digest]
+
+    @property
+    def name(self) -> str:
+        """The name of the model in the registry and in every answer of the service."""
+        return f"relapse-{self.cohort}"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest.
+
+    Raises
+    ------
+    BundleError
+        No bundle there, not JSON, of another format, or a key missing or unknown.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder}: no bundle, {MANIFEST} is missing. Write one with the pipeline's package stage.")
+    try:
+        content: Any = read_json(path)
+    except ValueError:
+        raise BundleError(f"{path}: not readable as JSON. Write the bundle again.") from None
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise BundleError(
+            f"{path}: format {found!r}; this version of relapse reads format {FORMAT}. "
+            "Serve the bundle with the version that wrote it, or write it again."
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        keys = ", ".join(".".join(str(part) for part in item["loc"]) for item in error.errors())
+        raise BundleError(f"{path}: not as expected at {keys}. Write the bundle again.") from None
+
+
+def seal(digest: str) -> str:
+    """The content of the seal for a manifest of this SHA-256."""
+    return f"{digest}  {MANIFEST}\n"

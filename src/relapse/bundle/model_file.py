@@ -1,0 +1,143 @@
+"""A trained model as a file that executes no code when it is read.
+
+skops stores a tree of arrays and of type names, and builds only types that the reader trusts. The list of trusted
+types is here, in code, and never read from a file. What it does not protect from: a tree ensemble whose node numbers
+were altered on purpose can crash the process, so the bundle's digests are compared before the file is opened.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import packages_distributions, version
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+
+from relapse.candidates.risk_model import Platt, RiskModel
+from relapse.errors import BundleError
+from relapse.files import write_atomic
+
+#: Types beyond skops' own defaults that a model file may hold.
+TRUSTED_TYPES = (
+    "numpy.dtype",
+    "relapse.candidates.base.BinaryModel",
+    "relapse.candidates.base.SurvivalModel",
+    "relapse.candidates.cox.CoxRegression",
+    "relapse.candidates.forest.SurvivalForest",
+    "relapse.candidates.xgboost.BoostedClassifier",
+    "relapse.candidates.xgboost.BoostedCox",
+    "relapse.preprocessing.sampling.Oversampler",
+    "sklearn.tree._tree.Tree",
+    "sksurv.ensemble.forest.RandomSurvivalForest",
+    "sksurv.tree.tree.SurvivalTree",
+)
+
+#: Modules that any model needs for predicting, and those needed only where a type's name starts like this.
+_ALWAYS = ("numpy", "pandas", "scipy", "sklearn", "skops", "pydantic", "ruamel")
+_WHERE_NAMED = {"sksurv.": "sksurv", "relapse.candidates.xgboost.": "xgboost"}
+
+
+def dump_model(model: RiskModel, path: Path) -> None:
+    """Write a trained model; the same model gives the same bytes."""
+    content = {
+        "model": model.model,
+        "recalibration": asdict(model.recalibration) if model.recalibration else None,
+        "threshold": model.threshold,
+    }
+    write_atomic(path, lambda temporary: temporary.write_bytes(_reproducible(_skops().dumps(content))))
+
+
+def load_model(path: Path) -> RiskModel:
+    """Read what :func:`dump_model` wrote.
+
+    Raises
+    ------
+    BundleError
+        Not a model file, or it holds a type that is not in :data:`TRUSTED_TYPES`.
+    """
+    foreign = sorted(set(_beyond_defaults(path)) - set(TRUSTED_TYPES))
+    if foreign:
+        raise BundleError(f"{path.name} holds types that are not trusted: {', '.join(foreign)}. It was not loaded.")
+    with _readable(path):
+        content = _skops().load(path, trusted=list(TRUSTED_TYPES))
+        recalibration = Platt(**content["recalibration"]) if content["recalibration"] else None
+        return RiskModel(content["model"], recalibration, content["threshold"])
+
+
+def needed_packages(path: Path) -> dict[str, str]:
+    """The installed distributions, with their versions, that predicting with a model file needs."""
+    named = _beyond_defaults(path)
+    modules = [*_ALWAYS, *(module for start, module in _WHERE_NAMED.items() if any(n.startswith(start) for n in named))]
+    distributions = packages_distributions()
+    found = sorted({distributions[module][0] for module in modules}, key=str.lower)
+    return {name: version(name) for name in found}
+
+
+def _reproducible(archive: bytes) -> bytes:
+    """Number the parts of skops' archive in their order, where skops names them after memory addresses; compress it."""
+    with ZipFile(BytesIO(archive)) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    numbers: dict[int, int] = {}
+    parts: dict[str, str] = {}
+
+    def renumbered(value: Any) -> Any:
+        if isinstance(value, list):
+            return [renumbered(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        value = {key: renumbered(item) for key, item in value.items()}
+        if "__id__" in value:
+            value["__id__"] = numbers.setdefault(value["__id__"], len(numbers) + 1)
+        if value.get("file") in members:
+            value["file"] = parts.setdefault(value["file"], f"{len(parts) + 1}{Path(value['file']).suffix}")
+        return value
+
+    schema = json.dumps(renumbered(json.loads(members.pop("schema.json")))).encode()
+    buffer = BytesIO()
+    with ZipFile(buffer, "w") as target:
+        # ZipInfo without a date carries 1980, so that no time of writing gets in.
+        target.writestr(ZipInfo("schema.json"), schema, ZIP_DEFLATED)
+        for name, renamed in parts.items():
+            target.writestr(ZipInfo(renamed), members[name], ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _beyond_defaults(path: Path) -> list[str]:
+    """The types in a model file that skops does not trust by itself; nothing of the file is built for this."""
+    with _readable(path):
+        found: list[str] = _skops().get_untrusted_types(file=path)
+    return found
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    # skops has no error of its own for a file that is not its own; these are what damaged ones were seen to raise.
+    damaged = (BadZipFile, UntrustedTypesFoundException, ValueError, TypeError, LookupError, AttributeError, ImportError)
+    try:
+        yield
+    except (*damaged, OSError) as error:
+        raise BundleError(f"{path.name} is no readable model file ({type(error).__name__}).") from None
+
+
+def _skops() -> Any:
+    """skops.io, imported without torch.
+
+    Its import walks through all of scikit-learn, which imports torch wherever that is installed: a second and 200 MB
+    that no model here uses.
+    """
+    if "skops.io" in sys.modules:
+        return sys.modules["skops.io"]
+    hidden = "torch" not in sys.modules
+    if hidden:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        import skops.io
+    finally:
+        if hidden:
+            del sys.modules["torch"]
+    return skops.io

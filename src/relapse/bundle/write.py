@@ -1,0 +1,105 @@
+"""Writing a bundle: complete, or not at all."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relapse.bundle.manifest import (
+    CONTENT,
+    DECISION,
+    DECLARATION,
+    EVIDENCE,
+    FORMAT,
+    MANIFEST,
+    MODEL,
+    SEAL,
+    TRAINING,
+    Manifest,
+    seal,
+)
+from relapse.bundle.model_file import load_model, needed_packages
+from relapse.bundle.summary import check_metrics, summarise
+from relapse.cohorts.catalogue import read_cohort
+from relapse.files import sha256_of_file, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    model: Path,
+    declaration: Path,
+    table: "pd.DataFrame",
+    candidate: str,
+    title: str,
+    content_hash: str,
+    table_hash: str,
+    git_commit: str | None,
+    metrics: list[dict[str, Any]],
+    decision: dict[str, Any],
+    version: str | None = None,
+) -> Manifest:
+    """Write what is served into ``folder``, replacing what was there.
+
+    Parameters
+    ----------
+    model
+        A file written by :func:`relapse.bundle.model_file.dump_model`.
+    declaration
+        The cohort's YAML file, copied as it is.
+    table
+        The typed canonical table that the model was trained on. Only its summary goes into the bundle.
+    candidate, title
+        The family's name, and its name for people.
+    content_hash
+        Identifies what the model was made from.
+    table_hash
+        SHA-256 of the table's file.
+    metrics
+        Dicts with the keys ``key``, ``label``, ``value``, ``lower``, ``upper``.
+    decision
+        Why this model is served, as JSON values.
+    version
+        The name by which people tell this model from others; the first 12 characters of ``content_hash`` by default.
+
+    Raises
+    ------
+    BundleError
+        The model file cannot be loaded here, so nobody could serve it.
+    """
+    cohort = read_cohort(declaration)
+    load_model(model)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        shutil.copyfile(model, new / MODEL)
+        shutil.copyfile(declaration, new / DECLARATION)
+        write_json(new / TRAINING, {name: item.model_dump() for name, item in summarise(table, cohort).items()})
+        write_json(new / EVIDENCE, [item.model_dump() for item in check_metrics(metrics)])
+        write_json(new / DECISION, decision)
+        manifest = Manifest(
+            format=FORMAT,
+            cohort=cohort.name,
+            candidate=candidate,
+            title=title,
+            version=version or content_hash[:12],
+            content_hash=content_hash,
+            git_commit=git_commit,
+            table_hash=table_hash,
+            rows=len(table),
+            patients=int(table["patient"].nunique()),
+            events=int((table["event"] == 1).sum()),
+            packages=needed_packages(model),
+            files={name: sha256_of_file(new / name) for name in CONTENT},
+        )
+        write_json(new / MANIFEST, manifest.model_dump())
+        (new / SEAL).write_text(seal(sha256_of_file(new / MANIFEST)), encoding="utf-8")
+        # A folder cannot be renamed over a full one: the old one steps aside first, so that none is ever half written.
+        if folder.exists():
+            folder.rename(Path(scratch) / "old")
+        new.rename(folder)
+    return manifest

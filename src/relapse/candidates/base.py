@@ -1,0 +1,213 @@
+"""What every candidate is: an estimator on the canonical table that ranks patients and gives risks.
+
+Two estimators hold all families together: :class:`BinaryModel` for relapse or none, :class:`SurvivalModel` for time
+to relapse. Both are built from the cohort's declaration, keep only what prediction needs once fitted, and answer
+
+``predict_score(table) -> (n,)``
+    the ranking, higher = more likely to relapse;
+``predict_risk(table, times=None) -> (n, 1) or (n, len(times))``
+    probabilities of relapse, at each of ``times`` (same unit as the endpoint) for survival.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logit
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.pipeline import Pipeline
+
+from relapse.cohorts.schema import Cohort
+from relapse.preprocessing.sampling import oversampler
+from relapse.preprocessing.transformers import Scaling, encoder, expander
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Params = dict[str, Any]
+
+#: Probabilities are kept this far from 0 and 1 where their log-odds are taken.
+_EPSILON = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A family's model for one kind of endpoint.
+
+    ``space`` draws hyperparameters from an Optuna trial, None where there is nothing to tune; ``build`` makes the
+    unfitted estimator from the cohort, the hyperparameters and a seed.
+    """
+
+    space: "Callable[[optuna.Trial], Params] | None"
+    build: "Callable[[Cohort, Params, int], BinaryModel | SurvivalModel]"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of models; ``description`` goes into the report's methods."""
+
+    name: str
+    title: str
+    description: str
+    binary: Head | None
+    survival: Head | None
+
+    def head(self, cohort: Cohort) -> Head | None:
+        """The head for the cohort's endpoint, None where the family has none."""
+        return self.survival if cohort.survival else self.binary
+
+
+def outcome(table: "pd.DataFrame", cohort: Cohort) -> NDArray[Any]:
+    """The target: int (n,) of 0 and 1, or scikit-survival's structured array with fields ``event`` and ``time``."""
+    event = table["event"].to_numpy()
+    if not cohort.survival:
+        return event.astype(np.int64)
+    target = np.empty(len(table), dtype=[("event", bool), ("time", np.float64)])
+    target["event"], target["time"] = event == 1, table["time"].to_numpy(dtype=np.float64)
+    return target
+
+
+class BinaryModel(ClassifierMixin, BaseEstimator):
+    """Encoder, sampler (while fitting only), expander, classifier.
+
+    Parameters
+    ----------
+    encoder, expander, classifier
+        Unfitted scikit-learn objects; the classifier has ``predict_proba``.
+    sampler
+        Makes synthetic rows from the encoded matrix, or None.
+    """
+
+    def __init__(self, encoder: Any, expander: Any, classifier: Any, sampler: Any = None) -> None:
+        self.encoder = encoder
+        self.expander = expander
+        self.classifier = classifier
+        self.sampler = sampler
+
+    def fit(self, X: "pd.DataFrame", y: NDArray[np.int_]) -> Self:
+        """Fit on a canonical table ``X`` and outcomes ``y`` (n,) of 0 and 1."""
+        self.classes_ = np.array([0, 1])
+        first = clone(self.encoder)
+        matrix = first.fit_transform(X)
+        if self.sampler is not None:
+            matrix, y = clone(self.sampler).fit_resample(matrix, np.asarray(y))
+        rest = Pipeline([("expand", clone(self.expander)), ("classify", clone(self.classifier))]).fit(matrix, y)
+        self.pipeline_ = Pipeline([("encode", first), *rest.steps])
+        return self
+
+    def predict_proba(self, X: "pd.DataFrame") -> Array:
+        """Probabilities (n, 2) of no relapse and relapse, before recalibration."""
+        return np.asarray(self.pipeline_.predict_proba(X), dtype=np.float64)
+
+    def predict(self, X: "pd.DataFrame") -> NDArray[np.int_]:
+        """0 or 1 at probability ½, as scikit-learn has it; the protocol chooses its own threshold."""
+        return (self.predict_proba(X)[:, 1] >= 0.5).astype(np.int64)
+
+    def predict_score(self, X: "pd.DataFrame") -> Array:
+        """Log-odds (n,) of relapse."""
+        return np.asarray(logit(np.clip(self.predict_proba(X)[:, 1], _EPSILON, 1 - _EPSILON)))
+
+    def predict_risk(self, X: "pd.DataFrame", times: ArrayLike | None = None) -> Array:
+        """Probability of relapse (n, 1)."""
+        return self.predict_proba(X)[:, 1:]
+
+
+class SurvivalModel(BaseEstimator):
+    """Encoder, expander and a survival regressor, with a Breslow baseline where the regressor gives only a log-hazard.
+
+    Parameters
+    ----------
+    encoder, expander
+        Unfitted scikit-learn transformers.
+    regressor
+        ``fit(X, y)`` and ``predict(X)`` (higher = earlier relapse); a log-hazard unless the regressor also has
+        ``predict_cumulative_hazard(X, times)``.
+    horizon
+        Time at which scores of different folds are made comparable: the score of a proportional-hazards model is its
+        log cumulative hazard at this time.
+    """
+
+    def __init__(self, encoder: Any, expander: Any, regressor: Any, horizon: float) -> None:
+        self.encoder = encoder
+        self.expander = expander
+        self.regressor = regressor
+        self.horizon = horizon
+
+    def fit(self, X: "pd.DataFrame", y: NDArray[Any]) -> Self:
+        """Fit on a canonical table ``X`` and a structured array ``y`` (n,) with fields ``event`` and ``time``."""
+        self.transform_ = Pipeline([("encode", clone(self.encoder)), ("expand", clone(self.expander))])
+        matrix = self.transform_.fit_transform(X)
+        self.regressor_ = clone(self.regressor).fit(matrix, y)
+        if not hasattr(self.regressor_, "predict_cumulative_hazard"):
+            log_hazard = self.regressor_.predict(matrix)
+            self.baseline_times_, self.baseline_hazard_ = breslow(y["time"], y["event"], log_hazard)
+        return self
+
+    def predict_score(self, X: "pd.DataFrame") -> Array:
+        """Log cumulative hazard (n,) at ``horizon``."""
+        hazard = self.predict_cumulative_hazard(X, [self.horizon])[:, 0]
+        return np.asarray(np.log(np.maximum(hazard, np.finfo(np.float64).tiny)))
+
+    def predict_cumulative_hazard(self, X: "pd.DataFrame", times: ArrayLike) -> Array:
+        """Cumulative hazard (n, len(times)), constant after the last event seen in training."""
+        matrix = self.transform_.transform(X)
+        at = np.asarray(times, dtype=np.float64)
+        if hasattr(self.regressor_, "predict_cumulative_hazard"):
+            return np.asarray(self.regressor_.predict_cumulative_hazard(matrix, at))
+        baseline = step_values(self.baseline_times_, self.baseline_hazard_, at)
+        return np.asarray(np.exp(self.regressor_.predict(matrix))[:, None] * baseline[None, :])
+
+    def predict_risk(self, X: "pd.DataFrame", times: ArrayLike | None = None) -> Array:
+        """Probability (n, len(times)) of relapse by each of ``times``; by ``horizon`` alone where none are given."""
+        return -np.expm1(-self.predict_cumulative_hazard(X, [self.horizon] if times is None else times))
+
+
+def breslow(time: Array, event: NDArray[np.bool_], log_hazard: Array) -> tuple[Array, Array]:
+    """Baseline cumulative hazard: distinct event times (k,) rising, and the hazard (k,) accumulated up to each.
+
+    Breslow NE (1972), in the discussion of Cox's paper, J R Stat Soc B 34:216-217.
+    """
+    order = np.argsort(-time, kind="stable")
+    at_risk = np.cumsum(np.exp(log_hazard[order]))
+    times, counts = np.unique(time[event], return_counts=True)
+    last = np.searchsorted(-time[order], -times, side="right") - 1
+    return times, np.cumsum(counts / at_risk[last])
+
+
+def step_values(times: Array, values: Array, at: Array) -> Array:
+    """A right-continuous step function that is 0 before its first time, evaluated ``at`` any times."""
+    return np.concatenate([[0.0], values])[np.searchsorted(times, at, side="right")]
+
+
+def binary_model(
+    cohort: Cohort,
+    classifier: Any,
+    *,
+    seed: int,
+    columns: list[str] | None = None,
+    scaling: Scaling = "standard",
+    resample: bool = True,
+) -> BinaryModel:
+    """A :class:`BinaryModel` on the cohort's predictors (or ``columns`` of them), sampled as the cohort asks for."""
+    used = columns or cohort.predictors
+    return BinaryModel(
+        encoder(cohort, used, scaling=scaling),
+        expander(cohort, used),
+        classifier,
+        sampler=oversampler(cohort, used, seed=seed) if resample else None,
+    )
+
+
+def survival_model(
+    cohort: Cohort, regressor: Any, *, columns: list[str] | None = None, scaling: Scaling = "standard"
+) -> SurvivalModel:
+    """A :class:`SurvivalModel` on the cohort's predictors (or ``columns`` of them)."""
+    if cohort.survival is None:
+        raise TypeError(f"{cohort.name} has no time to event.")
+    used = columns or cohort.predictors
+    horizon = cohort.survival.horizons[-1].time
+    return SurvivalModel(encoder(cohort, used, scaling=scaling), expander(cohort, used), regressor, horizon)

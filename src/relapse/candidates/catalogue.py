@@ -1,0 +1,33 @@
+"""The one place where a candidate is added: its name and its module, simplest first.
+
+The module defines ``FAMILY``, a :class:`relapse.candidates.base.Family`. It is imported only when asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from relapse.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from relapse.candidates.base import Family
+
+MODULES = {
+    "reference": "relapse.candidates.reference",
+    "linear": "relapse.candidates.linear",
+    "forest": "relapse.candidates.forest",
+    "xgboost": "relapse.candidates.xgboost",
+}
+
+
+def family(name: str) -> "Family":
+    """The family called ``name``.
+
+    Raises
+    ------
+    DeclarationError
+        There is none of that name.
+    """
+    if name not in MODULES:
+        raise DeclarationError(f"params.yaml: candidates: {name!r} is unknown. There are: {', '.join(MODULES)}.")
+    found: Family = import_module(MODULES[name]).FAMILY
+    return found

@@ -1,0 +1,88 @@
+"""Random forest, and random survival forest (Ishwaran et al. 2008, Ann Appl Stat 2:841-860)."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import RandomForestClassifier
+
+from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel, binary_model, step_values
+from relapse.candidates.base import survival_model as survival
+from relapse.cohorts.schema import Cohort
+
+if TYPE_CHECKING:
+    import optuna
+
+Array = NDArray[np.float64]
+
+#: More trees cost time and change little: 500 were within 0.003 of 150 in Harrell's C on GBSG.
+TREES = 150
+
+#: Steps of time that the survival forest distinguishes: its leaves hold a curve each, which grows with every step.
+TIME_STEPS = 60
+
+
+class SurvivalForest(BaseEstimator):
+    """scikit-survival's random survival forest on a time axis of at most :data:`TIME_STEPS` steps.
+
+    Every leaf stores a value for each distinct time, so that unrounded days make forests of hundreds of megabytes.
+    Times are rounded up to the quantiles of the event times, which keeps the order of events up to ties.
+    """
+
+    def __init__(
+        self, min_samples_leaf: int = 15, max_features: float = 0.5, n_estimators: int = TREES, random_state: int = 0
+    ) -> None:
+        self.min_samples_leaf = min_samples_leaf
+        self.max_features = max_features
+        self.n_estimators = n_estimators
+        self.random_state = random_state
+
+    def fit(self, X: Array, y: NDArray[Any]) -> Self:
+        """Fit on a matrix ``X`` (n, p) and a structured array ``y`` (n,)."""
+        from sksurv.ensemble import RandomSurvivalForest
+
+        grid = np.unique(np.quantile(y["time"][y["event"]], np.linspace(0, 1, TIME_STEPS), method="higher"))
+        coarse = y.copy()
+        step = np.searchsorted(grid, y["time"])
+        # Beyond the last event nothing happens any more: those times all count as just after it.
+        coarse["time"] = np.append(grid, grid[-1] + 1.0)[step]
+        self.forest_ = RandomSurvivalForest(
+            n_estimators=self.n_estimators,
+            min_samples_leaf=self.min_samples_leaf,
+            max_features=self.max_features,
+            n_jobs=1,
+            random_state=self.random_state,
+        ).fit(X, coarse)
+        return self
+
+    def predict_cumulative_hazard(self, X: Array, times: Array) -> Array:
+        """Cumulative hazard (n, len(times)), averaged over the trees."""
+        hazard = self.forest_.predict_cumulative_hazard_function(X, return_array=True)
+        known = self.forest_.unique_times_
+        return np.stack([step_values(known, curve, times) for curve in hazard])
+
+
+def _space(trial: "optuna.Trial") -> Params:
+    return {
+        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 3, 40, log=True),
+        "max_features": trial.suggest_float("max_features", 0.1, 1.0),
+    }
+
+
+def _binary(cohort: Cohort, params: Params, seed: int) -> BinaryModel:
+    classifier = RandomForestClassifier(n_estimators=TREES, n_jobs=1, random_state=seed, **params)
+    return binary_model(cohort, classifier, seed=seed)
+
+
+def _survival(cohort: Cohort, params: Params, seed: int) -> SurvivalModel:
+    return survival(cohort, SurvivalForest(random_state=seed, **params))
+
+
+FAMILY = Family(
+    name="forest",
+    title="Random forest",
+    description=f"Random forest or random survival forest of {TREES} trees on all predictors.",
+    binary=Head(_space, _binary),
+    survival=Head(_space, _survival),
+)

@@ -1,0 +1,130 @@
+"""Gradient-boosted trees by XGBoost: logistic loss, or Cox partial likelihood."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel, binary_model
+from relapse.candidates.base import survival_model as survival
+from relapse.cohorts.schema import Cohort
+
+if TYPE_CHECKING:
+    import optuna
+
+Array = NDArray[np.float64]
+
+
+class _Booster(BaseEstimator):
+    """XGBoost's booster behind scikit-learn's interface; what is kept once fitted is its own JSON, which is only data."""
+
+    _objective: str
+
+    def __init__(
+        self,
+        n_estimators: int = 100,
+        max_depth: int = 3,
+        learning_rate: float = 0.1,
+        min_child_weight: float = 1.0,
+        subsample: float = 1.0,
+        colsample_bytree: float = 1.0,
+        reg_lambda: float = 1.0,
+        random_state: int = 0,
+    ) -> None:
+        self.n_estimators = n_estimators
+        self.max_depth = max_depth
+        self.learning_rate = learning_rate
+        self.min_child_weight = min_child_weight
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
+        self.reg_lambda = reg_lambda
+        self.random_state = random_state
+
+    def _train(self, X: Array, label: Array) -> Self:
+        import xgboost
+
+        settings = self.get_params() | {"objective": self._objective, "nthread": 1, "tree_method": "hist"}
+        rounds = settings.pop("n_estimators")
+        settings["seed"] = settings.pop("random_state")
+        booster = xgboost.train(settings, xgboost.DMatrix(X, label=label, nthread=1), num_boost_round=rounds)
+        self.model_json_ = booster.save_raw("json").decode()
+        return self
+
+    def _margin(self, X: Array) -> Array:
+        """The sum of the trees (n,), before any link."""
+        import xgboost
+
+        if not hasattr(self, "_loaded"):
+            self._loaded = xgboost.Booster({"nthread": 1}, model_file=bytearray(self.model_json_.encode()))
+        data = xgboost.DMatrix(X, nthread=1)
+        return np.asarray(self._loaded.predict(data, output_margin=True), dtype=np.float64)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_loaded", None)
+        return state
+
+
+class BoostedClassifier(ClassifierMixin, _Booster):
+    """Logistic loss."""
+
+    _objective = "binary:logistic"
+
+    def fit(self, X: Array, y: NDArray[np.int_]) -> Self:
+        """Fit on a matrix ``X`` (n, p) and ``y`` (n,) of 0 and 1."""
+        self.classes_ = np.array([0, 1])
+        return self._train(X, np.asarray(y, dtype=np.float64))
+
+    def predict_proba(self, X: Array) -> Array:
+        """Probabilities (n, 2) of both classes."""
+        risk = 1.0 / (1.0 + np.exp(-self._margin(X)))
+        return np.column_stack([1.0 - risk, risk])
+
+    def predict(self, X: Array) -> NDArray[np.int_]:
+        """0 or 1 at probability ½."""
+        return (self._margin(X) >= 0).astype(np.int64)
+
+
+class BoostedCox(_Booster):
+    """Cox partial likelihood; the prediction is the log-hazard."""
+
+    _objective = "survival:cox"
+
+    def fit(self, X: Array, y: NDArray[Any]) -> Self:
+        """Fit on a matrix ``X`` (n, p) and a structured array ``y`` (n,)."""
+        # XGBoost's convention: a negative time is a censored one.
+        return self._train(X, np.where(y["event"], y["time"], -y["time"]))
+
+    def predict(self, X: Array) -> Array:
+        """Log-hazard (n,)."""
+        return self._margin(X)
+
+
+def _space(trial: "optuna.Trial") -> Params:
+    return {
+        "n_estimators": trial.suggest_int("n_estimators", 20, 300, log=True),
+        "max_depth": trial.suggest_int("max_depth", 1, 5),
+        "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
+        "min_child_weight": trial.suggest_float("min_child_weight", 1.0, 20.0, log=True),
+        "subsample": trial.suggest_float("subsample", 0.5, 1.0),
+        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
+        "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 30.0, log=True),
+    }
+
+
+def _binary(cohort: Cohort, params: Params, seed: int) -> BinaryModel:
+    return binary_model(cohort, BoostedClassifier(random_state=seed, **params), seed=seed)
+
+
+def _survival(cohort: Cohort, params: Params, seed: int) -> SurvivalModel:
+    return survival(cohort, BoostedCox(random_state=seed, **params))
+
+
+FAMILY = Family(
+    name="xgboost",
+    title="XGBoost",
+    description="Gradient-boosted trees with logistic loss or Cox partial likelihood, on all predictors.",
+    binary=Head(_space, _binary),
+    survival=Head(_space, _survival),
+)

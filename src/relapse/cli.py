@@ -1,0 +1,54 @@
+"""The command ``relapse``: what people do beside ``dvc repro``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relapse.console import readable_errors, say
+
+app = typer.Typer(
+    help="Relapse models for breast cancer. The pipeline itself runs with `dvc repro`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `relapse check` a subcommand while it is the only one."""
+
+
+@app.command()
+def check(
+    declaration: Annotated[Path, typer.Argument(help="A cohort's YAML file, such as data/cohorts/mine.yaml.")],
+    docs: Annotated[Path | None, typer.Option(help="Write Great Expectations' Data Docs into this folder.")] = None,
+) -> None:
+    """Read a cohort's declaration and its source, and hold the table against the declaration.
+
+    This is what the stages ingest and gate do; nothing is kept. Exit status 0 where the pipeline would go on, 1 where the
+    data break a rule, 2 where the declaration or the source cannot be read.
+    """
+    from relapse.cohorts.catalogue import read_cohort
+    from relapse.cohorts.table import ingest
+    from relapse.quality.gate import check as gate
+
+    cohort = read_cohort(declaration)
+    table, flow = ingest(cohort, root=Path())
+    say(f"{flow.source}: {flow.rows_read} rows read")
+    for item in flow.excluded:
+        say(f"  {item.rows} excluded: {item.reason}")
+    result = gate(table, cohort, docs=docs)
+    result.require(source=flow.source)
+    events = int(table["event"].sum())
+    say(f"  {flow.rows_kept} rows of {flow.patients_kept} patients kept, {events} with the event")
+    for finding in result.findings:
+        say(f"  {finding.severity} {finding.code} {finding.column}: {finding.message}")
+    say(f"{cohort.name}: all {len(result.verdicts)} rules kept")
+
+
+def main() -> None:
+    """Entry point: errors meant for the user come out as one message and their exit status."""
+    with readable_errors():
+        app()

@@ -1,0 +1,297 @@
+"""The declaration of a cohort: the single source of truth about a data set."""
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from relapse.declarations import Declared
+
+#: Columns that every canonical table has; a feature cannot take one of these names.
+RESERVED_COLUMNS = ("row", "patient", "site", "event", "time")
+
+_DAYS_PER = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}
+_HORIZON_UNITS = {"d": "day", "w": "week", "m": "month", "y": "year"}
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+class Known(StrEnum):
+    """When a value is known: a column known only after baseline is described, never a predictor."""
+
+    BASELINE = "baseline"
+    AFTER = "after"
+
+
+class _Feature(Declared):
+    label: str | None = None
+    description: str | None = None
+    column: str | None = None
+    known: Known = Known.BASELINE
+    max_missing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Numeric(_Feature):
+    """A number: ``continuous``, or ``count`` (whole numbers); ``range`` holds the plausible values, ends included."""
+
+    type: Literal["continuous", "count"]
+    unit: str | None = None
+    range: tuple[float, float]
+
+    @field_validator("range")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not value[0] < value[1]:
+            raise ValueError(f"[{value[0]:g}, {value[1]:g}] is no range: the lower end comes first, and both differ.")
+        return value
+
+
+class Categorical(_Feature):
+    """One of several levels; ``ordinal`` levels are given in rising order.
+
+    ``levels`` is a list of names, or a mapping from the code that stands in the source to the name.
+    """
+
+    type: Literal["ordinal", "nominal"]
+    levels: dict[str, str]
+
+    @field_validator("levels", mode="before")
+    @classmethod
+    def _codes_to_names(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            value = {level: level for level in value}
+        if not isinstance(value, dict):
+            return value
+        return {str(code): str(name) for code, name in value.items()}
+
+    @field_validator("levels")
+    @classmethod
+    def _at_least_two(cls, value: dict[str, str]) -> dict[str, str]:
+        if len(set(value.values())) < 2:
+            raise ValueError("at least two different levels are needed.")
+        return value
+
+    @property
+    def names(self) -> list[str]:
+        """The level names, in their declared order."""
+        return list(dict.fromkeys(self.levels.values()))
+
+
+def _kind_of_feature(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return {"continuous": "number", "count": "number"}.get(str(kind), "category")
+
+
+Feature = Annotated[
+    Annotated[Numeric, Tag("number")] | Annotated[Categorical, Tag("category")], Discriminator(_kind_of_feature)
+]
+
+
+class Horizon(Declared):
+    """A time after baseline at which a risk is given; ``label`` as declared (``3 y``), ``time`` in the endpoint's unit."""
+
+    label: str
+    time: float
+
+    @property
+    def column(self) -> str:
+        """The column of a predictions table that holds the risk at this horizon, such as ``risk_3y``."""
+        return "risk_" + self.label.replace(" ", "")
+
+
+class _Endpoint(Declared):
+    event: str
+    values: dict[str, Literal[0, 1]] = {"0": 0, "1": 1}
+    label: str = "relapse"
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _text_keys(cls, value: Any) -> Any:
+        return {str(key): item for key, item in value.items()} if isinstance(value, dict) else value
+
+
+class BinaryEndpoint(_Endpoint):
+    """Relapse or none, without a time. ``values`` maps what stands in the source to 0 (none) and 1 (relapse)."""
+
+    kind: Literal["binary"]
+
+    @property
+    def risk_columns(self) -> list[str]:
+        """The risk columns of a predictions table."""
+        return ["risk"]
+
+
+class SurvivalEndpoint(_Endpoint):
+    """Time to relapse or to the end of follow-up, with the horizons at which risks are reported."""
+
+    kind: Literal["survival"]
+    time: str
+    unit: Literal["day", "week", "month", "year"]
+    horizons: Annotated[tuple[Horizon, ...], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _horizons_in_unit(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("unit") not in _DAYS_PER or "horizons" not in value:
+            return value
+        given = value["horizons"] if isinstance(value["horizons"], list) else [value["horizons"]]
+        return {**value, "horizons": [_horizon(text, value["unit"]) for text in given]}
+
+    @field_validator("horizons")
+    @classmethod
+    def _rising(cls, value: tuple[Horizon, ...]) -> tuple[Horizon, ...]:
+        if any(later.time <= earlier.time for earlier, later in zip(value, value[1:], strict=False)):
+            raise ValueError("horizons are given in rising order, each once.")
+        return value
+
+    @property
+    def risk_columns(self) -> list[str]:
+        """The risk columns of a predictions table, one a horizon."""
+        return [horizon.column for horizon in self.horizons]
+
+
+def _horizon(value: Any, unit: str) -> Any:
+    if isinstance(value, Horizon | dict):
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([dwmy])", str(value).strip())
+    if not match or float(match[1]) == 0:
+        raise ValueError(f"horizon {value!r} is not a number and a unit: 5 y, 60 m, 10 w or 90 d.")
+    days = float(match[1]) * _DAYS_PER[_HORIZON_UNITS[match[2]]]
+    return {"label": f"{match[1]} {match[2]}", "time": round(days / _DAYS_PER[unit], 6)}
+
+
+class PackageSource(Declared):
+    """A data set that ships with an installed Python package."""
+
+    package: Literal["lifelines", "SurvSet"]
+    dataset: str
+
+
+class CsvSource(Declared):
+    """A CSV file; ``columns`` names them where the file has no header line."""
+
+    csv: str
+    separator: str = ","
+    encoding: str = "utf-8"
+    columns: tuple[str, ...] | None = None
+    missing: tuple[str, ...] = ()
+
+
+class ExcelSource(Declared):
+    """A sheet of an Excel workbook; ``header`` is the 1-based line that holds the column names."""
+
+    excel: str
+    sheet: str
+    header: Annotated[int, Field(ge=1)] = 1
+    missing: tuple[str, ...] = ()
+
+
+def _kind_of_source(value: Any) -> str:
+    if not isinstance(value, dict):
+        return {PackageSource: "package", CsvSource: "csv"}.get(type(value), "excel")
+    return next((kind for kind in ("package", "csv", "excel") if kind in value), "csv")
+
+
+Source = Annotated[
+    Annotated[PackageSource, Tag("package")] | Annotated[CsvSource, Tag("csv")] | Annotated[ExcelSource, Tag("excel")],
+    Discriminator(_kind_of_source),
+]
+
+
+class Exclusion(Declared):
+    """Rows left out, and why: exactly one of the conditions, on a column of the source."""
+
+    column: str
+    reason: str
+    missing: Literal[True] | None = None
+    equals: tuple[str, ...] | None = None
+    below: float | None = None
+    above: float | None = None
+
+    @field_validator("equals", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return tuple(str(item) for item in (value if isinstance(value, list) else [value]))
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> "Exclusion":
+        given = [key for key in ("missing", "equals", "below", "above") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of missing, equals, below, above; found {len(given)}.")
+        return self
+
+
+class Cohort(Declared):
+    """A cohort as its YAML file declares it. Everything else about the data set is derived from this."""
+
+    name: str
+    title: str
+    source: Source
+    licence: str
+    citation: str
+    simulated: bool = False
+    patient: str | None = None
+    site: str | None = None
+    endpoint: Annotated[BinaryEndpoint | SurvivalEndpoint, Field(discriminator="kind")]
+    exclusions: tuple[Exclusion, ...] = ()
+    features: Annotated[dict[str, Feature], Field(min_length=1)]
+    reference: Annotated[tuple[str, ...], Field(min_length=1)]
+    subgroups: tuple[str, ...] = ()
+    imbalance: Literal["none", "smotenc"] = "none"
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", value):
+            raise ValueError(f"{value!r} is no cohort name: lower-case letters, digits and _, starting with a letter.")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Cohort":
+        for name in self.features:
+            if name in RESERVED_COLUMNS or name.startswith("risk") or not _IDENTIFIER.fullmatch(name):
+                raise ValueError(
+                    f"feature {name!r}: a feature's name is letters, digits and _, starts with a letter (not 'risk'), "
+                    f"and is none of {', '.join(RESERVED_COLUMNS)}. Give the source's name under 'column'."
+                )
+        for key in ("reference", "subgroups"):
+            unknown = [name for name in getattr(self, key) if name not in self.features]
+            if unknown:
+                raise ValueError(f"{key} names {', '.join(unknown)}, which is no declared feature.")
+        late = [name for name in self.reference if name not in self.predictors]
+        if late:
+            raise ValueError(f"reference names {', '.join(late)}, known only after baseline: not a predictor.")
+        numeric = [name for name in self.subgroups if isinstance(self.features[name], Numeric)]
+        if numeric:
+            raise ValueError(f"subgroups names {', '.join(numeric)}: only ordinal and nominal features form subgroups.")
+        if self.imbalance != "none" and self.endpoint.kind == "survival":
+            raise ValueError("imbalance: smotenc makes synthetic patients for a binary endpoint; use none here.")
+        return self
+
+    @property
+    def predictors(self) -> list[str]:
+        """Names of the features known at baseline, in declared order: the only ones a model may use."""
+        return [name for name, feature in self.features.items() if feature.known is Known.BASELINE]
+
+    @property
+    def survival(self) -> SurvivalEndpoint | None:
+        """The endpoint where it has a time, else None."""
+        return self.endpoint if isinstance(self.endpoint, SurvivalEndpoint) else None
+
+    def numeric(self, names: list[str]) -> list[str]:
+        """Those of ``names`` that are numbers."""
+        return [name for name in names if isinstance(self.features[name], Numeric)]
+
+    def categorical(self, names: list[str]) -> list[str]:
+        """Those of ``names`` that are ordinal or nominal."""
+        return [name for name in names if isinstance(self.features[name], Categorical)]
+
+    def source_column(self, name: str) -> str:
+        """The column of the source that holds feature ``name``."""
+        return self.features[name].column or name
+
+    def label(self, name: str) -> str:
+        """A feature's name for people, with its unit."""
+        feature = self.features[name]
+        text = feature.label or name
+        return f"{text} ({feature.unit})" if isinstance(feature, Numeric) and feature.unit else text

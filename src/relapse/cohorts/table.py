@@ -1,0 +1,178 @@
+"""The canonical table of a cohort, and the record of which rows it was made from."""
+
+import difflib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from relapse.cohorts.schema import Categorical, Cohort, Exclusion
+from relapse.cohorts.sources import describe, fingerprint, read_source
+from relapse.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """How many rows one reason took out."""
+
+    reason: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class PatientFlow:
+    """From the rows of the source to the rows that are analysed; ``source`` and ``fingerprint`` say what was read."""
+
+    source: str
+    fingerprint: str
+    rows_read: int
+    excluded: tuple[Excluded, ...]
+    rows_kept: int
+    patients_kept: int
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values, for a JSON file."""
+        return asdict(self)
+
+
+def ingest(cohort: Cohort, *, root: Path) -> tuple[pd.DataFrame, PatientFlow]:
+    """Read a cohort's source and bring it into canonical form.
+
+    Nothing is judged here and nothing invented: text in a numeric column leaves the column as text, an unknown level
+    stays as it is, and the gate names both. Rows leave only by a declared exclusion or for want of an outcome.
+
+    Returns
+    -------
+    table
+        Columns ``row`` (1-based data row of the source), ``patient``, ``site``, every feature by its declared name,
+        ``event``, and ``time`` where the endpoint has one.
+    flow
+        Rows read, excluded with reasons, kept.
+
+    Raises
+    ------
+    SourceError
+        The source cannot be read, lacks a declared column, or nothing is left after the exclusions.
+    """
+    raw = read_source(cohort.source, root=root)
+    where = describe(cohort.source)
+    _require_columns(raw, cohort, where=where)
+    raw = raw.assign(row=np.arange(1, len(raw) + 1))
+    rows_read, excluded = len(raw), []
+    for exclusion in (*cohort.exclusions, *_without_outcome(cohort)):
+        leaves = _matches(raw, exclusion)
+        if leaves.any() or exclusion in cohort.exclusions:
+            excluded.append(Excluded(exclusion.reason, int(leaves.sum())))
+        raw = raw[~leaves]
+    if raw.empty:
+        reasons = "; ".join(f"{item.reason}: {item.rows}" for item in excluded)
+        raise SourceError(f"{where}: all {rows_read} rows were excluded ({reasons}). Check the exclusions and codes.")
+    table = canonical(raw.reset_index(drop=True), cohort)
+    flow = PatientFlow(
+        source=where,
+        fingerprint=fingerprint(cohort.source, root=root),
+        rows_read=rows_read,
+        excluded=tuple(excluded),
+        rows_kept=len(table),
+        patients_kept=int(table["patient"].nunique()),
+    )
+    return table, flow
+
+
+def canonical(raw: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+    """Rename, map codes to level names, and read numbers; ``raw`` has a column ``row`` and the source's columns."""
+    row = raw["row"]
+    columns = {
+        "row": row,
+        "patient": _text(raw[cohort.patient]) if cohort.patient else row.astype(str),
+        "site": _text(raw[cohort.site]) if cohort.site else pd.Series("", index=raw.index),
+    }
+    for name, feature in cohort.features.items():
+        values = raw[cohort.source_column(name)]
+        if isinstance(feature, Categorical):
+            columns[name] = _text(values).replace(feature.levels)
+        else:
+            columns[name] = _number(values)
+    endpoint = cohort.endpoint
+    codes = {code: str(value) for code, value in endpoint.values.items()}
+    columns["event"] = _number(_text(raw[endpoint.event]).replace(codes))
+    if cohort.survival:
+        columns["time"] = _number(raw[cohort.survival.time])
+    return pd.DataFrame(columns)
+
+
+def read_table(path: Path, cohort: Cohort) -> pd.DataFrame:
+    """Read a canonical table that passed the gate, with its categorical columns typed as declared."""
+    return typed(pd.read_parquet(path), cohort)
+
+
+def typed(table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+    """Give the feature columns their declared types: numbers as float, levels as (ordered) categories."""
+    types: dict[str, object] = {}
+    for name, feature in cohort.features.items():
+        if name not in table.columns:
+            continue
+        if isinstance(feature, Categorical):
+            types[name] = pd.CategoricalDtype(feature.names, ordered=feature.type == "ordinal")
+        else:
+            types[name] = np.float64
+    return table.astype(types)
+
+
+def _require_columns(raw: pd.DataFrame, cohort: Cohort, *, where: str) -> None:
+    endpoint = cohort.endpoint
+    needed = {
+        **{cohort.source_column(name): f"feature {name}" for name in cohort.features},
+        **{exclusion.column: "an exclusion" for exclusion in cohort.exclusions},
+        endpoint.event: "the endpoint's event",
+    }
+    if cohort.survival:
+        needed[cohort.survival.time] = "the endpoint's time"
+    for column, role in ((cohort.patient, "patient"), (cohort.site, "site")):
+        if column:
+            needed[column] = f"the {role}"
+    present = [str(column) for column in raw.columns]
+    lacking = []
+    for column, role in needed.items():
+        if column not in present:
+            near = difflib.get_close_matches(column, present, n=1)
+            lacking.append(f"  {column} ({role})" + (f" - did you mean {near[0]}?" if near else ""))
+    if lacking:
+        shown = ", ".join(present[:40]) + (" …" if len(present) > 40 else "")
+        raise SourceError(
+            f"{where}: column missing:\n" + "\n".join(lacking) + f"\nThe source has {len(present)} columns: {shown}.\n"
+            "Rename the column, or name the source's column under 'column' in the declaration."
+        )
+
+
+def _without_outcome(cohort: Cohort) -> list[Exclusion]:
+    columns = [cohort.endpoint.event, *([cohort.survival.time] if cohort.survival else [])]
+    return [Exclusion(column=column, reason=f"no outcome recorded ({column})", missing=True) for column in columns]
+
+
+def _matches(raw: pd.DataFrame, exclusion: Exclusion) -> pd.Series:
+    values = raw[exclusion.column]
+    if exclusion.missing:
+        return values.isna()
+    if exclusion.equals is not None:
+        return _text(values).isin(exclusion.equals)
+    numbers = pd.to_numeric(values, errors="coerce")
+    return numbers < exclusion.below if exclusion.below is not None else numbers > exclusion.above
+
+
+def _text(values: pd.Series) -> pd.Series:
+    """Values as stripped text; whole numbers without a decimal point, so that the code 1.0 is the code 1."""
+    if pd.api.types.is_bool_dtype(values):
+        return values.astype(int).astype(str)
+    if pd.api.types.is_numeric_dtype(values):
+        return values.map(lambda value: f"{value:.15g}", na_action="ignore").astype("str")
+    return values.astype("str").str.strip().str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
+
+
+def _number(values: pd.Series) -> pd.Series:
+    """Values as float; where one cannot be read as a number the whole column stays text, for the gate to name it."""
+    try:
+        return pd.to_numeric(values).astype(np.float64)
+    except (ValueError, TypeError):
+        return values.astype("str")

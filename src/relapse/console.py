@@ -1,0 +1,59 @@
+"""What a person sees: stage arguments, progress, and errors as one readable message."""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from relapse.errors import RelapseError
+
+Item = TypeVar("Item")
+
+
+def say(message: str) -> None:
+    """Print one plain line at once, also when the output is a file or a pipe."""
+    print(message, flush=True)
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Turn a :class:`RelapseError` into its message on stderr and its exit status; other exceptions are bugs and show."""
+    try:
+        yield
+    except RelapseError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(error.exit_status) from None
+    except BrokenPipeError:
+        raise SystemExit(1) from None
+
+
+def stage(main: Callable[..., None]) -> None:
+    """Run a pipeline stage: each parameter of ``main`` becomes a required ``--option`` of the script."""
+    parser = argparse.ArgumentParser(description=inspect.getdoc(main))
+    for name in inspect.signature(main).parameters:
+        parser.add_argument(f"--{name}", required=True)
+    with readable_errors():
+        main(**vars(parser.parse_args()))
+
+
+def progress(items: Iterable[Item], *, total: int, label: str) -> Iterator[Item]:
+    """Pass ``items`` on, showing a bar on a terminal and a plain line for each quarter done elsewhere."""
+    if sys.stderr.isatty():
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, transient=True) as bar:
+            task = bar.add_task(label, total=total)
+            for item in items:
+                bar.advance(task)
+                yield item
+        return
+    done, shown = 0, 0
+    for item in items:
+        done += 1
+        if done * 4 // total > shown:
+            shown = done * 4 // total
+            say(f"{label}: {done}/{total}")
+        yield item

@@ -1,0 +1,57 @@
+"""Every exception that a user can cause, in one tree.
+
+    RelapseError                        exit status 1
+    ├── DeclarationError                exit status 2   a cohort declaration or params.yaml is not valid
+    ├── SourceError                     exit status 2   a data source is missing, empty or not the table declared
+    ├── PredictionsError                exit status 2   a predictions table cannot be evaluated
+    ├── GateError                       exit status 1   the data break a rule of the declaration
+    ├── TrainingError                   exit status 1   no candidate could be trained
+    ├── RegistryError                   exit status 1   MLflow's record and the request do not fit together
+    └── BundleError                     exit status 1   a bundle is incomplete, altered, or of another version
+
+A message says what was found, where (file, column, row), what is allowed, and what to do. It never holds a patient's
+value: messages end up in logs. The command line prints it as it stands, without a traceback, and ends with the
+status above: 2 where the request or its input file has to be changed, 1 where the request was understood and failed.
+"""
+
+from typing import ClassVar
+
+
+class RelapseError(Exception):
+    """Base of all errors whose message is meant for the user."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class DeclarationError(RelapseError):
+    """A cohort declaration or ``params.yaml`` is not valid; the message names file, key, and what is allowed."""
+
+    exit_status = 2
+
+
+class SourceError(RelapseError):
+    """A data source is missing, unreadable, empty, or lacks a declared column."""
+
+    exit_status = 2
+
+
+class PredictionsError(RelapseError):
+    """A predictions table lacks a column, holds an impossible value, or does not pair with another one."""
+
+    exit_status = 2
+
+
+class GateError(RelapseError):
+    """The data break a rule of their declaration; the message names column, rule, row count and first row numbers."""
+
+
+class TrainingError(RelapseError):
+    """No candidate could be trained, or a fold cannot be formed."""
+
+
+class RegistryError(RelapseError):
+    """The model registry does not hold what was asked for, or holds something that this project did not write."""
+
+
+class BundleError(RelapseError):
+    """A bundle is incomplete, altered, or written by an incompatible version."""

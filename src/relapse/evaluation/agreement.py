@@ -1,0 +1,141 @@
+"""Agreement of two models' decisions on the same rows: McNemar's test."""
+
+import math
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from relapse.evaluation.arrays import indicator
+from relapse.evaluation.normal import quantile
+from relapse.evaluation.results import PairedTest
+
+McNemarMethod = Literal["exact", "midp", "chi2", "corrected"]
+_NAMES: dict[McNemarMethod, str] = {
+    "exact": "McNemar, exact",
+    "midp": "McNemar, mid-p",
+    "chi2": "McNemar, chi-square",
+    "corrected": "McNemar, chi-square, corrected",
+}
+
+
+def mcnemar(
+    first_correct: npt.ArrayLike,
+    second_correct: npt.ArrayLike,
+    *,
+    method: McNemarMethod = "exact",
+    level: float = 0.95,
+) -> PairedTest:
+    """Test whether two models are right equally often on the same rows.
+
+    Parameters
+    ----------
+    first_correct, second_correct : array (n,)
+        1 where the model decided rightly. Give only the rows with the event to compare sensitivities, only the
+        others to compare specificities. Rows must be independent: one a patient.
+    method : {"exact", "midp", "chi2", "corrected"}
+        See :func:`mcnemar_table`.
+    level : float
+        Coverage of the interval of the difference.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or a value is neither 0 nor 1.
+    """
+    one = indicator("first_correct", first_correct)
+    two = indicator("second_correct", second_correct, one.size)
+    return mcnemar_table(
+        both=int(np.count_nonzero(one & two)),
+        only_first=int(np.count_nonzero(one & ~two)),
+        only_second=int(np.count_nonzero(~one & two)),
+        neither=int(np.count_nonzero(~one & ~two)),
+        method=method,
+        level=level,
+    )
+
+
+def mcnemar_table(
+    *, both: int, only_first: int, only_second: int, neither: int, method: McNemarMethod = "exact", level: float = 0.95
+) -> PairedTest:
+    """Test the two discordant counts of a 2×2 table against each other.
+
+    Parameters
+    ----------
+    both, only_first, only_second, neither : int
+        Rows that both models got right, one alone, or neither.
+    method : {"exact", "midp", "chi2", "corrected"}
+        Exact binomial (doubled smaller tail, at most 1); the same less the probability of the observed table; the
+        chi-square; the chi-square with the continuity correction, which is dropped where both counts are equal.
+    level : float
+        Coverage of the interval of the difference.
+
+    Returns
+    -------
+    PairedTest
+        Share right of the first minus that of the second, with Newcombe's interval. Without a discordant row p is 1
+        for the exact tests, and NaN for the chi-square, which does not exist there.
+
+    Raises
+    ------
+    ValueError
+        If a count is negative, all are 0, or the method is unknown.
+
+    References
+    ----------
+    McNemar Q (1947). Note on the sampling error of the difference between correlated proportions. Psychometrika 12.
+    Fagerland MW, Lydersen S, Laake P (2013). The McNemar test for binary matched-pairs data. BMC Med Res Methodol 13.
+    Newcombe RG (1998). Improved confidence intervals for the difference between binomial proportions based on paired
+    data. Statistics in Medicine 17 (method 10).
+    """
+    counts = {"both": both, "only_first": only_first, "only_second": only_second, "neither": neither}
+    for name, count in counts.items():
+        if count < 0:
+            raise ValueError(f"{name}: {count} is not allowed; a count is 0 or more")
+    if sum(counts.values()) == 0:
+        raise ValueError("both, only_first, only_second, neither: all are 0; at least one row is needed")
+    if method not in _NAMES:
+        raise ValueError(f"method: {method!r} is not allowed; one of {', '.join(map(repr, _NAMES))}")
+    statistic, p = _test(only_first, only_second, method)
+    difference = (only_first - only_second) / sum(counts.values())
+    lower, upper = _newcombe(both, only_first, only_second, neither, quantile(level))
+    return PairedTest(difference, lower, upper, statistic, p, _NAMES[method])
+
+
+def _test(only_first: int, only_second: int, method: McNemarMethod) -> tuple[float | None, float]:
+    discordant, smaller = only_first + only_second, min(only_first, only_second)
+    if method in ("exact", "midp"):
+        tail = float(2 * stats.binom.cdf(smaller, discordant, 0.5))
+        point = float(stats.binom.pmf(smaller, discordant, 0.5)) if method == "midp" and discordant else 0.0
+        return None, min(1.0, tail - point)
+    if discordant == 0:
+        return float("nan"), float("nan")
+    distance = abs(only_first - only_second)
+    # R drops the correction where both counts are equal, or |b − c| − 1 would be squared from −1
+    corrected = max(distance - 1, 0) if method == "corrected" else distance
+    statistic = corrected**2 / discordant
+    return statistic, float(stats.chi2.sf(statistic, 1))
+
+
+def _newcombe(both: int, only_first: int, only_second: int, neither: int, z: float) -> tuple[float, float]:
+    """Newcombe's interval: Wilson's limits of both shares, joined with their correlation."""
+    size = both + only_first + only_second + neither
+    shares = (both + only_first) / size, (both + only_second) / size
+    limits = [_wilson(share, size, z) for share in shares]
+    margins = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
+    cross = float(both * neither - only_first * only_second)
+    if cross > 0:
+        cross = max(cross - size / 2, 0)  # Newcombe's continuity correction of phi, for positive association only
+    phi = cross / math.sqrt(margins) if margins else 0.0
+    (low_one, high_one), (low_two, high_two) = limits
+    down, up = (shares[0] - low_one, high_two - shares[1]), (high_one - shares[0], shares[1] - low_two)
+    difference = shares[0] - shares[1]
+    lower, upper = (math.sqrt(max(a * a - 2 * phi * a * b + b * b, 0.0)) for a, b in (down, up))
+    return difference - lower, difference + upper
+
+
+def _wilson(share: float, size: int, z: float) -> tuple[float, float]:
+    centre = share + z * z / (2 * size)
+    reach = z * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size))
+    return (centre - reach) / (1 + z * z / size), (centre + reach) / (1 + z * z / size)

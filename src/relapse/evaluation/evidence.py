@@ -1,0 +1,192 @@
+"""Evidence: everything that a set of predictions tables says about its candidates, in types that go to JSON and back."""
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import ConfigDict, TypeAdapter
+
+from relapse.cohorts.schema import Cohort
+from relapse.evaluation.agreement import mcnemar
+from relapse.evaluation.binary import delong_test
+from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
+from relapse.evaluation.multiplicity import holm
+from relapse.evaluation.results import Estimate, PairedTest
+from relapse.evaluation.concordance import kang_test
+from relapse.files import write_text
+from relapse.predictions import check_pairing
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateEvidence:
+    """One candidate: its pooled out-of-fold metrics, and the ranking metric of each outer fold."""
+
+    name: str
+    metrics: dict[str, Estimate]
+    primary_by_fold: tuple[float, ...]
+
+    @property
+    def mean_over_folds(self) -> float:
+        """The mean of the ranking metric over the outer folds."""
+        return float(np.mean(self.primary_by_fold))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A paired test of two candidates: the ``metric`` compared, the raw test, and p adjusted over all its pairs (Holm)."""
+
+    metric: str
+    first: str
+    second: str
+    test: PairedTest
+    p_holm: float
+
+    def turned(self) -> "Comparison":
+        """The same comparison with the candidates the other way round."""
+        test = self.test
+        turned = replace(
+            test,
+            difference=-test.difference,
+            lower=-test.upper,
+            upper=-test.lower,
+            # A z changes its sign; a chi-square and an exact test have none.
+            statistic=-test.statistic if test.statistic is not None and self.metric != "accuracy" else test.statistic,
+        )
+        return Comparison(self.metric, self.second, self.first, turned, self.p_holm)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All results for one cohort; candidates stand in the order of ``params.yaml``."""
+
+    __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")
+
+    cohort: str
+    endpoint: Endpoint
+    rows: int
+    patients: int
+    events: int
+    resamples: int
+    candidates: tuple[CandidateEvidence, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def primary(self) -> str:
+        """Key of the metric that ranks candidates: ROC AUC or Harrell's C."""
+        return self.endpoint.metrics[0].key
+
+    @property
+    def primary_label(self) -> str:
+        """Name of the ranking metric for people."""
+        return self.endpoint.metrics[0].label
+
+    def paired(self, first: str, second: str) -> Comparison:
+        """The comparison of the ranking metric, as ``first`` minus ``second``."""
+        for item in self.comparisons:
+            if item.metric == self.primary and {item.first, item.second} == {first, second}:
+                return item if item.first == first else item.turned()
+        raise KeyError(f"{first} and {second} were not compared.")
+
+    def candidate(self, name: str) -> CandidateEvidence:
+        """The evidence on one candidate."""
+        return next(item for item in self.candidates if item.name == name)
+
+    @property
+    def best(self) -> CandidateEvidence:
+        """The candidate with the largest ranking metric; of equals the one declared first."""
+        return max(self.candidates, key=lambda item: item.metrics[self.primary].value)
+
+    def headline(self) -> dict[str, dict[str, float]]:
+        """The plain values, for ``dvc metrics``."""
+        return {
+            item.name: {key: round(estimate.value, 6) for key, estimate in item.metrics.items()}
+            for item in self.candidates
+        }
+
+
+def endpoint_of(cohort: Cohort) -> Endpoint:
+    """What evaluation has to know of a declared endpoint."""
+    if cohort.survival is None:
+        return Endpoint()
+    return Endpoint(tuple(Horizon(item.column, item.time, item.label) for item in cohort.survival.horizons))
+
+
+_ADAPTER = TypeAdapter(Evidence)
+
+
+def write_evidence(path: Path, evidence: Evidence) -> None:
+    """Write evidence as JSON; a value that could not be computed is the constant NaN."""
+    write_text(path, _ADAPTER.dump_json(evidence, indent=2).decode() + "\n")
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Read what :func:`write_evidence` wrote."""
+    return _ADAPTER.validate_json(path.read_bytes())
+
+
+def gather(
+    tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, resamples: int, seed: int
+) -> Evidence:
+    """Evaluate and compare candidates from their predictions tables.
+
+    Parameters
+    ----------
+    tables
+        Candidate name to predictions table, all of the same rows.
+    endpoint
+        Which metrics and horizons.
+    resamples, seed
+        Of the bootstrap over patients.
+
+    Raises
+    ------
+    PredictionsError
+        The tables do not speak of the same rows.
+    """
+    check_pairing(tables)
+    flat = {name: pooled(table) for name, table in tables.items()}
+    first = next(iter(flat.values()))
+    weights = resampled_patients(first, resamples=resamples, seed=seed)
+    candidates = tuple(
+        CandidateEvidence(name, evaluate(table, endpoint, weights), tuple(primary_by_fold(tables[name], endpoint)))
+        for name, table in flat.items()
+    )
+    return Evidence(
+        cohort=cohort,
+        endpoint=endpoint,
+        rows=len(first),
+        patients=int(first["patient"].nunique()),
+        events=int(first["event"].sum()),
+        resamples=resamples,
+        candidates=candidates,
+        comparisons=tuple(_comparisons(flat, endpoint)),
+    )
+
+
+def compare(first: pd.DataFrame, second: pd.DataFrame, endpoint: Endpoint) -> PairedTest:
+    """The paired test of the ranking metric of two pooled tables: DeLong's, or Kang's for Harrell's C."""
+    event, patients = first["event"].to_numpy(), first["patient"].to_numpy()
+    scores = first["score"].to_numpy(), second["score"].to_numpy()
+    if endpoint.timed:
+        return kang_test(first["time"].to_numpy(), event, *scores, clusters=patients)
+    return delong_test(event, *scores, clusters=patients)
+
+
+def _comparisons(flat: dict[str, pd.DataFrame], endpoint: Endpoint) -> list[Comparison]:
+    pairs = list(combinations(flat, 2))
+    families = {endpoint.metrics[0].key: [compare(flat[a], flat[b], endpoint) for a, b in pairs]}
+    if not endpoint.timed:
+        decisions = {name: _correct(table) for name, table in flat.items()}
+        families["accuracy"] = [mcnemar(decisions[a], decisions[b], method="exact") for a, b in pairs]
+    found = []
+    for metric, tests in families.items():
+        adjusted = holm(np.array([test.p for test in tests]))
+        found += [Comparison(metric, a, b, test, float(p)) for (a, b), test, p in zip(pairs, tests, adjusted, strict=True)]
+    return found
+
+
+def _correct(table: pd.DataFrame) -> np.ndarray:
+    called = (table["risk"] >= table["threshold"]).to_numpy()
+    return np.asarray(called == (table["event"] == 1).to_numpy())

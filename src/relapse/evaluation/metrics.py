@@ -1,0 +1,170 @@
+"""The metrics of a predictions table, each with a 95% interval from resampled patients."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from relapse.evaluation.binary import roc_auc
+from relapse.evaluation.classification import average_precision, brier_score, classification_metrics
+from relapse.evaluation.concordance import concordance
+from relapse.evaluation.intervals import auc_replicates, concordance_replicates, patient_weights
+from relapse.evaluation.replicates import ipcw_auc, ipcw_brier
+from relapse.evaluation.results import Estimate
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int16]
+Statistic = Callable[[pd.DataFrame, Counts], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: ``key`` in files, ``label`` for people, and which direction is better."""
+
+    key: str
+    label: str
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """A horizon of a predictions table: its risk ``column``, its ``time``, and the ``label`` people read."""
+
+    column: str
+    time: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What evaluation has to know of an endpoint: its horizons, none where the endpoint has no time."""
+
+    horizons: tuple[Horizon, ...] = ()
+
+    @property
+    def timed(self) -> bool:
+        """Whether the endpoint is a time to an event."""
+        return bool(self.horizons)
+
+    @property
+    def risk_columns(self) -> list[str]:
+        """Risk columns of the predictions table."""
+        return [horizon.column for horizon in self.horizons] or ["risk"]
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics reported, the one that ranks candidates first."""
+        return tuple(_registry(self))
+
+
+def pooled(predictions: pd.DataFrame) -> pd.DataFrame:
+    """One row a table row: score, risks and threshold averaged over the repeats."""
+    if predictions["repeat"].nunique() == 1:
+        return predictions.sort_values("row", ignore_index=True)
+    averaged = [name for name in predictions.columns if name in ("score", "threshold") or name.startswith("risk")]
+    kept = {name: "first" for name in predictions.columns if name not in (*averaged, "row", "repeat", "fold")}
+    grouped = predictions.groupby("row", sort=True).agg(kept | {name: "mean" for name in averaged})
+    return grouped.reset_index()
+
+
+def resampled_patients(table: pd.DataFrame, *, resamples: int, seed: int) -> Counts:
+    """How often each row of a pooled table stands in each resample: (resamples, n)."""
+    patients, event = table["patient"].to_numpy(), table["event"].to_numpy()
+    return np.asarray(patient_weights(patients, event, n_resamples=resamples, seed=seed))
+
+
+def evaluate(predictions: pd.DataFrame, endpoint: Endpoint, weights: Counts) -> dict[str, Estimate]:
+    """All metrics of a pooled predictions table.
+
+    Parameters
+    ----------
+    predictions
+        As :func:`pooled` gives it, n rows.
+    endpoint
+        Says which metrics there are.
+    weights
+        (resamples, n), the same for every candidate, so that their intervals are of the same resamples.
+    """
+    found = {}
+    for metric, statistic in _registry(endpoint).items():
+        value = float(statistic(predictions, np.ones((1, len(predictions)), dtype=np.int16))[0])
+        replicates = statistic(predictions, weights)
+        known = replicates[np.isfinite(replicates)]
+        lower, upper = np.quantile(known, [0.025, 0.975]) if len(known) > 1 else (np.nan, np.nan)
+        spread = float(known.std(ddof=1)) if len(known) > 1 else None
+        found[metric.key] = Estimate(value, float(lower), float(upper), spread, "bootstrap by patient")
+    return found
+
+
+def primary_by_fold(predictions: pd.DataFrame, endpoint: Endpoint) -> list[float]:
+    """The ranking metric in each outer fold of each repeat, for the mean over folds beside the pooled value."""
+    values = []
+    for _, part in predictions.groupby(["repeat", "fold"], sort=True):
+        event, score = part["event"].to_numpy(), part["score"].to_numpy()
+        if endpoint.timed:
+            values.append(concordance(part["time"].to_numpy(), event, score))
+        else:
+            values.append(roc_auc(event, score))
+    return values
+
+
+def _registry(endpoint: Endpoint) -> dict[Metric, Statistic]:
+    if not endpoint.timed:
+        return _BINARY
+    timed: dict[Metric, Statistic] = {Metric("harrell_c", "Harrell's C"): _harrell}
+    for horizon in endpoint.horizons:
+        suffix = horizon.column.removeprefix("risk")
+        timed[Metric(f"auc{suffix}", f"AUC at {horizon.label}")] = _at(ipcw_auc, horizon)
+    for horizon in endpoint.horizons:
+        suffix = horizon.column.removeprefix("risk")
+        timed[Metric(f"brier{suffix}", f"Brier score at {horizon.label}", False)] = _at(ipcw_brier, horizon)
+    return timed
+
+
+def _at(statistic: Callable[..., Array], horizon: Horizon) -> Statistic:
+    def at_horizon(table: pd.DataFrame, weights: Counts) -> Array:
+        time, event = table["time"].to_numpy(), table["event"].to_numpy()
+        return statistic(time, event, table[horizon.column].to_numpy(), horizon=horizon.time, weights=weights)
+
+    return at_horizon
+
+
+def _harrell(table: pd.DataFrame, weights: Counts) -> Array:
+    time, event, score = (table[name].to_numpy() for name in ("time", "event", "score"))
+    return concordance_replicates(time, event, score, weights)
+
+
+def _auc(table: pd.DataFrame, weights: Counts) -> Array:
+    return auc_replicates(table["event"].to_numpy(), table["score"].to_numpy(), weights)
+
+
+def _average_precision(table: pd.DataFrame, weights: Counts) -> Array:
+    event, score = table["event"].to_numpy(), table["score"].to_numpy()
+    return np.asarray(average_precision(event, score, weights=weights))
+
+
+def _brier(table: pd.DataFrame, weights: Counts) -> Array:
+    return np.asarray(brier_score(table["event"].to_numpy(), table["risk"].to_numpy(), weights))
+
+
+def _decided(name: str) -> Statistic:
+    def at_threshold(table: pd.DataFrame, weights: Counts) -> Array:
+        positive = (table["risk"] >= table["threshold"]).to_numpy()
+        found = getattr(classification_metrics(table["event"].to_numpy(), positive, weights=weights), name)
+        return np.asarray(found, dtype=np.float64)
+
+    return at_threshold
+
+
+_BINARY: dict[Metric, Statistic] = {
+    Metric("auc", "ROC AUC"): _auc,
+    Metric("average_precision", "Average precision"): _average_precision,
+    Metric("sensitivity", "Sensitivity (recall)"): _decided("sensitivity"),
+    Metric("specificity", "Specificity"): _decided("specificity"),
+    Metric("precision", "Precision (PPV)"): _decided("ppv"),
+    Metric("f1", "F1"): _decided("f1"),
+    Metric("accuracy", "Accuracy"): _decided("accuracy"),
+    Metric("brier", "Brier score", False): _brier,
+}

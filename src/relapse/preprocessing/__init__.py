@@ -1,0 +1,1 @@
+"""Preprocessing: unfitted transformers and samplers, all derived from the cohort's declaration."""

@@ -1,0 +1,1 @@
+"""Promotion: from evidence alone to a decision that says why."""

@@ -1,0 +1,126 @@
+"""The gate: no table goes on that breaks a rule of its declaration or gives its outcome away."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from relapse.cohorts.schema import Cohort
+from relapse.cohorts.table import typed
+from relapse.errors import GateError
+from relapse.quality.expectations import build_expectations
+from relapse.quality.leakage import Finding, leakage_findings
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One rule on one column: kept or not, how many rows break it, and the numbers of the first of them."""
+
+    column: str
+    rule: str
+    passed: bool
+    violations: int
+    rows: tuple[int, ...]
+
+    def __str__(self) -> str:
+        found = f"{self.column}: expected {self.rule}"
+        if not self.violations:
+            return found + "."
+        shown = ", ".join(str(row) for row in self.rows)
+        more = ", …" if self.violations > len(self.rows) else ""
+        noun = "row breaks" if self.violations == 1 else "rows break"
+        return f"{found}; {self.violations} {noun} this: data row {shown}{more}."
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """All verdicts and findings about one table."""
+
+    verdicts: tuple[Verdict, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the table may go on."""
+        return all(item.passed for item in self.verdicts) and not any(
+            finding.severity == "error" for finding in self.findings
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values, for a JSON file."""
+        return {"passed": self.passed, **asdict(self)}
+
+    def require(self, *, source: str) -> None:
+        """Raise :class:`GateError` naming every broken rule, unless the table passed."""
+        if self.passed:
+            return
+        broken = [str(verdict) for verdict in self.verdicts if not verdict.passed]
+        broken += [
+            f"{finding.code} {finding.column}: {finding.message}"
+            + (f" First data rows: {', '.join(map(str, finding.rows))}." if finding.rows else "")
+            for finding in self.findings
+            if finding.severity == "error"
+        ]
+        raise GateError(
+            f"{source} does not keep its declaration:\n  " + "\n  ".join(broken) + "\n"
+            "Row 1 is the first row of data. Correct the data, or the declaration where the rule is wrong."
+        )
+
+
+def check(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None = None) -> GateResult:
+    """Hold a canonical table against the suite of its cohort.
+
+    Parameters
+    ----------
+    table
+        As ingested; columns that could not be read as declared are still text.
+    cohort
+        The declaration that the rules are derived from.
+    docs
+        Folder for the Data Docs, made anew; none are written where it is None.
+    """
+    verdicts = _validate(table, cohort, docs=docs)
+    # Leakage is looked for in a table that is what it says: a broken one has nothing to be typed.
+    findings = leakage_findings(typed(table, cohort), cohort) if all(item.passed for item in verdicts) else []
+    return GateResult(tuple(verdicts), tuple(findings))
+
+
+def _validate(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None) -> list[Verdict]:
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    with tempfile.TemporaryDirectory() as scratch:
+        context = gx.get_context(mode="file", project_root_dir=scratch)
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        source = context.data_sources.add_pandas("tables")
+        batch = source.add_dataframe_asset(cohort.name).add_batch_definition_whole_dataframe("whole")
+        expectations = build_expectations(cohort, table)
+        suite = context.suites.add(gx.ExpectationSuite(cohort.name, expectations=expectations))
+        definition = gx.ValidationDefinition(name=cohort.name, data=batch, suite=suite)
+        validation = context.validation_definitions.add(definition)
+        detail = {"result_format": "COMPLETE", "unexpected_index_column_names": ["row"]}
+        checkpoint = gx.Checkpoint(name=cohort.name, validation_definitions=[validation], result_format=detail)
+        outcome = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": table})
+        (result,) = outcome.run_results.values()
+        if docs is not None:
+            from relapse.quality.data_docs import write_data_docs
+
+            write_data_docs(context, docs, cohort=cohort)
+    return [_verdict(item) for item in result.results]
+
+
+def _verdict(item: Any) -> Verdict:
+    meta = item.expectation_config.meta
+    if item.exception_info.get("raised_exception"):
+        raise RuntimeError(f"{meta['column']}: the rule '{meta['rule']}' could not be evaluated.")
+    unexpected = item.result.get("unexpected_index_list") or []
+    rows = tuple(int(entry["row"]) for entry in unexpected[:5])
+    return Verdict(
+        column=meta["column"],
+        rule=meta["rule"],
+        passed=bool(item.success),
+        violations=0 if item.success else int(item.result.get("unexpected_count") or 0),
+        rows=() if item.success else rows,
+    )

@@ -1,0 +1,1 @@
+"""What people read: figures from frames, and one self-contained HTML page a cohort."""

@@ -1,0 +1,138 @@
+"""Figures: frames of all candidates in, matplotlib figures out. What is drawn is computed elsewhere.
+
+The frames are those of :mod:`relapse.evaluation.curves`. Every figure carries a description that stands for it where it
+cannot be seen.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relapse.evaluation.evidence import Evidence
+from relapse.report.calibration_figure import calibration
+from relapse.report.flow_figure import patient_flow
+from relapse.report.ranking_figure import ranking
+from relapse.report.style import INK, MUTED, RULE, WIDTH, describe, drawing, marks, new_figure, save, unit_square
+from relapse.report.survival_figure import risk_groups
+from relapse.report.wording import horizon_words, number
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Curves = dict[str, dict[str, "pd.DataFrame"]]
+
+__all__ = ["Curves", "draw", "figures", "precision_recall", "read_curves", "roc", "save"]
+
+
+def read_curves(folder: Path) -> Curves:
+    """Read the frames ``<figure>/<candidate>.csv`` below a folder: figure name to candidate to frame."""
+    import pandas as pd
+
+    found: Curves = {}
+    for path in sorted(folder.glob("*/*.csv")):
+        found.setdefault(path.parent.name, {})[path.stem] = pd.read_csv(path)
+    return found
+
+
+def draw(
+    folder: Path, curves: Curves, evidence: Evidence, *, flow: Mapping[str, Any], titles: Mapping[str, str]
+) -> list[str]:
+    """Draw every figure of a cohort and save it as ``folder/<name>.svg`` and ``.png``; returns the names."""
+    drawn = figures(curves, evidence, flow=flow, titles=titles)
+    for name, figure in drawn.items():
+        save(figure, folder / name)
+    return list(drawn)
+
+
+def figures(
+    curves: Curves, evidence: Evidence, *, flow: Mapping[str, Any], titles: Mapping[str, str]
+) -> dict[str, "Figure"]:
+    """Every figure of a cohort that its frames allow, by name.
+
+    Parameters
+    ----------
+    curves
+        As :func:`read_curves` gives them.
+    evidence
+        Gives the order of the candidates, the metrics in legends, and the best candidate.
+    flow
+        The patient flow, as ``flow.json`` has it.
+    titles
+        Candidate name to the name that people read.
+    """
+    known = {item.name: titles.get(item.name, item.name) for item in evidence.candidates}
+    order = {figure: {name: frames[name] for name in known if name in frames} for figure, frames in curves.items()}
+    with drawing():
+        drawn = {"flow": patient_flow(flow, evidence), "ranking": ranking(evidence, known)}
+        if "roc" in order:
+            drawn["roc"] = roc(order["roc"], evidence, known)
+        if "precision_recall" in order:
+            drawn["precision_recall"] = precision_recall(order["precision_recall"], evidence, known)
+        if evidence.endpoint.timed and evidence.best.name in order.get("risk_groups", {}):
+            horizon = evidence.endpoint.horizons[-1]
+            frame = order["risk_groups"][evidence.best.name]
+            drawn["risk_groups"] = risk_groups(frame, horizon, title=known[evidence.best.name])
+        for figure, when in _calibrations(evidence).items():
+            if figure in order:
+                histograms = order.get(figure.replace("calibration", "risks"), {})
+                drawn[figure] = calibration(order[figure], histograms, known, when=when)
+    return drawn
+
+
+def roc(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
+    """ROC curves of all candidates, with the point where each one's threshold puts it."""
+    figure = new_figure(4.2, width=WIDTH)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=RULE, linewidth=1, zorder=0)
+    axes.text(0.66, 0.62, "chance", color=MUTED, fontsize=7, rotation=45, rotation_mode="anchor", va="top")
+    said = []
+    for name, mark in marks(list(frames)).items():
+        metrics = evidence.candidate(name).metrics
+        area = number(metrics["auc"].value)
+        said.append(f"{titles[name]} {area}")
+        label = f"{titles[name]}, AUC {area}"
+        axes.plot(frames[name]["fpr"], frames[name]["tpr"], color=mark.colour, linestyle=mark.dash, label=label)
+        at = 1 - metrics["specificity"].value, metrics["sensitivity"].value
+        axes.plot(*at, marker=mark.marker, markersize=6, color=mark.colour, markeredgecolor="white", linestyle="none")
+    unit_square(axes)
+    axes.set(xlabel="1 \N{MINUS SIGN} specificity", ylabel="Sensitivity")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), alignment="left")
+    return describe(figure, f"ROC curves of {len(frames)} candidates. Area under the curve: {'; '.join(said)}.")
+
+
+def precision_recall(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
+    """Precision-recall curves of all candidates, as the steps whose area is the average precision."""
+    figure = new_figure(4.2, width=WIDTH)
+    axes = figure.subplots()
+    prevalence = evidence.events / evidence.rows
+    axes.axhline(prevalence, color=RULE, linewidth=1, zorder=0)
+    axes.text(1.0, prevalence + 0.01, f"chance {prevalence:.2f}", color=MUTED, fontsize=7, ha="right", va="bottom")
+    said = []
+    for name, mark in marks(list(frames)).items():
+        area = number(evidence.candidate(name).metrics["average_precision"].value)
+        said.append(f"{titles[name]} {area}")
+        frame = frames[name]
+        axes.step(
+            [0.0, *frame["recall"]],
+            [float(frame["precision"].iloc[0]), *frame["precision"]],
+            where="pre",
+            color=mark.colour,
+            linestyle=mark.dash,
+            label=f"{titles[name]}, AP {area}",
+        )
+    unit_square(axes)
+    axes.set(xlabel="Recall (sensitivity)", ylabel="Precision (positive predictive value)")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), alignment="left", labelcolor=INK)
+    text = f"Precision-recall curves of {len(frames)} candidates. Average precision: {'; '.join(said)}."
+    return describe(figure, text)
+
+
+def _calibrations(evidence: Evidence) -> dict[str, str]:
+    """Name of each calibration figure, and the horizon it is for in words."""
+    if not evidence.endpoint.timed:
+        return {"calibration": ""}
+    return {
+        "calibration" + horizon.column.removeprefix("risk"): horizon_words(horizon.label)
+        for horizon in evidence.endpoint.horizons
+    }

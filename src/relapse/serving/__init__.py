@@ -1,0 +1,1 @@
+"""Serving: requests and answers made from the cohort, predictions, and the Bento that holds them."""

@@ -1,0 +1,222 @@
+"""What is set from outside: ``params.yaml`` for the science, environment variables for the machinery, and all paths."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from relapse.declarations import Declared, parse, read_yaml
+
+#: No library may report to its makers; set before any of them is imported.
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "GX_ANALYTICS_ENABLED": "false",
+    "DVC_NO_ANALYTICS": "true",
+    "DO_NOT_TRACK": "1",
+}
+for _name, _value in _QUIET.items():
+    os.environ.setdefault(_name, _value)
+
+
+class SplitParams(Declared):
+    """Outer folds, drawn ``repeats`` times."""
+
+    folds: Annotated[int, Field(ge=2, le=20)]
+    repeats: Annotated[int, Field(ge=1, le=100)]
+
+
+class TrainParams(Declared):
+    """The tuning inside each outer fold: ``trials`` searched over ``inner_folds``."""
+
+    inner_folds: Annotated[int, Field(ge=2, le=10)]
+    trials: Annotated[int, Field(ge=1, le=10_000)]
+
+
+class EvaluateParams(Declared):
+    """Bootstrap resamples of patients behind each interval."""
+
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+
+
+class RegisterParams(Declared):
+    """The promotion policy: see :mod:`relapse.promotion.policy`."""
+
+    margin: Annotated[float, Field(ge=0, le=0.5)]
+    significance: Annotated[float, Field(gt=0, lt=0.5)]
+
+
+class Params(Declared):
+    """``params.yaml``: one section a stage, the cohorts and candidates that the stages run over, and the seed."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    cohorts: Annotated[tuple[str, ...], Field(min_length=1)]
+    candidates: Annotated[tuple[str, ...], Field(min_length=1)]
+    split: SplitParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    register_: Annotated[RegisterParams, Field(alias="register")]
+
+    @model_validator(mode="after")
+    def _reference_always(self) -> "Params":
+        if "reference" not in self.candidates:
+            raise ValueError("candidates must hold 'reference': the clinical model that every other one has to beat.")
+        return self
+
+
+def read_params(path: Path = Path("params.yaml")) -> Params:
+    """Read ``params.yaml``.
+
+    Raises
+    ------
+    DeclarationError
+        With key, value and what is allowed.
+    """
+    return parse(Params, read_yaml(path), origin=path)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where each stage of a cohort writes, below one results folder: ``results/<stage>/<cohort>/…``.
+
+    ``dvc.yaml`` names the same paths because DVC has to know them; a test holds the two against each other.
+    """
+
+    cohort: str
+    root: Path = Path()
+
+    def of(self, stage: str) -> Path:
+        """The folder of a stage."""
+        return self.root / "results" / stage / self.cohort
+
+    @property
+    def declaration(self) -> Path:
+        """The cohort's YAML file."""
+        return self.root / "data" / "cohorts" / f"{self.cohort}.yaml"
+
+    @property
+    def table(self) -> Path:
+        """The canonical table."""
+        return self.of("ingest") / "table.parquet"
+
+    @property
+    def flow(self) -> Path:
+        """The patient flow: rows read, excluded and why, kept."""
+        return self.of("ingest") / "flow.json"
+
+    @property
+    def gate(self) -> Path:
+        """What the gate found, rule by rule."""
+        return self.of("gate") / "gate.json"
+
+    @property
+    def data_docs(self) -> Path:
+        """Great Expectations' Data Docs."""
+        return self.of("gate") / "docs"
+
+    @property
+    def folds(self) -> Path:
+        """Which row stands in which outer test fold."""
+        return self.of("split") / "folds.parquet"
+
+    def trained(self, candidate: str) -> Path:
+        """The folder of one trained candidate: predictions, trials, training record, model."""
+        return self.of("train") / candidate
+
+    def predictions(self, candidate: str) -> Path:
+        """A candidate's out-of-fold predictions."""
+        return self.trained(candidate) / "predictions.parquet"
+
+    def trials(self, candidate: str) -> Path:
+        """Every Optuna trial of a candidate."""
+        return self.trained(candidate) / "trials.parquet"
+
+    def record(self, candidate: str) -> Path:
+        """What was run to train a candidate."""
+        return self.trained(candidate) / "record.json"
+
+    def model(self, candidate: str) -> Path:
+        """A candidate fitted on all rows."""
+        return self.trained(candidate) / "model.skops"
+
+    @property
+    def metrics(self) -> Path:
+        """The headline numbers, for ``dvc metrics``."""
+        return self.of("evaluate") / "metrics.json"
+
+    @property
+    def evidence(self) -> Path:
+        """All results of evaluation."""
+        return self.of("evaluate") / "evidence.json"
+
+    @property
+    def curves(self) -> Path:
+        """Folder of the tables that figures are drawn from, one CSV a figure."""
+        return self.of("evaluate") / "plots"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures, each as SVG and PNG."""
+        return self.of("evaluate") / "figures"
+
+    @property
+    def decision(self) -> Path:
+        """Promoted or kept, and why."""
+        return self.of("register") / "decision.json"
+
+    @property
+    def published(self) -> Path:
+        """What was published to MLflow; it lives beside MLflow's own files, so that losing those publishes again."""
+        return self.root / "mlruns" / "published" / f"{self.cohort}.json"
+
+    @property
+    def bundle(self) -> Path:
+        """The served artefact."""
+        return self.of("package") / "bundle"
+
+    @property
+    def bento(self) -> Path:
+        """The Bento built from the bundle, exported as one file."""
+        return self.of("package") / f"relapse-{self.cohort}.bento"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.of("report") / "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Machinery:
+    """Where and how the work is done; nothing here may change a result."""
+
+    workers: int
+    tracking_uri: str
+    artifact_root: str | None
+    backend: Literal["loky", "threading", "dask", "ray"] | str
+
+
+def machinery(root: Path = Path()) -> Machinery:
+    """Read the settings of this machine from the environment.
+
+    ``RELAPSE_WORKERS``
+        Parallel workers; every core by default. The same results come out for any number.
+    ``MLFLOW_TRACKING_URI``
+        MLflow's database or server; the SQLite file ``mlruns/mlflow.db`` by default.
+    ``RELAPSE_ARTIFACT_ROOT``
+        Where MLflow keeps artifacts; ``mlruns/artifacts`` by default, the server's choice for an http(s) address.
+    ``RELAPSE_BACKEND``
+        The joblib backend: ``loky`` by default.
+    """
+    tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
+    remote = tracking.startswith("http")
+    artifacts = os.environ.get("RELAPSE_ARTIFACT_ROOT") or (
+        None if remote else (root / "mlruns" / "artifacts").resolve().as_uri()
+    )
+    return Machinery(
+        workers=int(os.environ.get("RELAPSE_WORKERS") or os.cpu_count() or 1),
+        tracking_uri=tracking,
+        artifact_root=artifacts,
+        backend=os.environ.get("RELAPSE_BACKEND") or "loky",
+    )

@@ -1,0 +1,1 @@
+"""Tracking: what the files say, published to MLflow; the registry and its aliases."""

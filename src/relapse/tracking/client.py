@@ -1,0 +1,81 @@
+"""MLflow, quiet and ready: the only module that connects to it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+from relapse.errors import RegistryError
+from relapse.settings import Machinery
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def connect(machinery: Machinery) -> "MlflowClient":
+    """A client of the tracking server or database named in the settings; a new SQLite file is set up first.
+
+    Raises
+    ------
+    RegistryError
+        The server or database does not answer.
+    """
+    import logging
+
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with _alone(machinery.tracking_uri):
+        mlflow.set_tracking_uri(machinery.tracking_uri)
+        client = mlflow.MlflowClient(machinery.tracking_uri)
+        try:
+            client.search_experiments(max_results=1)
+        except MlflowException as error:
+            raise RegistryError(f"MLflow at {_without_password(machinery.tracking_uri)} does not answer: {error}") from None
+    return client
+
+
+def experiment(client: "MlflowClient", name: str, machinery: Machinery) -> str:
+    """The id of the experiment ``name``, made where there is none."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    location = f"{machinery.artifact_root}/{name}" if machinery.artifact_root else None
+    return str(client.create_experiment(name, artifact_location=location))
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Hold a lock beside a SQLite file: several processes that create its tables at once break each other."""
+    if not uri.startswith("sqlite:///"):
+        yield
+        return
+    import fcntl
+
+    path = Path(unquote(uri.removeprefix("sqlite:///")))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _without_password(uri: str) -> str:
+    parts = urlparse(uri)
+    return uri.replace(f":{parts.password}@", ":***@") if parts.password else uri
+
+
+def git_commit(root: Path) -> tuple[str | None, bool]:
+    """The commit checked out at ``root`` and whether tracked files differ from it; (None, False) outside git."""
+    import subprocess
+
+    def run(*words: str) -> str:
+        quiet = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, env=quiet, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    commit = run("rev-parse", "HEAD")
+    return commit or None, bool(commit and run("status", "--porcelain", "--untracked-files=no"))

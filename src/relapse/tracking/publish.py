@@ -1,0 +1,220 @@
+"""Publishing a pipeline state to MLflow: the one logger. It says what the files say, once, however often it runs."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from relapse.evaluation.evidence import CandidateEvidence, Evidence
+from relapse.files import read_json, sha256_of_file, sha256_of_text
+from relapse.promotion.decision import Decision, Version
+from relapse.settings import Params, Workspace
+from relapse.tracking.client import git_commit
+from relapse.tracking.registry import (
+    CANDIDATE,
+    CONTENT,
+    PREDICTIONS,
+    champion_version,
+    identity,
+    make_champion,
+    model_name,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_STATE = "relapse.state"
+_DECISION = "decision/decision.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the published state was made from: its content hash, and the commit that made it."""
+
+    content_hash: str
+    git_commit: str | None
+    git_dirty: bool
+
+    @classmethod
+    def of(cls, at: Workspace, params: Params) -> "Source":
+        """The source of a pipeline state as it lies in its files."""
+        commit, dirty = git_commit(at.root)
+        return cls(content_hash(at, params), commit, dirty)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """As tags of a run."""
+        commit = {"relapse.git_commit": self.git_commit or "none", "relapse.git_dirty": str(self.git_dirty).lower()}
+        return {CONTENT: self.content_hash, **commit}
+
+
+def content_hash(at: Workspace, params: Params) -> str:
+    """Identity of a pipeline state: declaration, table, settings of the protocol, and every candidate's predictions."""
+    return sha256_of_text(
+        at.declaration.read_text(encoding="utf-8"),
+        sha256_of_file(at.table),
+        json.dumps(params.model_dump(mode="json", exclude={"cohorts"}), sort_keys=True),
+        *(sha256_of_file(at.predictions(name)) for name in params.candidates),
+    )
+
+
+def published_decision(client: "MlflowClient", experiment_id: str, source: Source) -> dict[str, Any] | None:
+    """The decision that was published for this content, None where there is none.
+
+    What an interrupted publication left behind is marked deleted, so that the next one starts clean.
+    """
+    import tempfile
+
+    for run in _runs(client, experiment_id, source):
+        if run.info.status == "FINISHED":
+            with tempfile.TemporaryDirectory() as scratch:
+                found: dict[str, Any] = read_json(Path(client.download_artifacts(run.info.run_id, _DECISION, scratch)))
+            return found
+        _discard(client, experiment_id, run)
+    return None
+
+
+def publish(
+    client: "MlflowClient",
+    experiment_id: str,
+    at: Workspace,
+    *,
+    source: Source,
+    params: Params,
+    evidence: Evidence,
+    decision: Decision,
+    bundle: Path,
+) -> dict[str, Any]:
+    """Log a pipeline state as a parent run with a child run a candidate, register the challenger, carry the decision out.
+
+    The parent is marked finished last: a state counts as published only when everything about it is there.
+
+    Returns
+    -------
+    dict
+        The decision as JSON, with the champion that there is now.
+    """
+    import mlflow
+
+    mlflow.set_experiment(experiment_id=experiment_id)
+    table = pd.read_parquet(at.table)
+    with _run(f"{at.cohort} {source.content_hash[:8]}", source.tags | {_STATE: "parent"}):
+        _log_input(table, at)
+        settings = params.model_dump(mode="json", include={"seed", "split", "train", "evaluate"})
+        mlflow.log_params(_flat(settings) | {"candidates": ", ".join(params.candidates)})
+        mlflow.log_metrics(_numbers(evidence.candidate(decision.challenger)))
+        for folder, paths in {"data": [at.declaration, at.flow, at.gate], "evaluation": [at.evidence]}.items():
+            for path in paths:
+                mlflow.log_artifact(str(path), folder)
+        mlflow.log_artifacts(str(at.figures), "figures")
+        mlflow.log_artifacts(str(at.curves), "evaluation/plots")
+        run_ids = {item.name: _log_candidate(at, item, source, table) for item in evidence.candidates}
+        version = _register(at, decision, source, run_ids[decision.challenger], bundle)
+        if decision.promoted:
+            make_champion(client, at.cohort, version)
+        now = champion_version(client, at.cohort)
+        record = decision.to_json(champion=identity(now) if now else None) | {"challenger_version": version}
+        mlflow.set_tags({"mlflow.note.content": decision.summary, "relapse.promoted": str(decision.promoted).lower()})
+        mlflow.log_dict(record, _DECISION)
+    return record
+
+
+def receipt(client: "MlflowClient", cohort: str, source: Source) -> dict[str, Any]:
+    """What ``package`` has to know: which version is champion now, and of which content."""
+    now = champion_version(client, cohort)
+    found: Version | None = identity(now) if now else None
+    return {
+        "model": model_name(cohort),
+        "published": source.content_hash,
+        "champion": {"version": found.version, "candidate": found.candidate, "content": now.tags.get(CONTENT)}
+        if now and found
+        else None,
+    }
+
+
+def _log_candidate(at: Workspace, item: CandidateEvidence, source: Source, table: pd.DataFrame) -> str:
+    import mlflow
+    from mlflow.entities import Metric
+
+    record = read_json(at.record(item.name))
+    with _run(record["title"], source.tags | {CANDIDATE: item.name}, nested=True) as run:
+        _log_input(table, at)
+        mlflow.log_params({"candidate": item.name, **record["params"]})
+        mlflow.log_metrics(_numbers(item) | {"work_seconds": record["seconds"]})
+        trials = pd.read_parquet(at.trials(item.name))
+        series = [("fold", step, value) for step, value in enumerate(item.primary_by_fold)]
+        final = trials[(trials["fold"] < 0) & trials["value"].notna()]
+        series += [("trial", int(number), float(value)) for number, value in zip(final["number"], final["value"], strict=True)]
+        client = mlflow.MlflowClient()
+        client.log_batch(run.info.run_id, [Metric(name, value, 0, step) for name, step, value in series])
+        mlflow.log_artifact(str(at.predictions(item.name)), str(Path(PREDICTIONS).parent))
+        mlflow.log_artifact(str(at.record(item.name)), "training")
+        mlflow.log_text(trials.to_csv(index=False), "training/trials.csv")
+        for path in sorted(at.figures.glob("*.png")):
+            mlflow.log_artifact(str(path), "figures")
+        return str(run.info.run_id)
+
+
+def _register(at: Workspace, decision: Decision, source: Source, run_id: str, bundle: Path) -> str:
+    import mlflow
+
+    from relapse import __version__
+
+    with mlflow.start_run(run_id=run_id, nested=True):
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            loader_module="relapse.tracking.flavour",
+            data_path=str(bundle),
+            # Named, so that MLflow does not spend seconds on inferring them.
+            pip_requirements=[f"relapse=={__version__}"],
+        )
+    tags = source.tags | {CANDIDATE: decision.challenger, "relapse.promoted": str(decision.promoted).lower()}
+    version = mlflow.register_model(logged.model_uri, model_name(at.cohort), tags=tags)
+    mlflow.MlflowClient().update_model_version(model_name(at.cohort), version.version, description=decision.summary)
+    return str(version.version)
+
+
+def _log_input(table: pd.DataFrame, at: Workspace) -> None:
+    import mlflow
+
+    dataset = mlflow.data.from_pandas(table, source=str(at.table), name=at.cohort, targets="event")
+    mlflow.log_input(dataset, context="training")
+
+
+def _numbers(item: CandidateEvidence) -> dict[str, float]:
+    found = {}
+    for key, estimate in item.metrics.items():
+        found |= {key: estimate.value, f"{key}_lower": estimate.lower, f"{key}_upper": estimate.upper}
+    found["mean_over_folds"] = item.mean_over_folds
+    return {key: value for key, value in found.items() if value == value}
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for key, value in settings.items():
+        flat |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
+
+
+@contextmanager
+def _run(name: str, tags: dict[str, str], *, nested: bool = False) -> "Iterator[Run]":
+    import mlflow
+
+    with mlflow.start_run(run_name=name, nested=nested, tags=tags) as run:
+        yield run
+
+
+def _runs(client: "MlflowClient", experiment_id: str, source: Source) -> "list[Run]":
+    query = f"tags.`{CONTENT}` = '{source.content_hash}' and tags.`{_STATE}` = 'parent'"
+    return list(client.search_runs([experiment_id], query))
+
+
+def _discard(client: "MlflowClient", experiment_id: str, parent: "Run") -> None:
+    children = client.search_runs([experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    for run in (*children, parent):
+        client.delete_run(run.info.run_id)

@@ -1,0 +1,35 @@
+"""The bundle of a challenger, made from the files of its run."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from relapse.bundle.write import write_bundle
+from relapse.cohorts.catalogue import read_cohort
+from relapse.cohorts.table import read_table
+from relapse.evaluation.evidence import Evidence
+from relapse.files import sha256_of_file
+from relapse.promotion.decision import Decision
+from relapse.settings import Workspace
+from relapse.tracking.publish import Source
+
+
+def write_challenger(folder: Path, at: Workspace, *, source: Source, evidence: Evidence, decision: Decision) -> None:
+    """Write the challenger's bundle into ``folder``."""
+    name = decision.challenger
+    labels = {metric.key: metric.label for metric in evidence.endpoint.metrics}
+    write_bundle(
+        folder,
+        model=at.model(name),
+        declaration=at.declaration,
+        table=read_table(at.table, read_cohort(at.declaration)),
+        candidate=name,
+        title=decision.challenger_title,
+        content_hash=source.content_hash,
+        table_hash=sha256_of_file(at.table),
+        git_commit=source.git_commit,
+        metrics=[
+            {"key": key, "label": labels[key], "value": found.value, "lower": found.lower, "upper": found.upper}
+            for key, found in evidence.candidate(name).metrics.items()
+        ],
+        decision=asdict(decision),
+    )

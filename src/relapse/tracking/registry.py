@@ -1,0 +1,92 @@
+"""The model registry: one registered model a cohort, whose alias ``champion`` is moved here and nowhere else."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relapse.errors import RegistryError
+from relapse.promotion.decision import Version
+from relapse.promotion.policy import Champion
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+CONTENT = "relapse.content"
+CANDIDATE = "relapse.candidate"
+
+#: Where a candidate's run keeps its out-of-fold predictions.
+PREDICTIONS = "predictions/predictions.parquet"
+
+
+def model_name(cohort: str) -> str:
+    """Name of the registered model of a cohort."""
+    return f"relapse-{cohort}"
+
+
+def champion_version(client: "MlflowClient", cohort: str) -> "ModelVersion | None":
+    """The registered champion of a cohort, None where there is none."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+    absent = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
+    try:
+        return client.get_model_version_by_alias(model_name(cohort), CHAMPION)
+    except MlflowException as error:
+        if error.error_code in absent:
+            return None
+        raise
+
+
+def identity(version: "ModelVersion") -> Version:
+    """Version and candidate of a registered model."""
+    if CANDIDATE not in version.tags:
+        raise RegistryError(
+            f"{version.name} version {version.version} was not registered by this project (it has no tag {CANDIDATE}). "
+            "Remove the alias 'champion' from it, or register it under another name."
+        )
+    return Version(str(version.version), version.tags[CANDIDATE])
+
+
+def champion(client: "MlflowClient", cohort: str) -> Champion | None:
+    """The champion with its out-of-fold predictions, for a comparison; None where there is none."""
+    import pandas as pd
+
+    found = champion_version(client, cohort)
+    if found is None:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        path = client.download_artifacts(found.run_id, PREDICTIONS, scratch)
+        predictions = pd.read_parquet(path)
+    return Champion(identity(found), found.tags.get(CONTENT, ""), predictions)
+
+
+def fetch_champion(client: "MlflowClient", cohort: str, destination: Path) -> Version:
+    """Put the champion's bundle, as it was registered, into the empty folder ``destination``.
+
+    Raises
+    ------
+    RegistryError
+        There is no champion.
+    """
+    import shutil
+
+    import mlflow
+
+    found = champion_version(client, cohort)
+    if found is None:
+        raise RegistryError(
+            f"{model_name(cohort)} has no champion: nothing was promoted yet. The decision says why; "
+            "run the register stage first, or correct what the policy complains of."
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        uri = f"models:/{found.name}/{found.version}"
+        model = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
+        shutil.copytree(model / "data" / "bundle", destination, dirs_exist_ok=True)
+    return identity(found)
+
+
+def make_champion(client: "MlflowClient", cohort: str, version: str) -> None:
+    """Move the alias."""
+    client.set_registered_model_alias(model_name(cohort), CHAMPION, version)

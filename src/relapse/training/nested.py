@@ -1,0 +1,141 @@
+"""The protocol: tuned inside, measured outside, every outer fold a job of its own."""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from relapse.candidates.base import Family, Params
+from relapse.candidates.catalogue import family as family_called
+from relapse.candidates.risk_model import RiskModel
+from relapse.cohorts.schema import Cohort
+from relapse.console import progress
+from relapse.settings import Machinery, TrainParams
+from relapse.training.splits import derived_seed
+from relapse.training.tuning import Tuned, tune_and_fit
+
+#: The job that fits the final model on all rows stands beside the outer folds under this fold number.
+FINAL = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A candidate after training.
+
+    ``predictions`` keeps the contract of :mod:`relapse.predictions`; ``trials`` has one row a trial of each fold;
+    ``model`` is fitted on all rows, tuned in the same way, with ``params`` chosen; ``folds`` says what each outer
+    fold chose; ``seconds`` is the time all jobs took together.
+    """
+
+    model: RiskModel
+    params: Params
+    predictions: pd.DataFrame
+    trials: pd.DataFrame
+    folds: list[dict[str, Any]]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    repeat: int
+    fold: int
+    seed: int
+
+
+def train(
+    table: pd.DataFrame,
+    cohort: Cohort,
+    candidate: str,
+    folds: pd.DataFrame,
+    *,
+    params: TrainParams,
+    seed: int,
+    machinery: Machinery,
+) -> Trained:
+    """Run the protocol for one candidate.
+
+    Parameters
+    ----------
+    table
+        Typed canonical table.
+    folds
+        Outer folds as :func:`relapse.training.splits.outer_folds` gives them.
+    machinery
+        Workers and backend; neither changes a prediction.
+
+    Raises
+    ------
+    TrainingError
+        A fold in which no trial succeeded.
+    """
+    from joblib import Parallel, delayed, parallel_config
+
+    pairs = folds[["repeat", "fold"]].drop_duplicates().itertuples(index=False)
+    jobs = [_Job(int(repeat), int(fold), derived_seed(seed, candidate, repeat, fold)) for repeat, fold in pairs]
+    jobs.insert(0, _Job(FINAL, FINAL, derived_seed(seed, candidate, "final")))
+    with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
+        tasks = (delayed(_run)(job, table, cohort, candidate, folds, params) for job in jobs)
+        done = Parallel(return_as="generator")(tasks)
+        results = list(progress(done, total=len(jobs), label=f"{cohort.name} {candidate}"))
+    final, *outer = results
+    trials = pd.concat([_trials(job, tuned) for job, (tuned, _, _) in zip(jobs, results, strict=True)], ignore_index=True)
+    return Trained(
+        model=final[0].model,
+        params=final[0].params,
+        predictions=pd.concat([found for _, found, _ in outer], ignore_index=True).sort_values(
+            ["repeat", "row"], ignore_index=True
+        ),
+        trials=trials,
+        folds=[
+            {"repeat": job.repeat, "fold": job.fold, "params": tuned.params, **_learnt(tuned.model)}
+            for job, (tuned, _, _) in zip(jobs[1:], outer, strict=True)
+        ],
+        seconds=sum(seconds for _, _, seconds in results),
+    )
+
+
+def _run(
+    job: _Job, table: pd.DataFrame, cohort: Cohort, candidate: str, folds: pd.DataFrame, params: TrainParams
+) -> tuple[Tuned, pd.DataFrame, float]:
+    """One job; in a process of its own, with one thread, so that the sums come out the same everywhere."""
+    from threadpoolctl import threadpool_limits
+
+    start = time.perf_counter()
+    with threadpool_limits(limits=1):
+        family: Family = family_called(candidate)
+        settings = {"inner_folds": params.inner_folds, "trials": params.trials, "seed": job.seed}
+        if job.fold == FINAL:
+            tuned, found = tune_and_fit(table, cohort, family, **settings), pd.DataFrame()
+        else:
+            mine = folds[folds["repeat"] == job.repeat].set_index("row")["fold"].loc[table["row"]].to_numpy()
+            seen, unseen = table[mine != job.fold].reset_index(drop=True), table[mine == job.fold]
+            tuned = tune_and_fit(seen, cohort, family, **settings)
+            found = predict(tuned.model, unseen, cohort).assign(repeat=job.repeat, fold=job.fold)
+    return tuned, found, time.perf_counter() - start
+
+
+def predict(model: RiskModel, table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+    """Predictions of ``model`` for the rows of ``table``, as :mod:`relapse.predictions` has them; ``repeat`` and ``fold`` are 0."""
+    times = [horizon.time for horizon in cohort.survival.horizons] if cohort.survival else None
+    known = table[["row", "patient", "site"]].assign(repeat=0, fold=0, event=table["event"].astype("int8"))
+    if cohort.survival:
+        known["time"] = table["time"]
+    known["score"] = model.predict_score(table)
+    known[cohort.endpoint.risk_columns] = model.predict_risk(table, times)
+    if model.threshold is not None:
+        known["threshold"] = model.threshold
+    return known.reset_index(drop=True)
+
+
+def _trials(job: _Job, tuned: Tuned) -> pd.DataFrame:
+    records = pd.DataFrame([asdict(record) for record in tuned.trials])
+    records.insert(0, "repeat", job.repeat)
+    records.insert(1, "fold", job.fold)
+    return records
+
+
+def _learnt(model: RiskModel) -> dict[str, Any]:
+    if model.recalibration is None:
+        return {}
+    return {"recalibration": asdict(model.recalibration), "threshold": model.threshold}

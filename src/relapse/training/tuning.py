@@ -1,0 +1,174 @@
+"""Tuning and fitting on one set of rows: search in inner folds, then everything learnt from inner predictions."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from relapse.candidates.base import Family, Head, Params, outcome
+from relapse.candidates.risk_model import Platt, RiskModel
+from relapse.cohorts.schema import Cohort
+from relapse.errors import TrainingError
+from relapse.evaluation.binary import roc_auc
+from relapse.evaluation.classification import log_loss
+from relapse.evaluation.concordance import concordance
+from relapse.training.splits import derived_seed, fold_numbers
+
+if TYPE_CHECKING:
+    import optuna
+
+Array = NDArray[np.float64]
+
+#: What a fit may fail with on some hyperparameters; anything else is a bug and ends the run.
+_FIT_FAILURES = (ValueError, ArithmeticError, np.linalg.LinAlgError)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial: ``value`` is the mean inner AUC or C (higher is better), NaN where pruned or failed."""
+
+    number: int
+    state: str
+    value: float
+    params: str
+    seconds: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A model fitted on all rows given, the hyperparameters chosen, and every trial."""
+
+    model: RiskModel
+    params: Params
+    trials: tuple[TrialRecord, ...]
+
+
+def tune_and_fit(table: pd.DataFrame, cohort: Cohort, family: Family, *, inner_folds: int, trials: int, seed: int) -> Tuned:
+    """Choose hyperparameters in inner folds of ``table``, then fit on all of it.
+
+    For a binary endpoint the inner predictions of the chosen trial also give the recalibration (kept only where it
+    lowers the log-loss on inner folds it was not fitted to) and the threshold (largest sensitivity + specificity).
+
+    Raises
+    ------
+    TrainingError
+        No trial succeeded.
+    """
+    head = family.head(cohort)
+    if head is None:
+        raise TrainingError(f"{family.title} has no model for a {cohort.endpoint.kind} endpoint.")
+    target = outcome(table, cohort)
+    inner = fold_numbers(table, folds=inner_folds, seed=derived_seed(seed, "inner"))
+    search = _Search(table, target, cohort, head, inner, seed)
+    study = search.run(trials)
+    records = tuple(_record(trial) for trial in study.trials)
+    if search.best is None:
+        errors = sorted({record.error for record in records if record.error})
+        raise TrainingError(f"{family.title}: none of {len(records)} trials succeeded ({'; '.join(errors)}).")
+    params, held_out = search.best
+    fitted = head.build(cohort, params, seed).fit(table, target)
+    if cohort.survival:
+        return Tuned(RiskModel(fitted), params, records)
+    recalibration = _recalibration(held_out, target, inner)
+    threshold = youden_threshold(target, recalibration.risk(held_out))
+    return Tuned(RiskModel(fitted, recalibration, threshold), params, records)
+
+
+class _Search:
+    """One Optuna study; keeps the inner predictions of the best trial, so that nothing is fitted twice."""
+
+    def __init__(
+        self, table: pd.DataFrame, target: NDArray[Any], cohort: Cohort, head: Head, inner: NDArray[np.int_], seed: int
+    ) -> None:
+        self.table, self.target, self.cohort = table, target, cohort
+        self.head, self.inner, self.seed = head, inner, seed
+        self.best: tuple[Params, Array] | None = None
+        self._best_value = -np.inf
+
+    def run(self, trials: int) -> "optuna.Study":
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        study = optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=self.seed, n_startup_trials=min(10, max(1, trials // 2))),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
+        )
+        study.optimize(self._objective, n_trials=trials if self.head.space else 1, catch=_FIT_FAILURES)
+        return study
+
+    def _objective(self, trial: "optuna.Trial") -> float:
+        import optuna
+
+        params = self.head.space(trial) if self.head.space else {}
+        trial.set_user_attr("params", params)
+        held_out = np.empty(len(self.table))
+        values = []
+        try:
+            for fold in range(self.inner.max() + 1):
+                test = self.inner == fold
+                model = self.head.build(self.cohort, params, self.seed)
+                model.fit(self.table[~test], self.target[~test])
+                held_out[test] = model.predict_score(self.table[test])
+                if not np.isfinite(held_out[test]).all():
+                    raise ValueError("the model gave predictions that are not finite")
+                values.append(discrimination(self.target[test], held_out[test], self.cohort))
+                trial.report(float(np.mean(values)), fold)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+        except _FIT_FAILURES as error:
+            trial.set_user_attr("error", f"{type(error).__name__}: {error}")
+            raise
+        value = float(np.mean(values))
+        if value > self._best_value:
+            self._best_value, self.best = value, (params, held_out)
+        return value
+
+
+def discrimination(target: NDArray[Any], score: Array, cohort: Cohort) -> float:
+    """AUC or Harrell's C of a score, by the cohort's endpoint."""
+    if cohort.survival:
+        return concordance(target["time"], target["event"], score)
+    return roc_auc(target, score)
+
+
+def youden_threshold(event: NDArray[np.int_], risk: Array) -> float:
+    """The risk from which calling a row positive gives the largest sensitivity + specificity (Youden 1950).
+
+    Halfway to the next lower risk, so that the threshold does not hang on one row's value.
+    """
+    order = np.argsort(-risk, kind="stable")
+    ordered, outcomes = risk[order], event[order]
+    gain = np.cumsum(outcomes) / max(outcomes.sum(), 1) - np.cumsum(1 - outcomes) / max((1 - outcomes).sum(), 1)
+    last_of_ties = np.append(ordered[1:] < ordered[:-1], True)
+    best = int(np.argmax(np.where(last_of_ties, gain, -np.inf)))
+    lower = ordered[best + 1] if best + 1 < len(ordered) else 0.0
+    return float((ordered[best] + lower) / 2)
+
+
+def _recalibration(score: Array, event: NDArray[np.int_], inner: NDArray[np.int_]) -> Platt:
+    """Platt scaling if it lowers the log-loss on inner folds that it was not fitted to, else none."""
+    crossed = np.empty_like(score)
+    for fold in range(inner.max() + 1):
+        test = inner == fold
+        crossed[test] = Platt.fit(score[~test], event[~test]).risk(score[test])
+    if log_loss(event, crossed) < log_loss(event, Platt().risk(score)):
+        return Platt.fit(score, event)
+    return Platt()
+
+
+def _record(trial: "optuna.trial.FrozenTrial") -> TrialRecord:
+    finished = trial.state.name == "COMPLETE" and trial.value is not None
+    return TrialRecord(
+        number=trial.number,
+        state=trial.state.name.lower(),
+        value=float(trial.value) if finished and trial.value is not None else float("nan"),
+        params=json.dumps(trial.user_attrs.get("params", trial.params), sort_keys=True),
+        seconds=trial.duration.total_seconds() if trial.duration else float("nan"),
+        error=str(trial.user_attrs.get("error", "")),
+    )
+

@@ -1,0 +1,36 @@
+"""Shared fixtures: the two declared cohorts and their canonical tables, read once."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import relapse.settings  # noqa: F401 - switches the libraries' telemetry off before they are imported
+from relapse.cohorts.catalogue import read_cohort
+from relapse.cohorts.schema import Cohort
+from relapse.cohorts.table import ingest, typed
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def cohorts() -> dict[str, Cohort]:
+    """Every declared cohort by name."""
+    return {path.stem: read_cohort(path) for path in sorted((ROOT / "data" / "cohorts").glob("*.yaml"))}
+
+
+@pytest.fixture(scope="session")
+def _tables(cohorts: dict[str, Cohort]) -> dict[str, pd.DataFrame]:
+    return {name: typed(ingest(cohort, root=ROOT)[0], cohort) for name, cohort in cohorts.items()}
+
+
+@pytest.fixture
+def tables(_tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Typed canonical table of every declared cohort; a copy for each test."""
+    return {name: table.copy() for name, table in _tables.items()}
