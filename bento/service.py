@@ -8,17 +8,24 @@ import os
 from pathlib import Path
 from typing import Any
 
-import relapse.settings  # noqa: F401  switches telemetry off, so it comes before BentoML
-import bentoml  # isort: skip
+import bentoml
+from bentoml._internal.utils.analytics.usage_stats import do_not_track
 
-from relapse.bundle.load import describe_bundle, load_bundle
+import relapse.settings  # noqa: F401  sets BENTOML_DO_NOT_TRACK
+from relapse.bundle.load import check_packages, describe_bundle, load_bundle
+from relapse.console import readable_errors
 from relapse.serving.contract import batch_model, patient_model, prediction_model
 from relapse.serving.guard import Guard
 from relapse.serving.pages import pages
 from relapse.serving.predictor import Predictor
 
+# The command line has asked before this module was imported, and keeps the answer: it has to ask again.
+do_not_track.cache_clear()
+
 FOLDER = Path(os.environ.get("RELAPSE_BUNDLE") or Path(__file__).parent / "bundle")
-DESCRIPTION = describe_bundle(FOLDER)
+with readable_errors():
+    DESCRIPTION = describe_bundle(FOLDER)
+    check_packages(DESCRIPTION.manifest)
 
 Patient: Any = patient_model(DESCRIPTION.cohort)
 Patients: Any = batch_model(Patient)
@@ -26,7 +33,7 @@ Prediction: Any = prediction_model(DESCRIPTION.cohort)
 
 
 def _specification() -> dict[str, Any]:
-    document: dict[str, Any] = RelapseService.openapi_spec.asdict()
+    document: dict[str, Any] = RelapseService.openapi_spec.asdict()  # type: ignore[attr-defined]
     return document
 
 
@@ -50,6 +57,6 @@ class RelapseService:
         return self._predictor.predict(patients.root)
 
 
-RelapseService.add_asgi_middleware(
+RelapseService.add_asgi_middleware(  # type: ignore[attr-defined]  # the decorator made a Service of the class
     Guard, bodies={"/predict": Patient, "/predict_batch": Patients}, cohort=DESCRIPTION.cohort
 )

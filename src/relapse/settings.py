@@ -9,13 +9,14 @@ from pydantic import Field, model_validator
 
 from relapse.declarations import Declared, parse, read_yaml
 
-#: No library may report to its makers; set before any of them is imported.
+#: No library may report to its makers, nor draw bars of its own; set before any of them is imported.
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "BENTOML_DO_NOT_TRACK": "True",
     "GX_ANALYTICS_ENABLED": "false",
     "DVC_NO_ANALYTICS": "true",
     "DO_NOT_TRACK": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 for _name, _value in _QUIET.items():
     os.environ.setdefault(_name, _value)

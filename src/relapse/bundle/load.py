@@ -63,7 +63,9 @@ def verify_bundle(folder: Path) -> Manifest:
     if path.is_file():
         sealed = folder / SEAL
         if not sealed.is_file():
-            raise BundleError(f"{sealed}: this file of the bundle is missing. Copy the whole folder, or write it again.")
+            raise BundleError(
+                f"{sealed}: this file of the bundle is missing. Copy the whole folder, or write it again."
+            )
         if sealed.read_bytes() != seal(sha256_of_file(path)).encode():
             raise BundleError(
                 f"{path}: altered, or {SEAL} was: they do not fit together. Copy the whole folder, or write it again."
@@ -115,11 +117,10 @@ def load_bundle(folder: Path) -> Bundle:
     Raises
     ------
     BundleError
-        As :func:`describe_bundle`; a package that the model needs is missing or of a version that may read it
-        differently; or the model file holds a type that is not trusted.
+        As :func:`describe_bundle` and :func:`check_packages`; or the model file holds a type that is not trusted.
     """
     found = describe_bundle(folder)
-    _check_packages(found.manifest)
+    check_packages(found.manifest)
     from relapse.bundle.model_file import load_model
 
     return Bundle(
@@ -132,7 +133,14 @@ def load_bundle(folder: Path) -> Bundle:
     )
 
 
-def _check_packages(manifest: Manifest) -> None:
+def check_packages(manifest: Manifest) -> None:
+    """Check that this environment has what the model needs.
+
+    Raises
+    ------
+    BundleError
+        A package is missing, or of a version that may read the model as something else.
+    """
     for name, written in manifest.packages.items():
         try:
             installed = version(name)

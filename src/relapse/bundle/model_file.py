@@ -114,10 +114,19 @@ def _beyond_defaults(path: Path) -> list[str]:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
+    _skops()
     from skops.io.exceptions import UntrustedTypesFoundException
 
     # skops has no error of its own for a file that is not its own; these are what damaged ones were seen to raise.
-    damaged = (BadZipFile, UntrustedTypesFoundException, ValueError, TypeError, LookupError, AttributeError, ImportError)
+    damaged = (
+        BadZipFile,
+        UntrustedTypesFoundException,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ImportError,
+    )
     try:
         yield
     except (*damaged, OSError) as error:

@@ -9,7 +9,7 @@ from scipy import stats
 
 from relapse.evaluation.arrays import indicator
 from relapse.evaluation.normal import quantile
-from relapse.evaluation.results import PairedTest
+from relapse.evaluation.results import Estimate, PairedTest
 
 McNemarMethod = Literal["exact", "midp", "chi2", "corrected"]
 _NAMES: dict[McNemarMethod, str] = {
@@ -101,6 +101,48 @@ def mcnemar_table(
     difference = (only_first - only_second) / sum(counts.values())
     lower, upper = _newcombe(both, only_first, only_second, neither, quantile(level))
     return PairedTest(difference, lower, upper, statistic, p, _NAMES[method])
+
+
+def discordant_odds_ratio(only_first: int, only_second: int, *, level: float = 0.95) -> Estimate:
+    """Odds that the first model alone is right rather than the second alone, with the exact interval.
+
+    Parameters
+    ----------
+    only_first, only_second : int
+        Discordant counts, as in :func:`mcnemar_table`.
+    level : float
+        Coverage of the interval (Clopper and Pearson, on the share of the first).
+
+    Returns
+    -------
+    Estimate
+        only_first / only_second: infinite where the second is 0, NaN where both are.
+
+    Raises
+    ------
+    ValueError
+        If a count is negative or the level does not lie between 0 and 1.
+
+    References
+    ----------
+    Fay MP (2010). Two-sided exact tests and matching confidence intervals for discrete data. The R Journal 2.
+    """
+    for name, count in (("only_first", only_first), ("only_second", only_second)):
+        if count < 0:
+            raise ValueError(f"{name}: {count} is not allowed; a count is 0 or more")
+    quantile(level)  # refuses an impossible level
+    tail = (1 - level) / 2
+    low = float(stats.beta.ppf(tail, only_first, only_second + 1)) if only_first else 0.0
+    high = float(stats.beta.ppf(1 - tail, only_first + 1, only_second)) if only_second else 1.0
+    return Estimate(
+        value=_odds(only_first, only_second), lower=_odds(low, 1 - low), upper=_odds(high, 1 - high), method="exact"
+    )
+
+
+def _odds(one: float, other: float) -> float:
+    if other > 0:
+        return one / other
+    return float("inf") if one > 0 else float("nan")
 
 
 def _test(only_first: int, only_second: int, method: McNemarMethod) -> tuple[float | None, float]:

@@ -9,6 +9,7 @@ from scipy import special
 from relapse.evaluation.arrays import (
     BoolArray,
     FloatArray,
+    IntArray,
     both_classes,
     cluster_codes,
     follow_up,
@@ -124,9 +125,7 @@ def calibration_binary(
     observed, noise = (np.interp(predicted, values[order], part) for part in (smooth.fitted, smooth.noise))
     reach = quantile(level) * noise
     share = float(outcome.mean())
-    deviations = sum_by(all_codes, outcome - share)
-    count = deviations.size
-    share_variance = float(deviations @ deviations) / outcome.size**2 * (count / (count - 1) if repeated else 1.0)
+    share_variance = _share_variance(outcome, all_codes, repeated=repeated)
     ici, e50, e90, emax = _distances(np.abs(values[order] - smooth.fitted))
     return Calibration(
         slope=_coefficient(free, 1, level, method),
@@ -242,6 +241,15 @@ def _coefficient(fit: Fit | None, index: int, level: float, method: str) -> Esti
     if fit is None:
         return Estimate(value=float("nan"), method=method)
     return wald(float(fit.coefficients[index]), float(fit.covariance[index, index]), level=level, method=method)
+
+
+def _share_variance(outcome: BoolArray, codes: IntArray, *, repeated: bool) -> float:
+    """Variance of the observed share: binomial, or between patients where they repeat (NaN for a single one)."""
+    deviations = sum_by(codes, outcome - outcome.mean())
+    variance = float(deviations @ deviations) / outcome.size**2
+    if not repeated:
+        return variance
+    return variance * deviations.size / (deviations.size - 1) if deviations.size > 1 else float("nan")
 
 
 def _observed_expected(observed: float, expected: float, log_variance: float, level: float) -> Estimate:

@@ -43,13 +43,15 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
     return adjusted
 
 
-def kendall_tau_b_matrix(columns: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+def kendall_tau_b_matrix(columns: npt.ArrayLike, *, exact: bool = False) -> tuple[FloatArray, FloatArray]:
     """Kendall's tau-b of every pair of columns, with p-values.
 
     Parameters
     ----------
     columns : array (n, k)
         One column a variable. Rows with NaN in either column of a pair are left out of that pair.
+    exact : bool
+        Take the exact p-value for pairs of columns without ties; meant for few rows.
 
     Returns
     -------
@@ -78,7 +80,8 @@ def kendall_tau_b_matrix(columns: npt.ArrayLike) -> tuple[FloatArray, FloatArray
             pair = pair[~np.isnan(pair).any(axis=1)]
             if len(pair) < 2 or np.any(pair.min(axis=0) == pair.max(axis=0)):
                 continue
-            result = stats.kendalltau(pair[:, 0], pair[:, 1], method="asymptotic")
+            untied = all(np.unique(column).size == len(pair) for column in pair.T)
+            result = stats.kendalltau(pair[:, 0], pair[:, 1], method="exact" if exact and untied else "asymptotic")
             tau[one, two] = tau[two, one] = 1.0 if one == two else result.statistic
             p[one, two] = p[two, one] = result.pvalue
     return tau, p

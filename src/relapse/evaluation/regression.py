@@ -1,7 +1,7 @@
 """Small fits that calibration needs: logistic, Cox and pseudo-value regression with few columns.
 
-The first two are convex, so Newton's method with halved steps finds the one maximum. All run on risks and splines of risks; the
-models under evaluation are fitted elsewhere.
+The first two are convex, so Newton's method with halved steps finds the one maximum. All run on risks and splines of
+risks; the models under evaluation are fitted elsewhere.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, special
+from scipy import linalg, optimize, special
 
 from relapse.evaluation.arrays import BoolArray, FloatArray, IntArray, sum_by
 
@@ -44,6 +44,7 @@ def _maximise(likelihood: Likelihood, size: int, steps: int = 50) -> Fit | None:
 def _newton(likelihood: Likelihood, current: FloatArray, steps: int) -> Fit | None:
     size = current.size
     value, gradient, information = likelihood(current)
+    at_start = information
     for _ in range(steps):
         if not np.isfinite(information).all() or np.linalg.matrix_rank(information, hermitian=True) < size:
             return None
@@ -55,6 +56,8 @@ def _newton(likelihood: Likelihood, current: FloatArray, steps: int) -> Fit | No
             proposal = likelihood(current + step)
         current, (value, gradient, information) = current + step, proposal
         if np.abs(step).max() < 1e-10 * (1 + np.abs(current).max()):
+            if linalg.eigvalsh(information, at_start)[0] < 1e-8:
+                return None  # flat without end: the maximum lies at infinity
             return Fit(current, np.asarray(np.linalg.inv(information), dtype=np.float64), value)
         if np.abs(current).max() > 1e4:
             return None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
 #: A declared number with text in it was left as text by ingest; these are the cells that are not the reason.
-_NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
+_NUMBER = r"^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*$"
 
 
 def build_expectations(cohort: Cohort, table: pd.DataFrame) -> "list[Expectation]":
@@ -86,7 +86,7 @@ def _completeness(name: str, max_missing: float) -> "Expectation":
 def _whole(name: str) -> "Expectation":
     import great_expectations.expectations as gxe
 
-    return gxe.ExpectColumnValuesToMatchRegex(column=name, regex=r"^-?\d+(\.0+)?$", meta=_rule(name, "a whole number"))
+    return gxe.ExpectColumnValuesToMatchRegex(column=name, regex=r"^-?\d+(?:\.0+)?$", meta=_rule(name, "a whole number"))
 
 
 def _rule(column: str, rule: str) -> dict[str, str]:

@@ -39,7 +39,7 @@ def verdict(evidence: Evidence, titles: Mapping[str, str]) -> str:
     better, worse = (shown_different(evidence, better=direction) for direction in (True, False))
     if better:
         names = listing([titles[name] for name in better])
-        text = f"{names} ranked patients better than the clinical reference"
+        text = f"In cross-validation, {names} ranked patients better than the clinical reference"
     else:
         text = "No candidate was shown to rank patients better than the clinical reference"
     if worse:
@@ -92,17 +92,15 @@ def with_interval(estimate: Estimate) -> str:
 
 def setting(cohort: Cohort, evidence: Evidence) -> str:
     """Who was studied, what was predicted, and from how much."""
-    candidates = len(evidence.candidates)
     if evidence.rows == evidence.patients:
         people = f"{count(evidence.patients, 'patient')}, {evidence.events} of whom had the event"
     else:
-        people = (
-            f"{count(evidence.rows, 'row')} of {count(evidence.patients, 'patient')}, {evidence.events} with the event"
-        )
+        rows, patients = count(evidence.rows, "row"), count(evidence.patients, "patient")
+        people = f"{rows} of {patients}, {evidence.events} of the rows with the event"
     return (
-        f"{count(candidates, 'model')} predicting {cohort.endpoint.label} from up to "
-        f"{count(len(cohort.predictors), 'feature')} known at baseline {'was' if candidates == 1 else 'were'} "
-        f"compared in {people}. Every figure is for patients whom the model had not seen."
+        f"In {people}, {count(len(evidence.candidates), 'model')} predicting {cohort.endpoint.label} from up to "
+        f"{count(len(cohort.predictors), 'feature')} known at baseline were compared. Every figure is for patients "
+        "whom the model had not seen."
     )
 
 

@@ -1,5 +1,6 @@
 """Calibration: observed against predicted risk, a panel a candidate, with the histogram of risks beneath."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = 4
+
+#: Letters that fit above a panel.
+_TITLE = 21
 
 
 def calibration(
@@ -52,7 +56,7 @@ def calibration(
             markersize=3.2, elinewidth=0.9,
         )  # fmt: skip
         unit_square(axes)
-        axes.set_title(titles[name])
+        axes.set_title("\n".join(textwrap.wrap(titles[name], _TITLE)))
         axes.tick_params(labelbottom=False, labelleft=column == 0)
         if column == 0:
             axes.set_ylabel("Observed risk")

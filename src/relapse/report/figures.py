@@ -12,7 +12,7 @@ from relapse.evaluation.evidence import Evidence
 from relapse.report.calibration_figure import calibration
 from relapse.report.flow_figure import patient_flow
 from relapse.report.ranking_figure import ranking
-from relapse.report.style import INK, MUTED, RULE, WIDTH, describe, drawing, marks, new_figure, save, unit_square
+from relapse.report.style import MUTED, RULE, WIDTH, describe, drawing, marks, new_figure, save, unit_square
 from relapse.report.survival_figure import risk_groups
 from relapse.report.wording import horizon_words, number
 
@@ -82,7 +82,7 @@ def figures(
 
 def roc(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
     """ROC curves of all candidates, with the point where each one's threshold puts it."""
-    figure = new_figure(4.2, width=WIDTH)
+    figure = new_figure(3.3 + 0.17 * len(frames), width=WIDTH / 2)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=1, zorder=0)
     axes.text(0.66, 0.62, "chance", color=MUTED, fontsize=7, rotation=45, rotation_mode="anchor", va="top")
@@ -97,17 +97,17 @@ def roc(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[s
         axes.plot(*at, marker=mark.marker, markersize=6, color=mark.colour, markeredgecolor="white", linestyle="none")
     unit_square(axes)
     axes.set(xlabel="1 \N{MINUS SIGN} specificity", ylabel="Sensitivity")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), alignment="left")
+    figure.legend(loc="outside lower left", handlelength=3.2)
     return describe(figure, f"ROC curves of {len(frames)} candidates. Area under the curve: {'; '.join(said)}.")
 
 
 def precision_recall(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
     """Precision-recall curves of all candidates, as the steps whose area is the average precision."""
-    figure = new_figure(4.2, width=WIDTH)
+    figure = new_figure(3.3 + 0.17 * len(frames), width=WIDTH / 2)
     axes = figure.subplots()
     prevalence = evidence.events / evidence.rows
     axes.axhline(prevalence, color=RULE, linewidth=1, zorder=0)
-    axes.text(1.0, prevalence + 0.01, f"chance {prevalence:.2f}", color=MUTED, fontsize=7, ha="right", va="bottom")
+    axes.text(1.0, prevalence - 0.015, f"chance {prevalence:.2f}", color=MUTED, fontsize=7, ha="right", va="top")
     said = []
     for name, mark in marks(list(frames)).items():
         area = number(evidence.candidate(name).metrics["average_precision"].value)
@@ -123,7 +123,7 @@ def precision_recall(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titl
         )
     unit_square(axes)
     axes.set(xlabel="Recall (sensitivity)", ylabel="Precision (positive predictive value)")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), alignment="left", labelcolor=INK)
+    figure.legend(loc="outside lower left", handlelength=3.2)
     text = f"Precision-recall curves of {len(frames)} candidates. Average precision: {'; '.join(said)}."
     return describe(figure, text)
 

@@ -24,13 +24,16 @@ def patient_flow(flow: Mapping[str, Any], evidence: Evidence) -> "Figure":
     out = [f"{count(left_out, 'row')} left out"]
     for item in flow["excluded"]:
         out += textwrap.wrap(f"{item['rows']}: {item['reason']}", 44, subsequent_indent="   ", break_on_hyphens=False)
-    kept = [f"{count(flow['rows_kept'], 'row')} analysed", f"of {count(flow['patients_kept'], 'patient')}"]
+    # A row of a table is nothing to a clinician; where it is a patient, it is called one.
+    noun = "patient" if flow["rows_kept"] == flow["patients_kept"] else "row"
+    kept = [f"{count(flow['rows_kept'], noun)} analysed"]
+    if noun == "row":
+        kept.append(f"of {count(flow['patients_kept'], 'patient')}")
     outcome = [
-        count(evidence.events, "row") + " with the event",
-        count(evidence.rows - evidence.events, "row") + (" censored" if evidence.endpoint.timed else " without"),
+        f"{count(evidence.events, noun)} with the event",
+        f"{count(evidence.rows - evidence.events, noun)} {'censored' if evidence.endpoint.timed else 'without'}",
     ]
-    middle = max(_height(out), 0.0)
-    height = _height(read) + _GAP / 2 + middle + _GAP / 2 + _height(kept) + _GAP + _height(outcome) + 0.1
+    height = _height(read) + _GAP / 2 + _height(out) + _GAP / 2 + _height(kept) + _GAP + _height(outcome) + 0.1
     figure = new_figure(height)
     # Boxes are measured in inches, which a layout engine would rescale.
     figure.set_layout_engine("none")
@@ -40,7 +43,8 @@ def patient_flow(flow: Mapping[str, Any], evidence: Evidence) -> "Figure":
     top = height - 0.05
     first = _box(axes, _LEFT, top, read)
     side_top = first - _GAP / 2
-    side_bottom = _box(axes, _RIGHT, side_top, out, muted=True)
+    side = _RIGHT if len(out) > 1 else (_RIGHT[0], _RIGHT[0] + 1.5)
+    side_bottom = _box(axes, side, side_top, out, muted=True)
     last_top = side_bottom - _GAP / 2
     axis = sum(_LEFT) / 2
     _arrow(axes, (axis, first), (axis, last_top))

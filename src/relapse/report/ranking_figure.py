@@ -17,7 +17,7 @@ def ranking(evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
     """Each candidate's ranking metric with its 95% interval and its single folds; beside it the paired difference."""
     metric = evidence.endpoint.metrics[0]
     names = [item.name for item in evidence.candidates]
-    figure = new_figure(0.95 + 0.42 * len(names))
+    figure = new_figure(0.95 + 0.36 * len(names))
     value_axes, difference_axes = figure.subplots(1, 2, width_ratios=[1.15, 1], sharey=True)
     reference = evidence.candidate(REFERENCE).metrics[metric.key].value
     value_axes.axvline(reference, color=RULE, linewidth=1, zorder=0)

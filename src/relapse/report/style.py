@@ -92,8 +92,9 @@ def new_figure(height: float, *, width: float = WIDTH) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
+    figure.set_layout_engine("constrained", h_pad=0.06)
     return figure
 
 
@@ -119,6 +120,8 @@ def save(figure: "Figure", path: Path) -> None:
     svg: Mapping[str, str | None] = {"Description": text, "Date": None, "Creator": None, "Format": None, "Type": None}
     png: Mapping[str, str | None] = {"Description": text, "Software": None}
     with drawing():
+        # The first layout places a legend outside the axes only roughly; from the second on it stays.
+        figure.draw_without_rendering()
         for suffix, metadata, dots in ((".svg", svg, 72), (".png", png, 200)):
             write_atomic(
                 path.with_name(path.name + suffix),

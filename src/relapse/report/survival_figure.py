@@ -62,6 +62,8 @@ def risk_groups(frame: "pd.DataFrame", horizon: Horizon, *, title: str) -> "Figu
     table.set_ylim(len(groups) - 0.5, -0.5)
     table.set_xticks(ticks / scale)
     table.tick_params(length=0, labelbottom=False)
+    # Clear of the first number, which stands at the axis itself.
+    table.tick_params(axis="y", pad=14)
     table.set_title("Number at risk", fontweight="normal", fontsize=7.5, color=MUTED)
     for spine in table.spines.values():
         spine.set_visible(False)

@@ -154,7 +154,7 @@ def _number(feature: Numeric) -> Any:
 
 def _whole_number(feature: Numeric) -> Any:
     lower, upper = math.ceil(feature.range[0]), math.floor(feature.range[1])
-    return Annotated[int, BeforeValidator(_as_whole, json_schema_input_type=int), Field(strict=True, ge=lower, le=upper)]
+    return Annotated[int, Field(strict=True, ge=lower, le=upper), BeforeValidator(_as_whole)]
 
 
 def _as_whole(value: Any) -> Any:

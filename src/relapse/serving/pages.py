@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from relapse.bundle.load import Description
-from relapse.serving.contract import ModelCard
+from relapse.serving.contract import ModelCard, batch_model, patient_model, prediction_model
 from relapse.serving.problems import Problems
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+
+_REFERENCE = "#/components/schemas/{model}"
 
 _REFUSALS = {
     "400": "The body is not valid JSON.",
@@ -77,29 +81,27 @@ def pages(description: Description, specification: Callable[[], dict[str, Any]])
 def complete(document: dict[str, Any], description: Description) -> dict[str, Any]:
     """Bring BentoML's OpenAPI document in line with what the service does.
 
-    It is written as OpenAPI 3.1, whose schemas are plain JSON Schema (3.0 knows no null); the answers to refused
-    requests are the ones that :mod:`relapse.serving.guard` gives; and ``GET /model`` is added.
+    It is written as OpenAPI 3.1, whose schemas are plain JSON Schema (3.0 knows no null); bodies and answers are
+    those of :mod:`relapse.serving.contract` by name; the answers to refused requests are the ones that
+    :mod:`relapse.serving.guard` gives; and ``GET /model`` is added.
     """
-    reference = "#/components/schemas/{model}"
-    schemas = document["components"]["schemas"]
-    for model in (Problems, ModelCard):
-        schema = model.model_json_schema(ref_template=reference, mode="serialization")
-        schemas.update(schema.pop("$defs", {}))
-        schemas[model.__name__] = schema
-    for path in ("/predict", "/predict_batch"):
-        answers = document["paths"][path]["post"]["responses"]
-        document["paths"][path]["post"]["requestBody"]["required"] = True
-        for status in [status for status in answers if not str(status).startswith("2")]:
-            del answers[status]
-        for status, text in _REFUSALS.items():
-            answers[status] = {"description": text, "content": _json(reference.format(model="Problems"))}
+    patient, answer = patient_model(description.cohort), prediction_model(description.cohort)
+    document["components"] = {"schemas": _schemas(patient, batch_model(patient), answer, Problems, ModelCard)}
+    several = {"type": "array", "items": _reference(answer.__name__)}
+    for path, body, given in (
+        ("/predict", _reference("Patient"), _reference(answer.__name__)),
+        ("/predict_batch", _reference("Patients"), several),
+    ):
+        refused = {status: _response(text, _reference("Problems")) for status, text in _REFUSALS.items()}
+        document["paths"][path]["post"] |= {
+            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+            "responses": {"200": _response("The prediction.", given), **refused},
+        }
     document["paths"]["/model"] = {
         "get": {
             "operationId": "model",
             "summary": "What is served: name, version, manifest, decision, metrics, declaration.",
-            "responses": {
-                "200": {"description": "The model.", "content": _json(reference.format(model="ModelCard"))},
-            },
+            "responses": {"200": _response("The model.", _reference("ModelCard"))},
         }
     }
     document["openapi"] = "3.1.0"
@@ -111,5 +113,18 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
     return document
 
 
-def _json(reference: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": reference}}}
+def _schemas(*models: type[BaseModel]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for model in models:
+        schema = model.model_json_schema(ref_template=_REFERENCE)
+        found.update(schema.pop("$defs", {}))
+        found[model.__name__] = schema
+    return found
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"$ref": _REFERENCE.format(model=name)}
+
+
+def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from relapse.bundle.load import Bundle
-from relapse.bundle.summary import LevelSummary, NumericSummary
+from relapse.bundle.summary import LevelSummary
 from relapse.cohorts.schema import Categorical, Cohort, Numeric
 from relapse.serving.contract import (
     BinaryPrediction,
@@ -40,7 +40,7 @@ class Predictor:
         self.predict([typical_patient(bundle.cohort)])
 
     def predict(self, patients: Sequence[Patient]) -> list[Prediction]:
-        """Predictions in the order of ``patients``; each is the same alone and among others.
+        """Predictions in the order of ``patients``; each is the same alone and among others, up to rounding.
 
         Raises
         ------
@@ -95,12 +95,11 @@ class Predictor:
         seen, feature = self._bundle.training[name], self._bundle.cohort.features[name]
         if isinstance(seen, LevelSummary):
             return "" if seen.counts.get(value) else "No patient in training had this level."
-        assert isinstance(seen, NumericSummary) and isinstance(feature, Numeric)
         if seen.minimum is None or seen.maximum is None:
             return "No patient in training had a value."
         if seen.minimum <= value <= seen.maximum:
             return ""
-        unit = f" {feature.unit}" if feature.unit else ""
+        unit = f" {feature.unit}" if isinstance(feature, Numeric) and feature.unit else ""
         return f"Outside what was seen in training, {seen.minimum:.6g} to {seen.maximum:.6g}{unit}."
 
 

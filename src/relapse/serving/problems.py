@@ -79,7 +79,7 @@ def _problem(kind: object, location: object, cohort: Cohort) -> Problem:
     index = next((part for part in place if isinstance(part, int)), None)
     names = [part for part in place if isinstance(part, str)]
     if kind == "json_invalid":
-        return Problem(message="Not valid JSON, encoded as UTF-8.")
+        return Problem(message="Not valid JSON in UTF-8.")
     if not names:
         return Problem(index=index, message=_of_the_whole(str(kind)))
     name = names[0]

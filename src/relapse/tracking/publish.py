@@ -26,6 +26,7 @@ from relapse.tracking.registry import (
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.data.pandas_dataset import PandasDataset
     from mlflow.entities import Run
 
 _STATE = "relapse.state"
@@ -102,9 +103,9 @@ def publish(
     import mlflow
 
     mlflow.set_experiment(experiment_id=experiment_id)
-    table = pd.read_parquet(at.table)
+    dataset = _dataset(at)
     with _run(f"{at.cohort} {source.content_hash[:8]}", source.tags | {_STATE: "parent"}):
-        _log_input(table, at)
+        mlflow.log_input(dataset, context="training")
         settings = params.model_dump(mode="json", include={"seed", "split", "train", "evaluate"})
         mlflow.log_params(_flat(settings) | {"candidates": ", ".join(params.candidates)})
         mlflow.log_metrics(_numbers(evidence.candidate(decision.challenger)))
@@ -113,7 +114,7 @@ def publish(
                 mlflow.log_artifact(str(path), folder)
         mlflow.log_artifacts(str(at.figures), "figures")
         mlflow.log_artifacts(str(at.curves), "evaluation/plots")
-        run_ids = {item.name: _log_candidate(at, item, source, table) for item in evidence.candidates}
+        run_ids = {item.name: _log_candidate(at, item, source, dataset) for item in evidence.candidates}
         version = _register(at, decision, source, run_ids[decision.challenger], bundle)
         if decision.promoted:
             make_champion(client, at.cohort, version)
@@ -137,13 +138,13 @@ def receipt(client: "MlflowClient", cohort: str, source: Source) -> dict[str, An
     }
 
 
-def _log_candidate(at: Workspace, item: CandidateEvidence, source: Source, table: pd.DataFrame) -> str:
+def _log_candidate(at: Workspace, item: CandidateEvidence, source: Source, dataset: "PandasDataset") -> str:
     import mlflow
     from mlflow.entities import Metric
 
     record = read_json(at.record(item.name))
     with _run(record["title"], source.tags | {CANDIDATE: item.name}, nested=True) as run:
-        _log_input(table, at)
+        mlflow.log_input(dataset, context="training")
         mlflow.log_params({"candidate": item.name, **record["params"]})
         mlflow.log_metrics(_numbers(item) | {"work_seconds": record["seconds"]})
         trials = pd.read_parquet(at.trials(item.name))
@@ -174,16 +175,29 @@ def _register(at: Workspace, decision: Decision, source: Source, run_id: str, bu
             pip_requirements=[f"relapse=={__version__}"],
         )
     tags = source.tags | {CANDIDATE: decision.challenger, "relapse.promoted": str(decision.promoted).lower()}
-    version = mlflow.register_model(logged.model_uri, model_name(at.cohort), tags=tags)
-    mlflow.MlflowClient().update_model_version(model_name(at.cohort), version.version, description=decision.summary)
+    client, name = mlflow.MlflowClient(), model_name(at.cohort)
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name, description="The candidates put forward for this cohort, one version each.")
+    version = client.create_model_version(
+        name, logged.model_uri, run_id, tags=tags, description=decision.summary, model_id=logged.model_id
+    )
     return str(version.version)
 
 
-def _log_input(table: pd.DataFrame, at: Workspace) -> None:
+def _dataset(at: Workspace) -> "PandasDataset":
+    """The table as MLflow names it: digest, number of rows and columns, and schema; no values."""
+    import warnings
+
     import mlflow
 
-    dataset = mlflow.data.from_pandas(table, source=str(at.table), name=at.cohort, targets="event")
-    mlflow.log_input(dataset, context="training")
+    table = pd.read_parquet(at.table)
+    # Whole numbers as float: MLflow's schema would otherwise warn of missing values to come.
+    table = table.astype({name: float for name in table.select_dtypes("integer").columns})
+    with warnings.catch_warnings():
+        # A local path can be two kinds of local source for MLflow; both are the same.
+        warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted in multiple ways")
+        dataset: PandasDataset = mlflow.data.from_pandas(table, source=str(at.table), name=at.cohort, targets="event")
+    return dataset
 
 
 def _numbers(item: CandidateEvidence) -> dict[str, float]:

@@ -56,10 +56,11 @@ def champion(client: "MlflowClient", cohort: str) -> Champion | None:
     found = champion_version(client, cohort)
     if found is None:
         return None
+    version = identity(found)
     with tempfile.TemporaryDirectory() as scratch:
         path = client.download_artifacts(found.run_id, PREDICTIONS, scratch)
         predictions = pd.read_parquet(path)
-    return Champion(identity(found), found.tags.get(CONTENT, ""), predictions)
+    return Champion(version, found.tags.get(CONTENT, ""), predictions)
 
 
 def fetch_champion(client: "MlflowClient", cohort: str, destination: Path) -> Version:

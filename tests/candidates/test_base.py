@@ -1,0 +1,64 @@
+"""The pieces below the candidates: Breslow's baseline, step functions, recalibration, and the fits against others."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sksurv.linear_model import CoxPHSurvivalAnalysis
+
+from relapse.candidates.base import breslow, outcome, step_values
+from relapse.candidates.catalogue import family
+from relapse.candidates.cox import CoxRegression
+from relapse.candidates.risk_model import Platt
+from relapse.cohorts.schema import Cohort
+
+
+def test_breslow_of_equal_patients_is_nelson_aalen() -> None:
+    time = np.array([1.0, 2.0, 2.0, 3.0, 4.0])
+    event = np.array([True, True, True, False, True])
+    times, hazard = breslow(time, event, np.zeros(5))
+    np.testing.assert_array_equal(times, [1, 2, 4])
+    np.testing.assert_allclose(hazard, np.cumsum([1 / 5, 2 / 4, 1 / 1]))
+
+
+def test_step_values_are_zero_before_and_constant_after() -> None:
+    values = step_values(np.array([1.0, 2.0]), np.array([0.5, 0.8]), np.array([0.5, 1.0, 1.5, 9.0]))
+    np.testing.assert_array_equal(values, [0, 0.5, 0.5, 0.8])
+
+
+def test_survival_risks_agree_with_scikit_survival(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
+) -> None:
+    cohort, table = cohorts["gbsg"], tables["gbsg"]
+    target = outcome(table, cohort)
+    model = family("reference").head(cohort).build(cohort, {}, 0).fit(table, target)
+    matrix = model.transform_.transform(table)
+    theirs = CoxPHSurvivalAnalysis(ties="efron").fit(matrix, target)
+    times = [1095.75, 1826.25]
+    expected = np.array([[1 - curve(t) for t in times] for curve in theirs.predict_survival_function(matrix)])
+    np.testing.assert_allclose(model.predict_risk(table, times), expected, atol=1e-6)
+
+
+def test_a_penalty_shrinks_coefficients(tables: dict[str, pd.DataFrame], cohorts: dict[str, Cohort]) -> None:
+    target = outcome(tables["gbsg"], cohorts["gbsg"])
+    matrix = tables["gbsg"][["tsize", "pnodes"]].to_numpy()
+    matrix = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
+    free = CoxRegression().fit(matrix, target).coef_
+    shrunk = CoxRegression(penalty=0.05).fit(matrix, target).coef_
+    nothing = CoxRegression(penalty=10.0).fit(matrix, target).coef_
+    assert np.abs(shrunk).sum() < np.abs(free).sum()
+    np.testing.assert_array_equal(nothing, 0)
+
+
+def test_recalibration_restores_distorted_odds() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(-1, 1, 20_000)
+    event = (rng.random(20_000) < 1 / (1 + np.exp(-true))).astype(int)
+    found = Platt.fit(2 * true + 1, event)
+    assert found.slope == pytest.approx(0.5, abs=0.03)
+    assert found.risk(2 * true + 1).mean() == pytest.approx(event.mean(), abs=1e-4)
+
+
+def test_recalibration_never_turns_a_ranking_round() -> None:
+    event = np.r_[np.ones(30, dtype=int), np.zeros(70, dtype=int)]
+    found = Platt.fit(np.r_[np.zeros(30), np.ones(70)] + np.linspace(0, 0.1, 100), event)
+    np.testing.assert_allclose(found.risk(np.array([-3.0, 3.0])), 0.3)

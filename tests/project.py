@@ -1,0 +1,95 @@
+"""A copy of the project in a folder of its own, with a small budget, to run the real pipeline in."""
+
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: What the pipeline needs to run; results and MLflow's files are made anew.
+COPIED = ("bento", "data/cohorts", "pipelines", "src", "dvc.yaml", "params.yaml", "pyproject.toml")
+
+SMALL = {
+    "candidates": ["reference", "linear"],
+    "split": {"folds": 3, "repeats": 1},
+    "train": {"inner_folds": 2, "trials": 2},
+    "evaluate": {"resamples": 100},
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """The copy at ``root``."""
+
+    root: Path
+
+    @classmethod
+    def copy(cls, root: Path, **params: Any) -> "Project":
+        """Copy the project to ``root`` and set ``params`` over the small budget."""
+        for name in COPIED:
+            source, target = ROOT / name, root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copyfile(source, target)
+        (root / "data" / "raw").mkdir()
+        (root / "data" / "raw" / ".gitkeep").touch()
+        project = cls(root)
+        project.set_params(**SMALL | params)
+        return project
+
+    def set_params(self, **params: Any) -> None:
+        """Replace whole sections of ``params.yaml``."""
+        yaml = YAML()
+        path = self.root / "params.yaml"
+        content = yaml.load(path)
+        content.update(params)
+        yaml.dump(content, path)
+
+    def stage(self, name: str, **arguments: str) -> None:
+        """Run a stage in this process; the working folder has to be :attr:`root`."""
+        runpy.run_path(str(self.root / "pipelines" / f"{name}.py"))["main"](**arguments)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For subprocesses: this interpreter's programs, the copy's library, one thread."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "RELAPSE_", "BENTOML_"))}
+        return kept | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.root / "src"),
+            "OMP_NUM_THREADS": "1",
+            "DVC_NO_ANALYTICS": "true",
+        }
+
+    def start(self, *command: str) -> "subprocess.Popen[str]":
+        """Start a command in the copy, in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *command: str, timeout: float = 600) -> "subprocess.CompletedProcess[str]":
+        """Run a command in the copy to its end."""
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )

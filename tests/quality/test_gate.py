@@ -1,0 +1,102 @@
+"""The gate lets a good table through and names column, rule, number and first rows of each violation."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from relapse.cohorts.schema import Cohort
+from relapse.errors import GateError
+from relapse.quality.gate import check
+
+
+@pytest.fixture
+def raw(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """WPBC-like numbers and GBSG's levels as ingest leaves them: plain columns."""
+    return tables["gbsg"].astype({"menostat": "str", "tgrade": "str", "horTh": "str"})
+
+
+@pytest.mark.parametrize("name", ["gbsg", "wpbc"])
+def test_declared_cohorts_pass(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], name: str) -> None:
+    result = check(tables[name], cohorts[name])
+    assert result.passed
+    assert not [finding for finding in result.findings if finding.severity == "error"]
+
+
+def _outside(table: pd.DataFrame) -> None:
+    table.loc[[4, 9], "tsize"] = 999
+
+
+def _unknown_level(table: pd.DataFrame) -> None:
+    table.loc[6, "tgrade"] = "IV"
+
+
+def _text(table: pd.DataFrame) -> None:
+    table["age"] = table["age"].astype("str")
+    table.loc[2, "age"] = "forty"
+
+
+def _fraction(table: pd.DataFrame) -> None:
+    table.loc[0, "pnodes"] = 1.5
+
+
+def _missing(table: pd.DataFrame) -> None:
+    table.loc[range(10), "estrec"] = np.nan
+
+
+def _negative_time(table: pd.DataFrame) -> None:
+    table.loc[3, "time"] = -1
+
+
+def _other_event(table: pd.DataFrame) -> None:
+    table.loc[3, "event"] = 2
+
+
+def _no_events(table: pd.DataFrame) -> None:
+    table["event"] = 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_outside, r"tsize: expected between 1 and 200 mm; 2 rows break this: data row 5, 10\."),
+        (_unknown_level, r"tgrade: expected one of the levels I, II, III; 1 row breaks this: data row 7\."),
+        (_text, r"age: expected a number; 1 row breaks this: data row 3\."),
+        (_fraction, r"pnodes: expected a whole number; 1 row breaks this: data row 1\."),
+        (_missing, r"estrec: expected no missing values; 10 rows break this: data row 1, 2, 3, 4, 5, …\."),
+        (_negative_time, r"time: expected more than 0 days; 1 row breaks this: data row 4\."),
+        (_other_event, r"event: expected one of 0=0, 1=1; 1 row breaks this: data row 4\."),
+        (_no_events, r"event: expected rows with and without the event"),
+    ],
+)
+def test_a_violation_names_column_rule_number_and_rows(
+    cohorts: dict[str, Cohort], raw: pd.DataFrame, spoil: Callable[[pd.DataFrame], None], message: str
+) -> None:
+    spoil(raw)
+    result = check(raw, cohorts["gbsg"])
+    assert not result.passed
+    with pytest.raises(GateError, match=message):
+        result.require(source="the table")
+
+
+def test_the_message_does_not_repeat_a_patient_s_value(cohorts: dict[str, Cohort], raw: pd.DataFrame) -> None:
+    raw.loc[6, "tgrade"] = "MARKED"
+    raw.loc[4, "tsize"] = 987654
+    with pytest.raises(GateError) as caught:
+        check(raw, cohorts["gbsg"]).require(source="the table")
+    assert "MARKED" not in str(caught.value)
+    assert "987654" not in str(caught.value)
+
+
+def test_data_docs_load_nothing_from_outside(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    check(tables["gbsg"], cohorts["gbsg"], docs=tmp_path / "docs")
+    pages = list((tmp_path / "docs").rglob("*.html"))
+    assert (tmp_path / "docs" / "index.html") in pages
+    for page in pages:
+        text = page.read_text(encoding="utf-8").lower()
+        for tag in ("<script src=\"http", "<link rel=\"stylesheet\" href=\"http", "<img src=\"http", "//cdn"):
+            assert tag not in text, f"{page.name} loads from outside"

@@ -1,0 +1,190 @@
+"""The report: complete, self-contained, equal to its evidence, and safe against what a declaration may hold."""
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from relapse.evaluation.evidence import Comparison
+
+from .conftest import HOSTILE, Made
+
+
+class Page(HTMLParser):
+    """What of a page the tests look at: tags with attributes, table cells by table, all text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.tables: dict[str, list[list[str]]] = {}
+        self.text = ""
+        self._rows: list[list[str]] = []
+        self._in_cell = self._in_style = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append((tag, found))
+        if tag == "table":
+            self._rows = self.tables[found.get("id") or f"table {len(self.tables)}"] = []
+        if tag == "tr":
+            self._rows.append([])
+        if tag in ("td", "th"):
+            self._rows[-1].append("")
+            self._in_cell = True
+        if tag == "span" and self._in_cell:
+            self._rows[-1][-1] += "|"
+        self._in_style = tag == "style"
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._in_cell = False
+        if tag == "style":
+            self._in_style = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_cell:
+            self._rows[-1][-1] += data
+        if not self._in_style:
+            self.text += data
+
+
+@pytest.fixture(params=["binary", "survival", "paired_rows"])
+def made(request: pytest.FixtureRequest) -> Made:
+    """Each kind of report."""
+    return request.getfixturevalue(request.param)
+
+
+def test_every_number_of_the_results_table_equals_the_evidence(made: Made) -> None:
+    header, *rows = Page(made.page()).tables["results-table"]
+    evidence = made.evidence
+    assert len(header) == len(evidence.endpoint.metrics) + 2
+    assert len(rows) == len(evidence.candidates)
+    for item, (name, *cells) in zip(evidence.candidates, rows, strict=True):
+        assert name.split("|")[0] == made.titles[item.name]
+        for metric, cell in zip(evidence.endpoint.metrics, cells, strict=False):
+            estimate = item.metrics[metric.key]
+            assert cell == f"{estimate.value:.3f}|{estimate.lower:.3f} to {estimate.upper:.3f}"
+        folds = item.primary_by_fold
+        assert cells[-1] == f"{item.mean_over_folds:.3f}|{min(folds):.3f} to {max(folds):.3f}"
+
+
+def test_every_number_of_the_pairwise_tables_equals_the_evidence(made: Made) -> None:
+    found = [row for rows in Page(made.page()).tables.values() for row in rows if " \N{MINUS SIGN} " in row[0]]
+    assert len(found) == len(made.evidence.comparisons)
+    for row, item in zip(found, made.evidence.comparisons, strict=True):
+        assert row[0] == f"{made.titles[item.first]} \N{MINUS SIGN} {made.titles[item.second]}"
+        shown = [float(text.replace("\N{MINUS SIGN}", "-")) for text in (row[1], *row[2].split(" to "))]
+        assert shown == pytest.approx([item.test.difference, item.test.lower, item.test.upper], abs=5.001e-4)
+        for text, p in zip(row[3:], (item.test.p, item.p_holm), strict=True):
+            assert p < 0.001 if text == "<0.001" else float(text) == pytest.approx(p, abs=5.001e-3)
+
+
+def test_the_page_loads_nothing_from_outside(made: Made) -> None:
+    page = Page(made.page())
+    for tag, attributes in page.tags:
+        assert tag not in ("script", "link", "iframe", "object", "embed")
+        for name in ("src", "href", "srcset", "data", "action"):
+            address = attributes.get(name)
+            assert address is None or address.startswith(("#", "data:image/svg+xml;base64,")), (tag, address)
+    style = re.findall(r"<style>(.*?)</style>", made.page(), flags=re.DOTALL)
+    assert not re.search(r"url\(|@import", "".join(style))
+
+
+def test_an_address_in_a_citation_is_plain_text(made: Made) -> None:
+    assert "https://example.org/paper" in Page(made.page()).text
+
+
+def test_hostile_text_stays_text(made: Made) -> None:
+    text = made.page()
+    assert "<script" not in text
+    assert "{{ 7 * 7 }}" in text, "a declaration is no template"
+    page = Page(text)
+    # The title, the endpoint, a label, a description, a finding, a rule: each shown as it stands.
+    assert page.text.count(HOSTILE) >= 5
+
+
+def test_every_figure_is_in_the_page_with_its_description(made: Made) -> None:
+    images = [attributes for tag, attributes in Page(made.page()).tags if tag == "img"]
+    held = {base64.b64decode(str(image["src"]).partition(",")[2]) for image in images}
+    assert held == {path.read_bytes() for path in made.folder.glob("*.svg")}
+    assert all(image["alt"] for image in images)
+
+
+def test_tables_and_headings_can_be_read_aloud(made: Made) -> None:
+    page = Page(made.page())
+    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+    assert ("html", {"lang": "en"}) in page.tags
+    assert sum(tag == "h1" for tag, _ in page.tags) == 1
+    identities = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(identities) == len(set(identities))
+    for tag, attributes in page.tags:
+        if tag == "a":
+            assert str(attributes["href"]).removeprefix("#") in identities
+
+
+def test_the_decision_is_shown_rule_by_rule(made: Made) -> None:
+    text = Page(made.page()).text
+    assert "Promoted." in text
+    assert "Champion is Elastic net, version 2. It keeps every rule." in text
+    assert "Champion before: svm, version 1." in text
+    assert "not passed" in text
+
+
+def test_it_says_that_it_is_no_medical_device_and_what_it_cannot_know(made: Made) -> None:
+    text = Page(made.page()).text
+    assert "Not a medical device" in text
+    assert "no external validation has been made" in text
+    assert "Internal validation only" in text
+
+
+def test_methods_say_what_was_run(made: Made) -> None:
+    text = re.sub(r"\s+", " ", Page(made.page()).text)
+    assert "5 outer folds, drawn once" in text
+    assert "3 inner folds" in text
+    assert "seed 11" in text
+    assert "C 0.123, scaling standard; threshold 0.300" in text
+    assert "python 3.11.7, numpy 2.4.6" in text
+
+
+def test_a_column_known_only_later_is_no_predictor(made: Made) -> None:
+    rows = {row[1]: row for rows in Page(made.page()).tables.values() for row in rows if len(row) == 5}
+    assert rows["response"][4] == "described only: known after baseline"
+    assert rows["grade"][3:] == ["I < II < III", "predictor"]
+
+
+def test_simulated_data_are_called_so(binary: Made) -> None:
+    simulated = binary.cohort.model_copy(update={"simulated": True})
+    assert "The data are simulated" in binary.page(cohort=simulated)
+    assert "The data are simulated" not in binary.page()
+
+
+def test_several_rows_a_patient_are_said(paired_rows: Made, binary: Made) -> None:
+    assert "150 rows of 75 patients" in Page(paired_rows.page()).text
+    assert "Several rows a patient" in paired_rows.page()
+    assert "Several rows a patient" not in binary.page()
+
+
+def test_a_figure_that_is_not_there_is_left_out(binary: Made, tmp_path: object) -> None:
+    assert "<img" not in binary.page(figures=tmp_path)
+
+
+def test_a_metric_without_interval_is_said(binary: Made) -> None:
+    first, *others = binary.evidence.candidates
+    nan = float("nan")
+    bare = replace(first, metrics=first.metrics | {"f1": replace(first.metrics["f1"], value=nan, lower=nan, upper=nan)})
+    page = Page(binary.page(evidence=replace(binary.evidence, candidates=(bare, *others))))
+    assert "\N{EN DASH}|no interval" in page.tables["results-table"][1]
+
+
+def test_an_untested_pair_is_not_called_different(binary: Made) -> None:
+    nan = float("nan")
+    untested = tuple(
+        Comparison(item.metric, item.first, item.second, replace(item.test, p=nan), nan)
+        for item in binary.evidence.comparisons
+    )
+    text = Page(binary.page(evidence=replace(binary.evidence, comparisons=untested))).text
+    assert "No candidate was shown to rank patients better than the clinical reference." in text
+    assert "p not available" in text

@@ -1,0 +1,80 @@
+"""Served bundles: a predictor and an in-process client for each kind of endpoint."""
+
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from relapse.bundle.load import load_bundle
+from relapse.serving.predictor import Predictor
+from tests.bundle.making import ROOT, small_bundle
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory, cohorts, _tables) -> dict[str, Path]:
+    """A bundle of either cohort."""
+    folder = tmp_path_factory.mktemp("served")
+    for name, candidate in (("gbsg", "linear"), ("wpbc", "xgboost")):
+        small_bundle(folder / name, cohorts[name], _tables[name], candidate)
+    return {name: folder / name for name in ("gbsg", "wpbc")}
+
+
+@pytest.fixture(scope="session")
+def predictors(bundles) -> dict[str, Predictor]:
+    """A predictor for either cohort."""
+    return {name: Predictor(load_bundle(folder)) for name, folder in bundles.items()}
+
+
+@pytest.fixture(scope="session")
+def services(bundles):
+    """The service module, imported once for either cohort."""
+    made = {}
+    for name, folder in bundles.items():
+        spec = importlib.util.spec_from_file_location(f"service_{name}", ROOT / "bento" / "service.py")
+        module = importlib.util.module_from_spec(spec)
+        # BentoML looks the module of a service's annotations up here.
+        sys.modules[spec.name] = module
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RELAPSE_BUNDLE", str(folder))
+            spec.loader.exec_module(module)
+        made[name] = module
+    return made
+
+
+@pytest.fixture(scope="session")
+def clients(services):
+    """An HTTP client of the whole application, without a network."""
+    with warnings.catch_warnings():
+        # starlette 1.10 asks for httpx2, which is not what BentoML 1.4 uses.
+        warnings.simplefilter("ignore")
+        from starlette.testclient import TestClient
+    running = {
+        name: TestClient(service.RelapseService.to_asgi(is_main=True), raise_server_exceptions=False)
+        for name, service in services.items()
+    }
+    for client in running.values():
+        client.__enter__()
+    yield running
+    for client in running.values():
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def patients(tables, cohorts) -> dict[str, dict[str, object]]:
+    """A valid patient of either cohort, inside what training has seen."""
+    wpbc = tables["wpbc"][cohorts["wpbc"].predictors].median()
+    return {
+        "gbsg": {
+            "age": 57,
+            "menostat": "postmenopausal",
+            "tsize": 31.25,
+            "tgrade": "II",
+            "pnodes": 4,
+            "progrec": 90.5,
+            "estrec": 77,
+            "horTh": "yes",
+        },
+        "wpbc": wpbc.to_dict() | {"pnodes": 2},
+    }

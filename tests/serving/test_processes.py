@@ -1,0 +1,199 @@
+"""The service in processes of its own: what it imports, and the built Bento with BentoML's real server."""
+
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from relapse.errors import BundleError
+from relapse.serving.bento import build_bento
+from tests.bundle.making import PAIRS, ROOT, small_bundle
+
+pytestmark = pytest.mark.slow
+
+PREDICT = """
+import sys
+from pathlib import Path
+from relapse.bundle.load import load_bundle
+from relapse.serving.predictor import Predictor
+Predictor(load_bundle(Path(sys.argv[1])))
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+#: Only for training, tracking, checking and drawing.
+NEVER = {
+    "mlflow",
+    "optuna",
+    "imblearn",
+    "great_expectations",
+    "torch",
+    "shap",
+    "matplotlib",
+    "lifelines",
+    "dvc",
+    "SurvSet",
+}
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """A bare environment: nothing of this one but the interpreter's own folder."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "HOME": str(home),
+        "BENTOML_HOME": str(home / "bentoml"),
+    }
+
+
+@pytest.mark.parametrize(("name", "candidate"), PAIRS)
+def test_loading_and_predicting_import_no_training_library(tmp_path, cohorts, tables, name, candidate):
+    small_bundle(tmp_path / "bundle", cohorts[name], tables[name], candidate)
+    done = subprocess.run(
+        [sys.executable, "-c", PREDICT, str(tmp_path / "bundle")],
+        env=_environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = set(done.stdout.split())
+    assert imported & NEVER == set()
+    assert ("sksurv" in imported) == ((name, candidate) == ("gbsg", "forest"))
+    assert ("xgboost" in imported) == (candidate == "xgboost")
+
+
+@pytest.fixture(scope="module")
+def bento(bundles, tmp_path_factory):
+    """A Bento built from the small bundle of gbsg, unpacked."""
+    folder = tmp_path_factory.mktemp("bento")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENTOML_HOME", str(folder / "store"))
+        out = folder / "relapse-gbsg.bento"
+        tags = [build_bento(bundles["gbsg"], out=out, repository=ROOT) for _ in range(2)]
+    # Built twice: building again replaces what was there.
+    assert tags == ["relapse_gbsg:0123456789ab"] * 2
+    with tarfile.open(out) as archive:
+        archive.extractall(folder / "unpacked", filter="data")
+    return folder / "unpacked"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait(server: subprocess.Popen, url: str) -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the server ended"
+        try:
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail("the server was not ready after a minute")
+
+
+def test_a_bento_names_exact_versions_and_no_registry_or_folder_of_this_machine(bento):
+    requirements = (bento / "env" / "python" / "requirements.txt").read_text().split()
+    assert all("==" in line for line in requirements)
+    assert len(requirements) == len(set(requirements))
+    assert {line.split("==")[0] for line in requirements} >= {"bentoml", "scikit-learn", "skops"}
+    assert not {line.split("==")[0] for line in requirements} & {
+        "mlflow",
+        "optuna",
+        "scikit-survival",
+        "imbalanced-learn",
+    }
+    for file in bento.rglob("*"):
+        if file.is_file() and file.suffix != ".skops":
+            text = file.read_text()
+            assert "--index-url" not in text
+            assert str(ROOT) not in text
+
+
+def test_a_built_bento_serves_outside_the_repository_and_logs_no_value(bento, tmp_path, patients):
+    url = f"http://127.0.0.1:{(port := _free_port())}"
+    command = ["-m", "bentoml", "serve", str(bento), "--host", "127.0.0.1", "--port", str(port)]
+    log = tmp_path / "server.log"
+    with log.open("w") as stream:
+        server = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env=_environment(tmp_path),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait(server, url)
+            marked = patients["gbsg"] | {"tsize": 48.62951}
+            answer = httpx.post(f"{url}/predict", json=marked)
+            batch = httpx.post(f"{url}/predict_batch", json=[marked, marked])
+            refused = httpx.post(f"{url}/predict", json=marked | {"tgrade": "MARKEDVALUE"})
+            served = httpx.get(f"{url}/model").json()
+            metrics = httpx.get(f"{url}/metrics").text
+        finally:
+            server.terminate()
+            server.wait(30)
+    assert 0 <= answer.json()["risk"] <= 1
+    assert [one["risk"] for one in batch.json()] == pytest.approx([answer.json()["risk"]] * 2, rel=1e-12)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "tgrade")
+    assert served["manifest"]["cohort"] == "gbsg"
+    written = log.read_text()
+    assert "path=/predict" in written
+    for mark in ("48.62951", "MARKEDVALUE"):
+        assert mark not in written
+        assert mark not in refused.text
+        assert mark not in metrics
+
+
+def test_a_missing_bundle_stops_the_server_with_one_message(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", "serve", str(ROOT / "bento" / "service.py:RelapseService")],
+        cwd=tmp_path,
+        env=_environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src"), "RELAPSE_BUNDLE": str(tmp_path / "none")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "no bundle, manifest.json is missing" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_server_sends_nothing_to_its_makers_even_where_nobody_asked_it_not_to(bento, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(0.2)
+        outward = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        url = f"http://127.0.0.1:{(port := _free_port())}"
+        server = subprocess.Popen(
+            [sys.executable, "-m", "bentoml", "serve", str(bento), "--host", "127.0.0.1", "--port", str(port)],
+            cwd=tmp_path,
+            env=_environment(tmp_path) | {"HTTPS_PROXY": outward, "HTTP_PROXY": outward, "NO_PROXY": "127.0.0.1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait(server, url)
+        finally:
+            server.terminate()
+            server.wait(30)
+        with pytest.raises(TimeoutError):
+            proxy.accept()
+
+
+def test_a_bundle_that_was_altered_is_not_built(bundles, tmp_path):
+    altered = tmp_path / "bundle"
+    altered.mkdir()
+    for file in bundles["gbsg"].iterdir():
+        (altered / file.name).write_bytes(file.read_bytes())
+    (altered / "decision.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"decision\.json: altered"):
+        build_bento(altered, out=tmp_path / "x.bento", repository=ROOT)
+    assert os.listdir(tmp_path) == ["bundle"]

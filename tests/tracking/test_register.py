@@ -1,0 +1,161 @@
+"""Registering is idempotent, survives an interruption, moves the alias only by decision, and gives back what it took."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from relapse.bundle.load import load_bundle
+from relapse.errors import RegistryError
+from relapse.settings import Workspace, machinery
+from relapse.tracking.client import connect
+from relapse.tracking.registry import CHAMPION, CONTENT, champion_version, fetch_champion
+from tests.project import Project
+
+pytestmark = pytest.mark.slow
+
+COHORT = "wpbc"
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which everything before ``register`` has run."""
+    project = Project.copy(tmp_path_factory.mktemp("project"), cohorts=[COHORT])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.root)
+        for stage in ("ingest", "gate", "split"):
+            project.stage(stage, cohort=COHORT)
+        for candidate in ("reference", "linear"):
+            project.stage("train", cohort=COHORT, candidate=candidate)
+        project.stage("evaluate", cohort=COHORT)
+    return project
+
+
+@pytest.fixture
+def project(evaluated: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A fresh copy of it, with a registry of its own."""
+    import shutil
+
+    shutil.copytree(evaluated.root, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return Project(tmp_path / "copy")
+
+
+def _client() -> MlflowClient:
+    return connect(machinery())
+
+
+def _runs(client: MlflowClient) -> list[Any]:
+    return client.search_runs([client.get_experiment_by_name(COHORT).experiment_id])
+
+
+def _decision() -> dict[str, Any]:
+    return json.loads(Workspace(COHORT).decision.read_text())
+
+
+def test_one_parent_and_a_child_a_candidate_with_everything_that_tells_the_story(project: Project) -> None:
+    project.stage("register", cohort=COHORT)
+    client = _client()
+    runs = _runs(client)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(parents) == 1
+    assert len(runs) == 3
+    evidence = json.loads(Workspace(COHORT).evidence.read_text())
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert run.data.tags[CONTENT] == _decision()["content_hash"]
+        assert "relapse.git_commit" in run.data.tags
+        assert run.inputs.dataset_inputs[0].dataset.name == COHORT
+    for child in (run for run in runs if run not in parents):
+        name = child.data.params["candidate"]
+        metrics = next(item["metrics"] for item in evidence["candidates"] if item["name"] == name)
+        assert child.data.metrics["auc"] == pytest.approx(metrics["auc"]["value"])
+        assert child.data.metrics["auc_lower"] == pytest.approx(metrics["auc"]["lower"])
+        folders = {item.path for item in client.list_artifacts(child.info.run_id)}
+        assert {"predictions", "training", "figures"} <= folders
+
+
+def test_registering_again_adds_nothing(project: Project) -> None:
+    project.stage("register", cohort=COHORT)
+    before, decision = {run.info.run_id for run in _runs(_client())}, _decision()
+    project.stage("register", cohort=COHORT)
+    assert {run.info.run_id for run in _runs(_client())} == before
+    assert _decision() == decision
+    assert len(_client().search_model_versions(f"name='relapse-{COHORT}'")) == 1
+
+
+def test_an_interrupted_publication_is_replaced_by_a_whole_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from relapse.tracking import publish
+
+    def interrupted(*arguments: object) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "_register", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            project.stage("register", cohort=COHORT)
+    assert not Workspace(COHORT).decision.exists()
+    project.stage("register", cohort=COHORT)
+    runs = _runs(_client())
+    assert len(runs) == 3
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_the_champion_s_bundle_comes_back_as_it_was_registered(project: Project, tmp_path: Path) -> None:
+    project.stage("register", cohort=COHORT)
+    version = fetch_champion(_client(), COHORT, tmp_path / "bundle")
+    bundle = load_bundle(tmp_path / "bundle")
+    assert version.candidate == _decision()["challenger"] == bundle.manifest.candidate
+    assert bundle.manifest.content_hash == _decision()["content_hash"]
+    table = pd.read_parquet(Workspace(COHORT).table)
+    risk = bundle.model.predict_risk(table)
+    assert ((risk > 0) & (risk < 1)).all()
+
+
+def test_mlflow_loads_the_registered_model(project: Project) -> None:
+    import mlflow
+
+    project.stage("register", cohort=COHORT)
+    _client()
+    table = pd.read_parquet(Workspace(COHORT).table)
+    loaded = mlflow.pyfunc.load_model(f"models:/relapse-{COHORT}@{CHAMPION}")
+    assert np.isfinite(loaded.predict(table)["risk"]).all()
+
+
+def test_a_worse_challenger_is_kept_out_and_its_decision_written(project: Project) -> None:
+    project.stage("register", cohort=COHORT)
+    at = Workspace(COHORT)
+    for name in ("reference", "linear"):
+        predictions = pd.read_parquet(at.predictions(name))
+        rng = np.random.default_rng(0)
+        predictions["score"] = rng.normal(size=len(predictions)) - 2 * predictions["event"]
+        predictions["risk"] = 1 / (1 + np.exp(-predictions["score"]))
+        predictions.to_parquet(at.predictions(name), index=False)
+    project.stage("evaluate", cohort=COHORT)
+    project.stage("register", cohort=COHORT)
+    decision = _decision()
+    assert not decision["promoted"]
+    assert decision["champion"]["version"] == "1"
+    assert champion_version(_client(), COHORT).version == "1" or champion_version(_client(), COHORT).version == 1
+    assert len(_client().search_model_versions(f"name='relapse-{COHORT}'")) == 2
+
+
+def test_an_empty_registry_has_no_champion_to_give(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match=f"relapse-{COHORT} has no champion"):
+        fetch_champion(_client(), COHORT, tmp_path / "bundle")
+
+
+def test_a_champion_that_somebody_else_registered_is_refused(project: Project, tmp_path: Path) -> None:
+    client = _client()
+    client.create_registered_model(f"relapse-{COHORT}")
+    version = client.create_model_version(f"relapse-{COHORT}", (tmp_path / "elsewhere").as_uri())
+    client.set_registered_model_alias(f"relapse-{COHORT}", CHAMPION, version.version)
+    with pytest.raises(RegistryError, match="was not registered by this project"):
+        project.stage("register", cohort=COHORT)
