@@ -51,7 +51,7 @@ ui: setup  ## open the MLflow UI on http://127.0.0.1:5000
 	mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1 --host 127.0.0.1 --port 5000
 
 serve: setup  ## serve the champion of COHORT=gbsg on PORT=3000
-	RELAPSE_BUNDLE=$(CURDIR)/results/package/$(COHORT)/bundle bentoml serve bento/service.py:RelapseService --host $(HOST) --port $(PORT)
+	BENTOML_HOME=$(CURDIR)/.cache/bentoml RELAPSE_BUNDLE=$(CURDIR)/results/package/$(COHORT)/bundle bentoml serve bento/service.py:RelapseService --host $(HOST) --port $(PORT)
 
 bench: setup  ## run the benchmarks
 	for script in benchmarks/*.py; do python $$script; done

@@ -1,8 +1,8 @@
 """Speed of the statistics in ``relapse.evaluation`` against other packages and plain definitions, in one process.
 
-Run from the repository root: ``OMP_NUM_THREADS=1 python benchmarks/statistics.py``; ``--quick`` stops at 10,000 rows. Both
-sides get the same arrays and must agree before a time is printed. Each line gives both times and their ratio; a time
-marked ``~`` is scaled up from a smaller run, as the line says.
+Run from the repository root: ``OMP_NUM_THREADS=1 python benchmarks/statistics.py``; ``--quick`` stops at 10,000 rows.
+Both sides get the same arrays and must agree before a time is printed. Each line gives both times and their ratio; a
+time marked ``~`` is scaled up from a smaller run, as the line says.
 """
 
 import argparse

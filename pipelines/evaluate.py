@@ -1,4 +1,4 @@
-"""Stage *evaluate*: metrics with intervals, paired tests and the frames of all figures, from predictions tables alone."""
+"""Stage *evaluate*: metrics with intervals, paired tests and all figures, from predictions tables alone."""
 
 from relapse.cohorts.catalogue import read_cohort
 from relapse.console import say, stage

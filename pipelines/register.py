@@ -1,4 +1,4 @@
-"""Stage *register*: the evidence becomes a decision, and all of it a record in MLflow. The only stage that talks to it."""
+"""Stage *register*: the evidence becomes a decision, and all of it a record in MLflow."""
 
 import tempfile
 from pathlib import Path

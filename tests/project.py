@@ -61,7 +61,11 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         """For subprocesses: this interpreter's programs, the copy's library, one thread."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "RELAPSE_", "BENTOML_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MLFLOW_", "RELAPSE_", "BENTOML_"))
+        }
         return kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.root / "src"),

@@ -27,8 +27,8 @@ def check(
 ) -> None:
     """Read a cohort's declaration and its source, and hold the table against the declaration.
 
-    This is what the stages ingest and gate do; nothing is kept. Exit status 0 where the pipeline would go on, 1 where the
-    data break a rule, 2 where the declaration or the source cannot be read.
+    This is what the stages ingest and gate do; nothing is kept. Exit status 0 where the pipeline would go on, 1 where
+    the data break a rule, 2 where the declaration or the source cannot be read.
     """
     from relapse.cohorts.catalogue import read_cohort
     from relapse.cohorts.table import ingest

@@ -19,7 +19,7 @@ def say(message: str) -> None:
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Turn a :class:`RelapseError` into its message on stderr and its exit status; other exceptions are bugs and show."""
+    """Turn a :class:`RelapseError` into its message on stderr and its exit status; anything else is a bug and shows."""
     try:
         yield
     except RelapseError as error:
@@ -50,9 +50,8 @@ def progress(items: Iterable[Item], *, total: int, label: str) -> Iterator[Item]
                 bar.advance(task)
                 yield item
         return
-    done, shown = 0, 0
-    for item in items:
-        done += 1
+    shown = 0
+    for done, item in enumerate(items, start=1):
         if done * 4 // total > shown:
             shown = done * 4 // total
             say(f"{label}: {done}/{total}")

@@ -25,9 +25,7 @@ def test_step_values_are_zero_before_and_constant_after() -> None:
     np.testing.assert_array_equal(values, [0, 0.5, 0.5, 0.8])
 
 
-def test_survival_risks_agree_with_scikit_survival(
-    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
-) -> None:
+def test_survival_risks_agree_with_scikit_survival(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:
     cohort, table = cohorts["gbsg"], tables["gbsg"]
     target = outcome(table, cohort)
     model = family("reference").head(cohort).build(cohort, {}, 0).fit(table, target)

@@ -17,9 +17,7 @@ from .conftest import HEADER, ROWS
 Declare = Callable[..., Path]
 
 
-@pytest.mark.parametrize(
-    ("name", "rows", "events", "predictors"), [("gbsg", 686, 299, 8), ("wpbc", 198, 47, 32)]
-)
+@pytest.mark.parametrize(("name", "rows", "events", "predictors"), [("gbsg", 686, 299, 8), ("wpbc", 198, 47, 32)])
 def test_declared_cohorts_have_their_published_size(
     cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], name: str, rows: int, events: int, predictors: int
 ) -> None:
@@ -112,7 +110,7 @@ def test_a_folder_an_unset_variable_and_a_missing_sheet_are_named(
     with pytest.raises(SourceError, match="NOWHERE is not set"):
         ingest(read_cohort(declare(("csv: mine.csv", 'csv: "${NOWHERE}/mine.csv"'))), root=tmp_path)
     pd.DataFrame({"a": [1]}).to_excel(tmp_path / "mine.xlsx", sheet_name="one", index=False)
-    with pytest.raises(SourceError, match="no sheet 'Data'. It has: one"):
+    with pytest.raises(SourceError, match=r"no sheet 'Data'\. It has: one"):
         ingest(read_cohort(declare(("{csv: mine.csv}", "{excel: mine.xlsx, sheet: Data}"))), root=tmp_path)
     (tmp_path / "mine.xlsx").write_text("not a workbook")
     with pytest.raises(SourceError, match="not readable as an Excel workbook"):

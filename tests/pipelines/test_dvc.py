@@ -49,7 +49,8 @@ def test_a_stage_runs_its_own_script_and_depends_on_it(stage: str) -> None:
 def test_the_paths_of_dvc_yaml_are_those_of_the_workspace() -> None:
     at = Workspace("x")
     declared = {
-        stage: set(_paths([*spec.get("outs", []), *spec.get("metrics", [])], "x", "c")) for stage, spec in STAGES.items()
+        stage: set(_paths([*spec.get("outs", []), *spec.get("metrics", [])], "x", "c"))
+        for stage, spec in STAGES.items()
     }
     expected = {
         "ingest": {at.table, at.flow},
@@ -74,7 +75,9 @@ def test_a_planted_import_is_caught(tmp_path: Path) -> None:
     (tmp_path / "relapse").mkdir()
     (tmp_path / "relapse" / "__init__.py").touch()
     (tmp_path / "relapse" / "a.py").write_text("def f():\n    from relapse.b import g\n")
-    (tmp_path / "relapse" / "b.py").write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import relapse.c\n")
+    (tmp_path / "relapse" / "b.py").write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import relapse.c\n"
+    )
     (tmp_path / "relapse" / "c.py").touch()
     (tmp_path / "script.py").write_text("import relapse.a\n")
     found = {path.name for path in closure([tmp_path / "script.py"], src=tmp_path)}

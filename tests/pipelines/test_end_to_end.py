@@ -15,7 +15,9 @@ pytestmark = pytest.mark.slow
 
 def _predictions(project: Project) -> dict[str, pd.DataFrame]:
     folder = project.root / "results" / "train"
-    return {str(path.relative_to(folder)): pd.read_parquet(path) for path in sorted(folder.rglob("predictions.parquet"))}
+    return {
+        str(path.relative_to(folder)): pd.read_parquet(path) for path in sorted(folder.rglob("predictions.parquet"))
+    }
 
 
 def _ran(output: str) -> set[str]:

@@ -44,9 +44,7 @@ def _evidence(tables: dict[str, pd.DataFrame]) -> Evidence:
 
 
 def _decide(tables: dict[str, pd.DataFrame], champion: Champion | None, *, gate: bool = True) -> Decision:
-    return decide(
-        _evidence(tables), tables, champion, gate_passed=gate, titles=TITLES, content_hash="c", params=PARAMS
-    )
+    return decide(_evidence(tables), tables, champion, gate_passed=gate, titles=TITLES, content_hash="c", params=PARAMS)
 
 
 def _champion(table: pd.DataFrame) -> Champion:
@@ -98,7 +96,10 @@ def test_only_shared_patients_are_compared(tables: dict[str, pd.DataFrame]) -> N
 def test_changed_outcomes_or_too_few_shared_patients_refuse_the_comparison(tables: dict[str, pd.DataFrame]) -> None:
     changed = _predictions(0.3)
     changed.loc[:3, "event"] = 1 - changed.loc[:3, "event"]
-    for champion, message in ((changed, "outcomes of the shared patients have changed"), (_predictions(0.3).iloc[:15], "are shared")):
+    for champion, message in (
+        (changed, "outcomes of the shared patients have changed"),
+        (_predictions(0.3).iloc[:15], "are shared"),
+    ):
         decision = _decide(tables, _champion(champion))
         assert not decision.promoted
         assert message in decision.rules[-1].figure

@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from relapse.cohorts.schema import Cohort
+from relapse.declarations import read_yaml
 from relapse.serving.contract import MAX_BATCH, allowed, batch_model, patient_model
 
 
@@ -10,8 +11,8 @@ def test_the_fields_are_the_predictors_in_declared_order(cohorts):
         assert list(patient_model(cohort).model_fields) == cohort.predictors
 
 
-def test_a_feature_known_only_after_baseline_is_no_field(cohorts):
-    declared = cohorts["gbsg"].model_dump()
+def test_a_feature_known_only_after_baseline_is_no_field(root):
+    declared = read_yaml(root / "data" / "cohorts" / "gbsg.yaml")
     declared["features"]["horTh"]["known"] = "after"
     assert "horTh" not in patient_model(Cohort.model_validate(declared)).model_fields
 

@@ -154,8 +154,8 @@ def test_a_built_bento_serves_outside_the_repository_and_logs_no_value(bento, tm
 
 def test_a_missing_bundle_stops_the_server_with_one_message(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "bentoml", "serve", str(ROOT / "bento" / "service.py:RelapseService")],
-        cwd=tmp_path,
+        [sys.executable, "-m", "bentoml", "serve", "bento/service.py:RelapseService"],
+        cwd=ROOT,
         env=_environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src"), "RELAPSE_BUNDLE": str(tmp_path / "none")},
         capture_output=True,
         text=True,

@@ -43,16 +43,12 @@ def test_predictions_keep_the_contract(
     assert set(trained.trials["fold"]) == {-1, 0, 1, 2}
 
 
-def test_one_and_two_workers_give_the_same_bytes(
-    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
-) -> None:
+def test_one_and_two_workers_give_the_same_bytes(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:
     one = _train(cohorts["wpbc"], tables["wpbc"], "xgboost", workers=1)
     two = _train(cohorts["wpbc"], tables["wpbc"], "xgboost", workers=2)
     pd.testing.assert_frame_equal(one.predictions, two.predictions, check_exact=True)
     assert one.params == two.params
-    np.testing.assert_array_equal(
-        one.model.predict_score(tables["wpbc"]), two.model.predict_score(tables["wpbc"])
-    )
+    np.testing.assert_array_equal(one.model.predict_score(tables["wpbc"]), two.model.predict_score(tables["wpbc"]))
 
 
 def test_test_rows_are_never_seen_in_training_or_tuning(
@@ -82,7 +78,7 @@ def _failing_family(*, always: bool) -> Family:
             super().__init__()
             self.broken = broken
 
-        def fit(self, X, y):  # noqa: ANN001, ANN202
+        def fit(self, X, y):
             if self.broken:
                 raise ValueError("this fit cannot be done")
             return super().fit(X, y)
@@ -103,21 +99,23 @@ def test_a_failing_trial_is_recorded_and_the_others_go_on(
     states = [record.state for record in tuned.trials]
     assert "fail" in states
     assert "complete" in states
-    assert {record.error for record in tuned.trials if record.state == "fail"} == {"ValueError: this fit cannot be done"}
+    assert {record.error for record in tuned.trials if record.state == "fail"} == {
+        "ValueError: this fit cannot be done"
+    }
     assert tuned.params == {"broken": False}
 
 
 def test_a_candidate_without_a_successful_trial_is_reported(
     cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(TrainingError, match=r"Failing: none of 2 trials succeeded \(ValueError: this fit cannot be done\)"):
+    with pytest.raises(
+        TrainingError, match=r"Failing: none of 2 trials succeeded \(ValueError: this fit cannot be done\)"
+    ):
         tune_and_fit(tables["wpbc"], cohorts["wpbc"], _failing_family(always=True), inner_folds=2, trials=2, seed=0)
 
 
 def test_the_best_trial_is_the_one_chosen(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:
-    tuned = tune_and_fit(
-        tables["wpbc"], cohorts["wpbc"], catalogue.family("linear"), inner_folds=2, trials=4, seed=1
-    )
+    tuned = tune_and_fit(tables["wpbc"], cohorts["wpbc"], catalogue.family("linear"), inner_folds=2, trials=4, seed=1)
     best = max((record for record in tuned.trials if record.state == "complete"), key=lambda record: record.value)
     assert json.loads(best.params) == tuned.params
 

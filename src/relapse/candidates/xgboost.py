@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 
 class _Booster(BaseEstimator):
-    """XGBoost's booster behind scikit-learn's interface; what is kept once fitted is its own JSON, which is only data."""
+    """XGBoost's booster behind scikit-learn's interface; once fitted it is kept as its own JSON, which is only data."""
 
     _objective: str
 

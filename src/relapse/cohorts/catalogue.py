@@ -17,5 +17,7 @@ def read_cohort(path: Path) -> Cohort:
     """
     cohort = parse(Cohort, read_yaml(path), origin=path)
     if cohort.name != path.stem and path.stem != "cohort":
-        raise DeclarationError(f"{path}: name: the cohort is called {cohort.name!r}, so its file is {cohort.name}.yaml.")
+        raise DeclarationError(
+            f"{path}: name: the cohort is called {cohort.name!r}, so its file is {cohort.name}.yaml."
+        )
     return cohort

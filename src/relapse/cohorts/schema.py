@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
@@ -88,7 +89,7 @@ Feature = Annotated[
 
 
 class Horizon(Declared):
-    """A time after baseline at which a risk is given; ``label`` as declared (``3 y``), ``time`` in the endpoint's unit."""
+    """A time after baseline at which risks are given: ``label`` as declared (``3 y``), ``time`` in the endpoint's unit."""
 
     label: str
     time: float
@@ -101,7 +102,7 @@ class Horizon(Declared):
 
 class _Endpoint(Declared):
     event: str
-    values: dict[str, Literal[0, 1]] = {"0": 0, "1": 1}
+    values: dict[str, Literal[0, 1]] = Field(default_factory=lambda: {"0": 0, "1": 1})
     label: str = "relapse"
 
     @field_validator("values", mode="before")
@@ -140,7 +141,7 @@ class SurvivalEndpoint(_Endpoint):
     @field_validator("horizons")
     @classmethod
     def _rising(cls, value: tuple[Horizon, ...]) -> tuple[Horizon, ...]:
-        if any(later.time <= earlier.time for earlier, later in zip(value, value[1:], strict=False)):
+        if any(later.time <= earlier.time for earlier, later in pairwise(value)):
             raise ValueError("horizons are given in rising order, each once.")
         return value
 

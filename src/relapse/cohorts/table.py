@@ -109,14 +109,13 @@ def read_table(path: Path, cohort: Cohort) -> pd.DataFrame:
 
 def typed(table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     """Give the feature columns their declared types: numbers as float, levels as (ordered) categories."""
-    types: dict[str, object] = {}
-    for name, feature in cohort.features.items():
-        if name not in table.columns:
-            continue
-        if isinstance(feature, Categorical):
-            types[name] = pd.CategoricalDtype(feature.names, ordered=feature.type == "ordinal")
-        else:
-            types[name] = np.float64
+    types = {
+        name: pd.CategoricalDtype(feature.names, ordered=feature.type == "ordinal")
+        if isinstance(feature, Categorical)
+        else np.dtype(np.float64)
+        for name, feature in cohort.features.items()
+        if name in table.columns
+    }
     return table.astype(types)
 
 

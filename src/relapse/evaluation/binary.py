@@ -78,7 +78,7 @@ def components(event: npt.ArrayLike, scores: npt.ArrayLike) -> Components:
     positives = int(outcome.sum())
     negatives = outcome.size - positives
     above = np.stack([placements(row[outcome], row[~outcome]) for row in rows])
-    below = np.stack([placements(-row[~outcome], -row[outcome]) for row in rows])
+    below = positives - np.stack([placements(row[~outcome], row[outcome]) for row in rows])
     return Components(above.sum(axis=1) / (positives * negatives), above / negatives, below / positives)
 
 
@@ -129,8 +129,8 @@ def _covariance(with_event: FloatArray, without_event: FloatArray, outcome: Bool
     first = sum_by(codes, np.where(outcome, deviations, 0.0)) / positives
     second = sum_by(codes, np.where(outcome, 0.0, deviations)) / negatives
     clusters = first.shape[1]
-    first_clusters = np.unique(codes[outcome]).size
-    second_clusters = np.unique(codes[~outcome]).size
+    first_clusters = np.count_nonzero(np.bincount(codes[outcome]))
+    second_clusters = np.count_nonzero(np.bincount(codes[~outcome]))
     if min(first_clusters, second_clusters) < 2:
         return np.full((centre.size, centre.size), np.nan)
     across = first @ second.T

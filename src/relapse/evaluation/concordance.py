@@ -71,7 +71,7 @@ def concordance(time: npt.ArrayLike, event: npt.ArrayLike, score: npt.ArrayLike)
         order, rows = arrange(moment, downward, ties=ties)
         early, late = events[rows][None].astype(np.int64), np.ones((1, rows.size), dtype=np.int64)
         sums.append(int(ordered_pairs(order, early, late)[0]))
-    pairs = int((moment.size - np.searchsorted(np.sort(moment), moment[events], side="right")).sum())
+    pairs = int((moment.size - np.searchsorted(np.sort(moment), np.sort(moment[events]), side="right")).sum())
     return sum(sums) / len(sums) / pairs if pairs else float("nan")
 
 

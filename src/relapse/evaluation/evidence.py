@@ -1,4 +1,4 @@
-"""Evidence: everything that a set of predictions tables says about its candidates, in types that go to JSON and back."""
+"""Evidence: all that a set of predictions tables says about its candidates, in types that go to JSON and back."""
 
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -11,10 +11,10 @@ from pydantic import ConfigDict, TypeAdapter
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.agreement import mcnemar
 from relapse.evaluation.binary import delong_test
+from relapse.evaluation.concordance import kang_test
 from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
 from relapse.evaluation.multiplicity import holm
 from relapse.evaluation.results import Estimate, PairedTest
-from relapse.evaluation.concordance import kang_test
 from relapse.files import write_text
 from relapse.predictions import check_pairing
 
@@ -35,7 +35,7 @@ class CandidateEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A paired test of two candidates: the ``metric`` compared, the raw test, and p adjusted over all its pairs (Holm)."""
+    """A paired test of two candidates: the ``metric`` compared, the raw test, and p Holm-adjusted over all its pairs."""
 
     metric: str
     first: str
@@ -126,9 +126,7 @@ def read_evidence(path: Path) -> Evidence:
     return _ADAPTER.validate_json(path.read_bytes())
 
 
-def gather(
-    tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, resamples: int, seed: int
-) -> Evidence:
+def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, resamples: int, seed: int) -> Evidence:
     """Evaluate and compare candidates from their predictions tables.
 
     Parameters
@@ -183,7 +181,9 @@ def _comparisons(flat: dict[str, pd.DataFrame], endpoint: Endpoint) -> list[Comp
     found = []
     for metric, tests in families.items():
         adjusted = holm(np.array([test.p for test in tests]))
-        found += [Comparison(metric, a, b, test, float(p)) for (a, b), test, p in zip(pairs, tests, adjusted, strict=True)]
+        found += [
+            Comparison(metric, a, b, test, float(p)) for (a, b), test, p in zip(pairs, tests, adjusted, strict=True)
+        ]
     return found
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relapse.evaluation.arrays import FloatArray, both_classes, cluster_codes, numbers
-from relapse.evaluation.counting import arrange, dense_rank, ordered_pairs
+from relapse.evaluation.counting import arrange, dense_rank, ordered_pairs, running_sums
 from relapse.evaluation.normal import quantile
 from relapse.evaluation.pairs import moments
 from relapse.evaluation.results import Estimate
@@ -103,13 +103,6 @@ def _ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     return np.asarray(np.divide(top, bottom, out=np.full(bottom.shape, np.nan), where=bottom > 0))
 
 
-def _running(counts: npt.NDArray[Any], kind: type[np.int32] | type[np.int64]) -> npt.NDArray[Any]:
-    """Sum along rows of (b, n), from 0 before the first: (b, n + 1)."""
-    sums = np.zeros((counts.shape[0], counts.shape[1] + 1), dtype=kind)
-    np.cumsum(counts, axis=1, dtype=kind, out=sums[:, 1:])
-    return sums
-
-
 def auc_replicates(event: npt.ArrayLike, score: npt.ArrayLike, weights: npt.ArrayLike) -> FloatArray:
     """ROC AUC of every resample, without a loop over resamples.
 
@@ -146,7 +139,7 @@ def auc_replicates(event: npt.ArrayLike, score: npt.ArrayLike, weights: npt.Arra
     result = np.empty(counts.shape[0])
     for rows in _blocks(*counts.shape):
         hits: npt.NDArray[Any] = np.take(counts[rows], positives, axis=1).astype(kind)
-        below = _running(np.take(counts[rows], negatives, axis=1), kind)
+        below = running_sums(np.take(counts[rows], negatives, axis=1).astype(kind))
         twice = np.take(below, left, axis=1)
         twice = twice + np.take(below, right, axis=1) if tied else 2 * twice
         pairs = hits.sum(axis=1) * below[:, -1].astype(np.float64)
@@ -196,7 +189,7 @@ def concordance_replicates(
         for order, rows in arranged:
             late = np.take(rows_weight, rows, axis=1)
             sums += ordered_pairs(order, late * events[rows], late)
-        passed = _running(np.take(rows_weight, by_moment, axis=1), kind)
+        passed = running_sums(np.take(rows_weight, by_moment, axis=1))
         followers = passed[:, -1:] - np.take(passed, later, axis=1)
         pairs = np.einsum("kq,kq->k", np.take(rows_weight, relapses, axis=1), followers)
         result[block] = _ratio(sums / len(arranged), pairs.astype(np.float64))

@@ -6,9 +6,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-def censoring_weights(
-    time: Array, event: NDArray[np.int_], *, horizon: float, weights: Array
-) -> tuple[Array, Array]:
+def censoring_weights(time: Array, event: NDArray[np.int_], *, horizon: float, weights: Array) -> tuple[Array, Array]:
     """Inverse-probability-of-censoring weights of cases and controls at a horizon, in each resample.
 
     Parameters

@@ -8,7 +8,8 @@ class Estimate:
     """A number with its two-sided 95% interval.
 
     ``lower`` and ``upper`` are NaN where no interval can be given; ``method`` names how the interval was made
-    (for instance ``"bootstrap"``, ``"DeLong"``, ``"DeLong, clustered"``). ``se`` is the standard error, where the method has one.
+    (for instance ``"bootstrap"``, ``"DeLong"``, ``"DeLong, clustered"``). ``se`` is the standard error, where the
+    method has one.
     """
 
     value: float

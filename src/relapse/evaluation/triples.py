@@ -55,11 +55,13 @@ def _signed(event: BoolArray, first: IntArray, second: IntArray, *, flip: bool) 
     early, late = pad(event.astype(np.int64), size), pad(np.ones(count, dtype=np.int64), size)
     turn = np.empty(size, dtype=np.int32)
     total = 0
-    for (places, upper, block), (other, _, _) in zip(by_first, by_second, strict=True):
-        turn[places] = np.arange(size, dtype=np.int32)
-        roles = np.stack([early[places] * ~upper, late[places] * upper])
-        alike = ordered_pairs(turn[other], roles, roles[::-1], size=block)
-        per_block = roles.reshape(2, -1, block).sum(axis=2)
+    for level, other in zip(by_first, by_second, strict=True):
+        turn[level.places] = np.arange(size, dtype=np.int32)
+        roles = np.zeros((2, size), dtype=np.int64)
+        roles[0, turn[level.low]] = early[level.low]
+        roles[1, turn[level.high]] = late[level.high]
+        alike = ordered_pairs(turn[other.places], roles, roles[::-1], size=2 * level.half)
+        per_block = roles.reshape(2, -1, 2 * level.half).sum(axis=2)
         total += 2 * int(alike.sum()) - int(per_block[0] @ per_block[1])
     return total
 

@@ -18,7 +18,7 @@ class Oversampler(BaseEstimator):
     n_numeric, n_codes
         The matrix's first ``n_numeric`` columns are numbers, the ``n_codes`` after them are codes of levels.
     neighbours
-        Neighbours to interpolate between; fewer where the minority has fewer rows. A minority of one row is left as it is.
+        Neighbours to interpolate between; fewer where the minority has fewer rows. A minority of one row stays one.
     random_state
         Seed.
     """
@@ -33,9 +33,7 @@ class Oversampler(BaseEstimator):
         """Nothing is learnt; here for imbalanced-learn's pipeline."""
         return self
 
-    def fit_resample(
-        self, X: NDArray[np.float64], y: NDArray[np.int_]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
+    def fit_resample(self, X: NDArray[np.float64], y: NDArray[np.int_]) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
         """Return ``X`` (n, p) and ``y`` (n,) with synthetic rows of the minority added until both classes are equal."""
         from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 

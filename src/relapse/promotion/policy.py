@@ -30,9 +30,7 @@ def challenger(evidence: Evidence, *, margin: float) -> str:
     A model that asks for more than the clinic has today has to earn it: among the candidates whose difference to the
     reference has a lower 95% bound of at least ``-margin``, the one with the largest ranking metric is taken.
     """
-    ranked = sorted(
-        evidence.candidates, key=lambda item: item.metrics[evidence.primary].value, reverse=True
-    )
+    ranked = sorted(evidence.candidates, key=lambda item: item.metrics[evidence.primary].value, reverse=True)
     return next(item.name for item in ranked if _against_reference(evidence, item.name, margin=margin).passed)
 
 
@@ -104,7 +102,9 @@ def _against_champion(
         return Rule("champion", requirement, f"no comparison: {error}", passed=False)
     test = compare(mine, theirs, endpoint)
     worse = test.difference < 0 and test.p < significance
-    figure = f"{_figure(test, endpoint.metrics[0].label)} on {len(mine)} rows against version {champion.version.version}"
+    figure = (
+        f"{_figure(test, endpoint.metrics[0].label)} on {len(mine)} rows against version {champion.version.version}"
+    )
     return Rule("champion", requirement, figure, not worse)
 
 
@@ -151,11 +151,13 @@ def _summary(
     sentences = []
     if best != name:
         sentences.append(
-            f"{titles[best]} has the largest {evidence.primary_label}, but was not shown to be within {margin:g} of the "
-            f"clinical reference; {titles[name]} is put forward instead."
+            f"{titles[best]} has the largest {evidence.primary_label}, but was not shown to be within {margin:g} of "
+            f"the clinical reference; {titles[name]} is put forward instead."
         )
     if broken:
-        sentences.append(f"{titles[name]} is not promoted: " + "; ".join(f"{rule.name}: {rule.figure}" for rule in broken) + ".")
+        sentences.append(
+            f"{titles[name]} is not promoted: " + "; ".join(f"{rule.name}: {rule.figure}" for rule in broken) + "."
+        )
     elif champion is None:
         sentences.append(f"{titles[name]} becomes the first champion.")
     else:

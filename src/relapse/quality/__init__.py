@@ -1,1 +1,1 @@
-"""Quality: is this table what its declaration says it is, and does it give its outcome away?"""
+"""Quality: whether a table is what its declaration says, and whether it gives its outcome away."""

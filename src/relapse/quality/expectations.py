@@ -13,30 +13,31 @@ from relapse.cohorts.schema import Categorical, Cohort, Numeric
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
-#: A declared number with text in it was left as text by ingest; these are the cells that are not the reason.
 _NUMBER = r"^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*$"
+_WHOLE = r"^-?\d+(?:\.0+)?$"
 
 
 def build_expectations(cohort: Cohort, table: pd.DataFrame) -> "list[Expectation]":
     """All rules that ``table`` has to keep.
 
-    ``table`` decides nothing but which columns are still text: for those the rule is "a number", and the range is
-    not asked.
+    ``table`` decides nothing but which columns ingest had to leave as text: for those the rule is "a number", and the
+    range is not asked.
     """
-    import great_expectations.expectations as gxe
+    import great_expectations.expectations.core as gx
 
     rules: list[Expectation] = [
-        gxe.ExpectColumnValuesToBeUnique(column="row", meta=_rule("row", "each row once")),
-        gxe.ExpectColumnValuesToNotBeNull(column="patient", meta=_rule("patient", "every row names its patient")),
+        gx.ExpectColumnValuesToBeUnique(column="row", meta=_rule("row", "each row once")),
+        gx.ExpectColumnValuesToNotBeNull(column="patient", meta=_rule("patient", "every row names its patient")),
     ]
     if cohort.site:
-        rules.append(gxe.ExpectColumnValuesToNotBeNull(column="site", meta=_rule("site", "every row names its site")))
+        rules.append(gx.ExpectColumnValuesToNotBeNull(column="site", meta=_rule("site", "every row names its site")))
     for name, feature in cohort.features.items():
-        rules.append(_completeness(name, feature.max_missing))
+        share = feature.max_missing
+        complete = _rule(name, f"at most {share:.0%} missing" if share else "no missing values")
+        rules.append(gx.ExpectColumnValuesToNotBeNull(column=name, mostly=1 - share, meta=complete))
         if isinstance(feature, Categorical):
-            allowed = ", ".join(feature.names)
-            meta = _rule(name, f"one of the levels {allowed}")
-            rules.append(gxe.ExpectColumnValuesToBeInSet(column=name, value_set=feature.names, meta=meta))
+            known = _rule(name, f"one of the levels {', '.join(feature.names)}")
+            rules.append(gx.ExpectColumnValuesToBeInSet(column=name, value_set=feature.names, meta=known))
         else:
             rules.extend(_numeric(name, feature, table))
     rules.extend(_outcome(cohort, table))
@@ -44,49 +45,46 @@ def build_expectations(cohort: Cohort, table: pd.DataFrame) -> "list[Expectation
 
 
 def _numeric(name: str, feature: Numeric, table: pd.DataFrame) -> "list[Expectation]":
-    import great_expectations.expectations as gxe
+    import great_expectations.expectations.core as gx
 
-    if not pd.api.types.is_numeric_dtype(table[name]):
-        return [gxe.ExpectColumnValuesToMatchRegex(column=name, regex=_NUMBER, meta=_rule(name, "a number"))]
+    if _is_text(table, name):
+        return [_matches(name, _NUMBER, "a number")]
     low, high = feature.range
-    unit = f" {feature.unit}" if feature.unit else ""
-    between = _rule(name, f"between {low:g} and {high:g}{unit}")
-    rules = [gxe.ExpectColumnValuesToBeBetween(column=name, min_value=low, max_value=high, meta=between)]
+    between = _rule(name, f"between {low:g} and {high:g}" + (f" {feature.unit}" if feature.unit else ""))
+    rules: list[Expectation] = [
+        gx.ExpectColumnValuesToBeBetween(column=name, min_value=low, max_value=high, meta=between)
+    ]
     if feature.type == "count":
-        rules.append(_whole(name))
+        rules.append(_matches(name, _WHOLE, "a whole number"))
     return rules
 
 
 def _outcome(cohort: Cohort, table: pd.DataFrame) -> "list[Expectation]":
-    import great_expectations.expectations as gxe
+    import great_expectations.expectations.core as gx
 
-    codes = ", ".join(f"{code}={value}" for code, value in cohort.endpoint.values.items())
-    if pd.api.types.is_numeric_dtype(table["event"]):
-        event = gxe.ExpectColumnValuesToBeInSet(column="event", value_set=[0, 1], meta=_rule("event", f"one of {codes}"))
+    codes = "one of " + ", ".join(f"{code}={value}" for code, value in cohort.endpoint.values.items())
+    both = _rule("event", "rows with and without the event")
+    rules: list[Expectation] = [gx.ExpectColumnUniqueValueCountToBeBetween(column="event", min_value=2, meta=both)]
+    if _is_text(table, "event"):
+        rules.append(_matches("event", "^[01]$", codes))
     else:
-        event = gxe.ExpectColumnValuesToMatchRegex(column="event", regex=r"^[01]$", meta=_rule("event", f"one of {codes}"))
-    both = _rule("event", "rows with and without the event: at least two different values")
-    rules = [event, gxe.ExpectColumnUniqueValueCountToBeBetween(column="event", min_value=2, meta=both)]
-    if cohort.survival:
-        if not pd.api.types.is_numeric_dtype(table["time"]):
-            rules.append(gxe.ExpectColumnValuesToMatchRegex(column="time", regex=_NUMBER, meta=_rule("time", "a number")))
-        else:
-            meta = _rule("time", f"more than 0 {cohort.survival.unit}s")
-            rules.append(gxe.ExpectColumnValuesToBeBetween(column="time", min_value=0, strict_min=True, meta=meta))
+        rules.append(gx.ExpectColumnValuesToBeInSet(column="event", value_set=[0, 1], meta=_rule("event", codes)))
+    if cohort.survival and _is_text(table, "time"):
+        rules.append(_matches("time", _NUMBER, "a number"))
+    elif cohort.survival:
+        positive = _rule("time", f"more than 0 {cohort.survival.unit}s")
+        rules.append(gx.ExpectColumnValuesToBeBetween(column="time", min_value=0, strict_min=True, meta=positive))
     return rules
 
 
-def _completeness(name: str, max_missing: float) -> "Expectation":
-    import great_expectations.expectations as gxe
+def _matches(column: str, pattern: str, rule: str) -> "Expectation":
+    import great_expectations.expectations.core as gx
 
-    meta = _rule(name, f"at most {max_missing:.0%} missing" if max_missing else "no missing values")
-    return gxe.ExpectColumnValuesToNotBeNull(column=name, mostly=1 - max_missing, meta=meta)
+    return gx.ExpectColumnValuesToMatchRegex(column=column, regex=pattern, meta=_rule(column, rule))
 
 
-def _whole(name: str) -> "Expectation":
-    import great_expectations.expectations as gxe
-
-    return gxe.ExpectColumnValuesToMatchRegex(column=name, regex=r"^-?\d+(?:\.0+)?$", meta=_rule(name, "a whole number"))
+def _is_text(table: pd.DataFrame, column: str) -> bool:
+    return not pd.api.types.is_numeric_dtype(table[column])
 
 
 def _rule(column: str, rule: str) -> dict[str, str]:

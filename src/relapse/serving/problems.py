@@ -17,6 +17,8 @@ from relapse.serving.contract import MAX_BATCH, allowed
 #: Problems listed in one answer; a batch could otherwise have tens of thousands.
 MAX_LISTED = 50
 
+UNREADABLE = "Not readable as JSON: malformed, not UTF-8, nested too deeply, or with a number of too many digits."
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
 _SENTENCES = {
@@ -79,7 +81,7 @@ def _problem(kind: object, location: object, cohort: Cohort) -> Problem:
     index = next((part for part in place if isinstance(part, int)), None)
     names = [part for part in place if isinstance(part, str)]
     if kind == "json_invalid":
-        return Problem(message="Not valid JSON in UTF-8.")
+        return Problem(message=UNREADABLE)
     if not names:
         return Problem(index=index, message=_of_the_whole(str(kind)))
     name = names[0]
@@ -89,7 +91,7 @@ def _problem(kind: object, location: object, cohort: Cohort) -> Problem:
         field = name if _NAME.fullmatch(name) else "(unknown)"
         return Problem(index=index, field=field, message=message, allowed="fields: " + ", ".join(cohort.predictors))
     message = _SENTENCES.get(str(kind), "Not an allowed value.")
-    return Problem(index=index, field=name, message=message, allowed=allowed(cohort, name))
+    return Problem(index=index, field=name, message=message + str(place), allowed=allowed(cohort, name))
 
 
 def _of_the_whole(kind: str) -> str:

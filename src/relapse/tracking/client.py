@@ -35,7 +35,9 @@ def connect(machinery: Machinery) -> "MlflowClient":
         try:
             client.search_experiments(max_results=1)
         except MlflowException as error:
-            raise RegistryError(f"MLflow at {_without_password(machinery.tracking_uri)} does not answer: {error}") from None
+            raise RegistryError(
+                f"MLflow at {_without_password(machinery.tracking_uri)} does not answer: {error}"
+            ) from None
     return client
 
 

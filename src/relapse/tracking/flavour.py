@@ -23,7 +23,9 @@ class BundleModel:
         cohort, model = self.bundle.cohort, self.bundle.model
         times = [horizon.time for horizon in cohort.survival.horizons] if cohort.survival else None
         features = typed(table[cohort.predictors], cohort)
-        risks = pd.DataFrame(model.predict_risk(features, times), columns=cohort.endpoint.risk_columns, index=table.index)
+        risks = pd.DataFrame(
+            model.predict_risk(features, times), columns=cohort.endpoint.risk_columns, index=table.index
+        )
         risks.insert(0, "score", model.predict_score(features))
         return risks
 

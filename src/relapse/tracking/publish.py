@@ -91,7 +91,7 @@ def publish(
     decision: Decision,
     bundle: Path,
 ) -> dict[str, Any]:
-    """Log a pipeline state as a parent run with a child run a candidate, register the challenger, carry the decision out.
+    """Log a pipeline state (a parent run, a child run a candidate), register the challenger, carry the decision out.
 
     The parent is marked finished last: a state counts as published only when everything about it is there.
 
@@ -150,7 +150,9 @@ def _log_candidate(at: Workspace, item: CandidateEvidence, source: Source, datas
         trials = pd.read_parquet(at.trials(item.name))
         series = [("fold", step, value) for step, value in enumerate(item.primary_by_fold)]
         final = trials[(trials["fold"] < 0) & trials["value"].notna()]
-        series += [("trial", int(number), float(value)) for number, value in zip(final["number"], final["value"], strict=True)]
+        series += [
+            ("trial", int(number), float(value)) for number, value in zip(final["number"], final["value"], strict=True)
+        ]
         client = mlflow.MlflowClient()
         client.log_batch(run.info.run_id, [Metric(name, value, 0, step) for name, step, value in series])
         mlflow.log_artifact(str(at.predictions(item.name)), str(Path(PREDICTIONS).parent))
@@ -177,7 +179,9 @@ def _register(at: Workspace, decision: Decision, source: Source, run_id: str, bu
     tags = source.tags | {CANDIDATE: decision.challenger, "relapse.promoted": str(decision.promoted).lower()}
     client, name = mlflow.MlflowClient(), model_name(at.cohort)
     if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name, description="The candidates put forward for this cohort, one version each.")
+        client.create_registered_model(
+            name, description="The candidates put forward for this cohort, one version each."
+        )
     version = client.create_model_version(
         name, logged.model_uri, run_id, tags=tags, description=decision.summary, model_id=logged.model_id
     )
@@ -188,7 +192,7 @@ def _dataset(at: Workspace) -> "PandasDataset":
     """The table as MLflow names it: digest, number of rows and columns, and schema; no values."""
     import warnings
 
-    import mlflow
+    from mlflow.data.pandas_dataset import from_pandas
 
     table = pd.read_parquet(at.table)
     # Whole numbers as float: MLflow's schema would otherwise warn of missing values to come.
@@ -196,12 +200,11 @@ def _dataset(at: Workspace) -> "PandasDataset":
     with warnings.catch_warnings():
         # A local path can be two kinds of local source for MLflow; both are the same.
         warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted in multiple ways")
-        dataset: PandasDataset = mlflow.data.from_pandas(table, source=str(at.table), name=at.cohort, targets="event")
-    return dataset
+        return from_pandas(table, source=str(at.table), name=at.cohort, targets="event")
 
 
 def _numbers(item: CandidateEvidence) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for key, estimate in item.metrics.items():
         found |= {key: estimate.value, f"{key}_lower": estimate.lower, f"{key}_upper": estimate.upper}
     found["mean_over_folds"] = item.mean_over_folds
@@ -209,7 +212,7 @@ def _numbers(item: CandidateEvidence) -> dict[str, float]:
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in settings.items():
         flat |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
     return flat

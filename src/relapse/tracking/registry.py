@@ -58,7 +58,7 @@ def champion(client: "MlflowClient", cohort: str) -> Champion | None:
         return None
     version = identity(found)
     with tempfile.TemporaryDirectory() as scratch:
-        path = client.download_artifacts(found.run_id, PREDICTIONS, scratch)
+        path = client.download_artifacts(str(found.run_id), PREDICTIONS, scratch)
         predictions = pd.read_parquet(path)
     return Champion(version, found.tags.get(CONTENT, ""), predictions)
 

@@ -79,7 +79,9 @@ def train(
         done = Parallel(return_as="generator")(tasks)
         results = list(progress(done, total=len(jobs), label=f"{cohort.name} {candidate}"))
     final, *outer = results
-    trials = pd.concat([_trials(job, tuned) for job, (tuned, _, _) in zip(jobs, results, strict=True)], ignore_index=True)
+    trials = pd.concat(
+        [_trials(job, tuned) for job, (tuned, _, _) in zip(jobs, results, strict=True)], ignore_index=True
+    )
     return Trained(
         model=final[0].model,
         params=final[0].params,
@@ -116,7 +118,7 @@ def _run(
 
 
 def predict(model: RiskModel, table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
-    """Predictions of ``model`` for the rows of ``table``, as :mod:`relapse.predictions` has them; ``repeat`` and ``fold`` are 0."""
+    """Predictions of ``model`` for ``table``, as :mod:`relapse.predictions` has them; ``repeat`` and ``fold`` are 0."""
     times = [horizon.time for horizon in cohort.survival.horizons] if cohort.survival else None
     known = table[["row", "patient", "site"]].assign(repeat=0, fold=0, event=table["event"].astype("int8"))
     if cohort.survival:

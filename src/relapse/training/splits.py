@@ -26,11 +26,11 @@ def fold_numbers(table: pd.DataFrame, *, folds: int, seed: int) -> NDArray[np.in
         Fewer patients with or without the event than folds.
     """
     event = table["event"].to_numpy(dtype=int)
-    by_outcome = table.groupby("event")["patient"].nunique()
-    if len(by_outcome) < 2 or by_outcome.min() < folds:
-        counts = ", ".join(f"{int(count)} with event {int(value)}" for value, count in by_outcome.items())
+    relapsed, free = (int(table.loc[event == value, "patient"].nunique()) for value in (1, 0))
+    if min(relapsed, free) < folds:
         raise TrainingError(
-            f"{folds} folds need at least {folds} patients with and {folds} without the event; found {counts}. "
+            f"{folds} folds need at least {folds} patients with and {folds} without the event; found {relapsed} with "
+            f"and {free} without. "
             "Lower split.folds or train.inner_folds in params.yaml, or bring more patients."
         )
     strata = table["site"].astype(str).to_numpy() + "/" + event.astype(str)

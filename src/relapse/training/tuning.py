@@ -47,7 +47,9 @@ class Tuned:
     trials: tuple[TrialRecord, ...]
 
 
-def tune_and_fit(table: pd.DataFrame, cohort: Cohort, family: Family, *, inner_folds: int, trials: int, seed: int) -> Tuned:
+def tune_and_fit(
+    table: pd.DataFrame, cohort: Cohort, family: Family, *, inner_folds: int, trials: int, seed: int
+) -> Tuned:
     """Choose hyperparameters in inner folds of ``table``, then fit on all of it.
 
     For a binary endpoint the inner predictions of the chosen trial also give the recalibration (kept only where it
@@ -171,4 +173,3 @@ def _record(trial: "optuna.trial.FrozenTrial") -> TrialRecord:
         seconds=trial.duration.total_seconds() if trial.duration else float("nan"),
         error=str(trial.user_attrs.get("error", "")),
     )
-
