@@ -24,7 +24,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     DeclarationError
         No such file, not YAML, a key given twice, or not a mapping.
     """
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     if not path.is_file():
         raise DeclarationError(f"{path}: no such file.")

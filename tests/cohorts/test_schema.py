@@ -77,3 +77,8 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, message
 def test_an_absent_declaration_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeclarationError, match=r"absent\.yaml: no such file"):
         read_cohort(tmp_path / "absent.yaml")
+
+
+def test_a_declaration_survives_being_written_and_read(cohorts: dict[str, Cohort]) -> None:
+    for cohort in cohorts.values():
+        assert Cohort.model_validate(cohort.model_dump(mode="json")) == cohort

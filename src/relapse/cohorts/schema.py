@@ -89,7 +89,7 @@ Feature = Annotated[
 
 
 class Horizon(Declared):
-    """A time after baseline at which risks are given: ``label`` as declared (``3 y``), ``time`` in the endpoint's unit."""
+    """A time after baseline at which risks are given: ``label`` as declared, ``time`` in the endpoint's unit."""
 
     label: str
     time: float
@@ -100,9 +100,16 @@ class Horizon(Declared):
         return "risk_" + self.label.replace(" ", "")
 
 
+Outcome = Literal[0, 1]
+
+
+def _codes_of_outcome() -> dict[str, Outcome]:
+    return {"0": 0, "1": 1}
+
+
 class _Endpoint(Declared):
     event: str
-    values: dict[str, Literal[0, 1]] = Field(default_factory=lambda: {"0": 0, "1": 1})
+    values: dict[str, Outcome] = Field(default_factory=_codes_of_outcome)
     label: str = "relapse"
 
     @field_validator("values", mode="before")
@@ -135,7 +142,7 @@ class SurvivalEndpoint(_Endpoint):
     def _horizons_in_unit(cls, value: Any) -> Any:
         if not isinstance(value, dict) or value.get("unit") not in _DAYS_PER or "horizons" not in value:
             return value
-        given = value["horizons"] if isinstance(value["horizons"], list) else [value["horizons"]]
+        given = value["horizons"] if isinstance(value["horizons"], list | tuple) else [value["horizons"]]
         return {**value, "horizons": [_horizon(text, value["unit"]) for text in given]}
 
     @field_validator("horizons")
@@ -188,9 +195,8 @@ class ExcelSource(Declared):
 
 
 def _kind_of_source(value: Any) -> str:
-    if not isinstance(value, dict):
-        return {PackageSource: "package", CsvSource: "csv"}.get(type(value), "excel")
-    return next((kind for kind in ("package", "csv", "excel") if kind in value), "csv")
+    given = value if isinstance(value, dict) else vars(value)
+    return next((kind for kind in ("package", "csv", "excel") if kind in given), "csv")
 
 
 Source = Annotated[

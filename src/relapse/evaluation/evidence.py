@@ -35,7 +35,7 @@ class CandidateEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A paired test of two candidates: the ``metric`` compared, the raw test, and p Holm-adjusted over all its pairs."""
+    """A paired test of two candidates: the ``metric`` compared, the raw test, and p adjusted (Holm) over its pairs."""
 
     metric: str
     first: str

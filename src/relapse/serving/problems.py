@@ -91,7 +91,7 @@ def _problem(kind: object, location: object, cohort: Cohort) -> Problem:
         field = name if _NAME.fullmatch(name) else "(unknown)"
         return Problem(index=index, field=field, message=message, allowed="fields: " + ", ".join(cohort.predictors))
     message = _SENTENCES.get(str(kind), "Not an allowed value.")
-    return Problem(index=index, field=name, message=message + str(place), allowed=allowed(cohort, name))
+    return Problem(index=index, field=name, message=message, allowed=allowed(cohort, name))
 
 
 def _of_the_whole(kind: str) -> str:
