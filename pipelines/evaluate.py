@@ -25,7 +25,8 @@ def main(cohort: str) -> None:
     titles = {name: read_json(at.record(name))["title"] for name in tables}
     draw(at.figures, read_curves(at.curves), evidence, flow=read_json(at.flow), titles=titles)
     write_evidence(at.evidence, evidence)
-    write_json(at.metrics, evidence.headline())
+    for name, numbers in evidence.headline().items():
+        write_json(at.metrics / f"{name}.json", numbers)
     best = evidence.best.metrics[evidence.primary]
     label = evidence.primary_label
     say(f"{cohort}: best {label} {best.value:.3f} ({best.lower:.3f} to {best.upper:.3f}), {evidence.best.name}")

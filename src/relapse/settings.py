@@ -144,8 +144,8 @@ class Workspace:
 
     @property
     def metrics(self) -> Path:
-        """The headline numbers, for ``dvc metrics``."""
-        return self.of("evaluate") / "metrics.json"
+        """Folder of the headline numbers for ``dvc metrics``, one JSON file a candidate."""
+        return self.of("evaluate") / "metrics"
 
     @property
     def evidence(self) -> Path:
