@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from relapse.evaluation.normal import log_wald, logit_wald, paired_z_test, quantile, wald
+from relapse.evaluation.normal import log_wald, logit_wald, paired_z_test, quantile, wald, wilson
 
 
 def test_a_wald_interval_is_cut_at_its_bounds_and_missing_bounds_stay_missing() -> None:
@@ -32,3 +32,9 @@ def test_what_cannot_be_judged_has_no_p() -> None:
     assert np.isnan(paired_z_test(0.6, 0.5, 0.0, method="").p)
     assert np.isnan(paired_z_test(0.5, 0.5, -1.0, method="").p)
     assert paired_z_test(0.6, 0.5, 0.01, method="").p == pytest.approx(0.3173105)
+
+
+def test_wilsons_interval_of_nothing_and_of_half() -> None:
+    # R: prop.test(0, 10, correct = FALSE), prop.test(5, 10, correct = FALSE)
+    assert wilson(0.0, 10) == pytest.approx((0.0, 0.2775328), abs=1e-7)
+    assert wilson(0.5, 10) == pytest.approx((0.2365931, 0.7634069), abs=1e-7)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from relapse.evaluation.arrays import indicator
-from relapse.evaluation.normal import quantile
+from relapse.evaluation.normal import quantile, wilson
 from relapse.evaluation.results import Estimate, PairedTest
 
 McNemarMethod = Literal["exact", "midp", "chi2", "corrected"]
@@ -99,7 +99,7 @@ def mcnemar_table(
         raise ValueError(f"method: {method!r} is not allowed; one of {', '.join(map(repr, _NAMES))}")
     statistic, p = _test(only_first, only_second, method)
     difference = (only_first - only_second) / sum(counts.values())
-    lower, upper = _newcombe(both, only_first, only_second, neither, quantile(level))
+    lower, upper = _newcombe(both, only_first, only_second, neither, level)
     return PairedTest(difference, lower, upper, statistic, p, _NAMES[method])
 
 
@@ -160,11 +160,11 @@ def _test(only_first: int, only_second: int, method: McNemarMethod) -> tuple[flo
     return statistic, float(stats.chi2.sf(statistic, 1))
 
 
-def _newcombe(both: int, only_first: int, only_second: int, neither: int, z: float) -> tuple[float, float]:
+def _newcombe(both: int, only_first: int, only_second: int, neither: int, level: float) -> tuple[float, float]:
     """Newcombe's interval: Wilson's limits of both shares, joined with their correlation."""
     size = both + only_first + only_second + neither
     shares = (both + only_first) / size, (both + only_second) / size
-    limits = [_wilson(share, size, z) for share in shares]
+    limits = [wilson(share, size, level=level) for share in shares]
     margins = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
     cross = float(both * neither - only_first * only_second)
     if cross > 0:
@@ -175,9 +175,3 @@ def _newcombe(both: int, only_first: int, only_second: int, neither: int, z: flo
     difference = shares[0] - shares[1]
     lower, upper = (math.sqrt(max(a * a - 2 * phi * a * b + b * b, 0.0)) for a, b in (down, up))
     return difference - lower, difference + upper
-
-
-def _wilson(share: float, size: int, z: float) -> tuple[float, float]:
-    centre = share + z * z / (2 * size)
-    reach = z * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size))
-    return (centre - reach) / (1 + z * z / size), (centre + reach) / (1 + z * z / size)

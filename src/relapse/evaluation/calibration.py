@@ -231,6 +231,11 @@ def _log_log(risk: FloatArray) -> FloatArray:
     return np.asarray(np.log(-np.log1p(-risk)))
 
 
+def _risk(log_hazard: FloatArray) -> FloatArray:
+    """Risk of a cumulative hazard; beyond exp(50), which a band of few events can reach, it is 1 anyway."""
+    return np.asarray(-np.expm1(-np.exp(np.minimum(log_hazard, 50.0))))
+
+
 def _grid(risk: FloatArray) -> FloatArray:
     """Risks at which to draw a curve: the distinct ones, or 101 evenly spaced where there are more."""
     distinct = np.unique(risk)
@@ -280,5 +285,5 @@ def _cox_curve(
 
     hazard, se = at_horizon(predicted)
     reach = quantile(level) * se
-    curve = CalibrationCurve(predicted, *(-np.expm1(-np.exp(hazard + shift)) for shift in (0.0, -reach, reach)))
-    return curve, np.abs(risk + np.expm1(-np.exp(at_horizon(risk)[0])))
+    curve = CalibrationCurve(predicted, *(_risk(hazard + shift) for shift in (0.0, -reach, reach)))
+    return curve, np.abs(risk - _risk(at_horizon(risk)[0]))

@@ -62,6 +62,21 @@ def log_wald(value: float, log_variance: float, *, level: float = 0.95, method: 
     return Estimate(value=value, lower=value / factor, upper=value * factor, se=value * log_se, method=method)
 
 
+def wilson(share: float, size: float, *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a ``share`` of ``size`` independent rows; never empty, not even at 0 or 1.
+
+    References
+    ----------
+    Wilson EB (1927). Probable inference, the law of succession, and statistical inference. JASA 22.
+    """
+    z = quantile(level)
+    centre = share + z * z / (2 * size)
+    reach = z * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size))
+    lower, upper = (centre - reach) / (1 + z * z / size), (centre + reach) / (1 + z * z / size)
+    # rounding must not push an end off a share of exactly 0 or 1
+    return max(0.0, min(lower, share)), min(1.0, max(upper, share))
+
+
 def paired_z_test(first: float, second: float, variance: float, *, level: float = 0.95, method: str) -> PairedTest:
     """Two-sided z test of first minus second, given the variance of the difference.
 
