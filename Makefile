@@ -54,7 +54,7 @@ serve: setup  ## serve the champion of COHORT=gbsg on PORT=3000
 	BENTOML_HOME=$(CURDIR)/.cache/bentoml RELAPSE_BUNDLE=$(CURDIR)/results/package/$(COHORT)/bundle bentoml serve bento/service.py:RelapseService --host $(HOST) --port $(PORT)
 
 bench: setup  ## run the benchmarks
-	for script in benchmarks/*.py; do python $$script; done
+	for script in benchmarks/*.py; do OMP_NUM_THREADS=1 python -P $$script; done
 
 clean:  ## remove what the pipeline and the tools wrote (not .venv, not mlruns)
 	rm -rf results .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

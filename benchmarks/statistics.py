@@ -1,24 +1,19 @@
 """Speed of the statistics in ``relapse.evaluation`` against other packages and plain definitions, in one process.
 
-Run from the repository root: ``OMP_NUM_THREADS=1 python benchmarks/statistics.py``; ``--quick`` stops at 10,000 rows.
+``OMP_NUM_THREADS=1 python -P benchmarks/statistics.py`` from the repository root; ``--quick`` stops at 10,000 rows.
 Both sides get the same arrays and must agree before a time is printed. Each line gives both times and their ratio; a
 time marked ``~`` is scaled up from a smaller run, as the line says.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-
-# this file's name would otherwise stand in for the standard library's `statistics`
-sys.path.remove(str(Path(__file__).resolve().parent))
 
 import numpy as np
 
-from relapse.evaluation.binary import delong_test, roc_auc
-from relapse.evaluation.concordance import concordance, kang_covariance, kang_test
-from relapse.evaluation.intervals import auc_replicates, concordance_replicates, patient_weights
+from relapse.evaluation.statistics.binary import delong_test, roc_auc
+from relapse.evaluation.statistics.concordance import concordance, kang_covariance, kang_test
+from relapse.evaluation.statistics.intervals import auc_replicates, concordance_replicates, patient_weights
 
 RESAMPLES = 2000
 BLOCK = 500  # rows of a pairwise table held at once

@@ -7,8 +7,6 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from relapse.evaluation.binary import roc_auc
-from relapse.evaluation.classification import average_precision
 from relapse.evaluation.curves import (
     RISK_GROUPS,
     calibration_frame,
@@ -20,6 +18,8 @@ from relapse.evaluation.curves import (
     wilson,
 )
 from relapse.evaluation.metrics import Endpoint, Horizon
+from relapse.evaluation.statistics.binary import roc_auc
+from relapse.evaluation.statistics.classification import average_precision
 
 AT_3 = Horizon("risk_3y", 3.0, "3 y")
 

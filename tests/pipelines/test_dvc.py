@@ -48,10 +48,7 @@ def test_a_stage_runs_its_own_script_and_depends_on_it(stage: str) -> None:
 
 def test_the_paths_of_dvc_yaml_are_those_of_the_workspace() -> None:
     at = Workspace("x")
-    declared = {
-        stage: set(_paths([*spec["outs"]], "x", "c"))
-        for stage, spec in STAGES.items()
-    }
+    declared = {stage: set(_paths([*spec["outs"]], "x", "c")) for stage, spec in STAGES.items()}
     expected = {
         "ingest": {at.table, at.flow},
         "gate": {at.gate, at.data_docs},

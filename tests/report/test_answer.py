@@ -4,7 +4,7 @@ import pytest
 
 from relapse.evaluation.evidence import CandidateEvidence, Comparison, Evidence
 from relapse.evaluation.metrics import Endpoint
-from relapse.evaluation.results import Estimate, PairedTest
+from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.report.answer import figures_behind, shown_different, verdict
 
 TITLES = {"reference": "Clinical reference", "linear": "Elastic net", "forest": "Random forest"}

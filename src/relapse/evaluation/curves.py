@@ -8,10 +8,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from relapse.evaluation.arrays import FloatArray, both_classes, numbers
-from relapse.evaluation.kaplan_meier import StepFunction, kaplan_meier
 from relapse.evaluation.metrics import Endpoint, Horizon, pooled
-from relapse.evaluation.normal import quantile
+from relapse.evaluation.statistics.arrays import FloatArray, both_classes, numbers
+from relapse.evaluation.statistics.kaplan_meier import StepFunction, kaplan_meier
+from relapse.evaluation.statistics.normal import quantile, wilson
 
 #: Rows that a calibration group should have, so that its observed share means something.
 ROWS_PER_GROUP = 35
@@ -185,18 +185,6 @@ def risk_histogram_frame(predictions: pd.DataFrame, *, column: str = "risk") -> 
     edges = np.linspace(0, 1, bars + 1)
     rows, _ = np.histogram(predictions[column], bins=edges)
     return pd.DataFrame({"risk": np.round((edges[1:] + edges[:-1]) / 2, 6), "rows": rows})
-
-
-def wilson(share: float, size: float) -> tuple[float, float]:
-    """Wilson's 95% interval of a share of ``size`` independent rows.
-
-    Wilson EB (1927). Probable inference, the law of succession, and statistical inference. JASA 22.
-    """
-    centre = share + _Z**2 / (2 * size)
-    reach = _Z * math.sqrt(share * (1 - share) / size + _Z**2 / (4 * size**2))
-    lower, upper = ((centre + sign * reach) / (1 + _Z**2 / size) for sign in (-1, 1))
-    # Rounding must not push the end off a share that is exactly 0 or 1.
-    return max(0.0, min(lower, share)), min(1.0, max(upper, share))
 
 
 def _called(predictions: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray, int]:

@@ -9,12 +9,12 @@ import pandas as pd
 from pydantic import ConfigDict, TypeAdapter
 
 from relapse.cohorts.schema import Cohort
-from relapse.evaluation.agreement import mcnemar
-from relapse.evaluation.binary import delong_test
-from relapse.evaluation.concordance import kang_test
 from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
-from relapse.evaluation.multiplicity import holm
-from relapse.evaluation.results import Estimate, PairedTest
+from relapse.evaluation.statistics.agreement import mcnemar
+from relapse.evaluation.statistics.binary import delong_test
+from relapse.evaluation.statistics.concordance import kang_test
+from relapse.evaluation.statistics.multiplicity import holm
+from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.files import write_text
 from relapse.predictions import check_pairing
 

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from relapse.evaluation.binary import roc_auc
-from relapse.evaluation.classification import average_precision, brier_score, classification_metrics
-from relapse.evaluation.concordance import concordance
-from relapse.evaluation.intervals import auc_replicates, concordance_replicates, patient_weights
-from relapse.evaluation.replicates import ipcw_auc, ipcw_brier
-from relapse.evaluation.results import Estimate
+from relapse.evaluation.statistics.binary import roc_auc
+from relapse.evaluation.statistics.classification import average_precision, brier_score, classification_metrics
+from relapse.evaluation.statistics.concordance import concordance
+from relapse.evaluation.statistics.intervals import auc_replicates, concordance_replicates, patient_weights
+from relapse.evaluation.statistics.replicates import ipcw_auc, ipcw_brier
+from relapse.evaluation.statistics.results import Estimate
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int16]

@@ -7,7 +7,7 @@ import pandas as pd
 from relapse.errors import PredictionsError
 from relapse.evaluation.evidence import Evidence, compare
 from relapse.evaluation.metrics import Endpoint, pooled
-from relapse.evaluation.results import PairedTest
+from relapse.evaluation.statistics.results import PairedTest
 from relapse.promotion.decision import Decision, Rule, Version
 from relapse.settings import RegisterParams
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Comparison, Evidence
-from relapse.evaluation.results import Estimate
+from relapse.evaluation.statistics.results import Estimate
 from relapse.report.wording import count, interval, listing, number, p_equals, sentence
 
 #: The clinical model that every candidate is held against.

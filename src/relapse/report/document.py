@@ -9,7 +9,7 @@ from typing import Any
 
 from relapse.cohorts.schema import Categorical, Cohort, Known
 from relapse.evaluation.evidence import Comparison, Evidence
-from relapse.evaluation.results import Estimate
+from relapse.evaluation.statistics.results import Estimate
 from relapse.report import answer
 from relapse.report.caveats import caveats
 from relapse.report.wording import horizon_words, interval, number, p_value

@@ -12,9 +12,9 @@ from relapse.candidates.base import Family, Head, Params, outcome
 from relapse.candidates.risk_model import Platt, RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.errors import TrainingError
-from relapse.evaluation.binary import roc_auc
-from relapse.evaluation.classification import log_loss
-from relapse.evaluation.concordance import concordance
+from relapse.evaluation.statistics.binary import roc_auc
+from relapse.evaluation.statistics.classification import log_loss
+from relapse.evaluation.statistics.concordance import concordance
 from relapse.training.splits import derived_seed, fold_numbers
 
 if TYPE_CHECKING:

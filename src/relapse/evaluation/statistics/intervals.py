@@ -1,0 +1,250 @@
+"""The patient-level bootstrap: one set of resamples for every metric, and AUC and C over all of them at once."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from relapse.evaluation.statistics.arrays import FloatArray, both_classes, cluster_codes, numbers
+from relapse.evaluation.statistics.counting import arrange, dense_rank, ordered_pairs, running_sums
+from relapse.evaluation.statistics.normal import quantile
+from relapse.evaluation.statistics.pairs import moments
+from relapse.evaluation.statistics.results import Estimate
+
+Counts = npt.NDArray[np.int16]
+
+# resamples × rows worked on at once: large enough for numpy, small enough for the processor's cache
+_BLOCK = 2**18
+
+
+def patient_weights(
+    patients: npt.ArrayLike | None, strata: npt.ArrayLike, *, n_resamples: int = 2000, seed: int
+) -> Counts:
+    """Draw bootstrap resamples of patients, as row counts.
+
+    Patients are drawn whole, with replacement, separately among those with and without relapse (or any other strata),
+    so that every resample has as many patients of each as the data.
+
+    Parameters
+    ----------
+    patients : array (n,) or None
+        Patient of each row; None where every row is its own patient.
+    strata : array (n,)
+        Outcome of each row, integer or bool. A patient whose rows differ belongs to the largest.
+    n_resamples : int
+        Number of resamples B.
+    seed : int
+        The same seed gives the same resamples on every machine, whatever is computed from them.
+
+    Returns
+    -------
+    int16 array (B, n)
+        How often each row is in each resample.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or ``n_resamples`` is not positive.
+
+    References
+    ----------
+    Efron B, Tibshirani RJ (1993). An introduction to the bootstrap. Field CA, Welsh AH (2007). Bootstrapping clustered
+    data. Journal of the Royal Statistical Society B 69.
+    """
+    if n_resamples < 1:
+        raise ValueError(f"n_resamples: {n_resamples} is not allowed; at least 1 is needed")
+    levels = dense_rank(numbers("strata", strata))
+    codes = cluster_codes(patients, levels.size)
+    stratum = np.zeros(int(codes.max()) + 1, dtype=np.int64)
+    np.maximum.at(stratum, codes, levels)
+    rng = np.random.default_rng(seed)
+    counts: Counts = np.zeros((n_resamples, stratum.size), dtype=np.int16)
+    for level in range(int(levels.max()) + 1):
+        members = np.flatnonzero(stratum == level)
+        if members.size:
+            counts[:, members] = _multinomial(rng, n_resamples, members.size)
+    return counts if np.array_equal(codes, np.arange(codes.size)) else np.take(counts, codes, axis=1)
+
+
+def _multinomial(rng: np.random.Generator, n_resamples: int, size: int) -> Counts:
+    """Count draws of ``size`` from ``size`` with replacement; far faster than ``rng.multinomial`` for many cells."""
+    counts = np.empty((n_resamples, size), dtype=np.int16)
+    for rows in _blocks(n_resamples, size):
+        drawn = rng.integers(0, size, (rows.stop - rows.start, size))
+        drawn += np.arange(drawn.shape[0])[:, None] * size
+        counts[rows] = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
+    return counts
+
+
+def _blocks(n_resamples: int, size: int) -> Iterator[slice]:
+    step = max(1, _BLOCK // size)
+    for start in range(0, n_resamples, step):
+        yield slice(start, min(start + step, n_resamples))
+
+
+def _count_weights(weights: npt.ArrayLike, size: int) -> npt.NDArray[Any]:
+    """Check resample counts (B, n)."""
+    array = np.asarray(weights)
+    if array.ndim != 2 or array.shape[1] != size:
+        raise ValueError(f"weights: shape {array.shape}, but {size} rows elsewhere; (resamples, rows) is needed")
+    if array.dtype.kind not in "iub":
+        raise ValueError(f"weights: type {array.dtype} is not allowed; resample counts are integers")
+    return array
+
+
+def _pair_type(weights: npt.NDArray[Any]) -> type[np.int32] | type[np.int64]:
+    """Choose the integer type that holds twice the number of pairs of a resample; the small one is twice as fast."""
+    rows = int(weights.sum(axis=1, dtype=np.int64).max(initial=0))
+    return np.int32 if 2 * rows * rows < 2**31 else np.int64
+
+
+def _ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
+    return np.asarray(np.divide(top, bottom, out=np.full(bottom.shape, np.nan), where=bottom > 0))
+
+
+def auc_replicates(event: npt.ArrayLike, score: npt.ArrayLike, weights: npt.ArrayLike) -> FloatArray:
+    """ROC AUC of every resample, without a loop over resamples.
+
+    Parameters
+    ----------
+    event, score : array (n,)
+        See :func:`relapse.evaluation.statistics.binary.roc_auc`.
+    weights : integer array (B, n)
+        Row counts, as of :func:`patient_weights`.
+
+    Returns
+    -------
+    array (B,)
+        NaN for a resample with one class only.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, weights are not integers, or one class is missing from the data.
+
+    Notes
+    -----
+    The scores are sorted once. O(n·log n + B·n) time.
+    """
+    outcome = both_classes(event)
+    scores = numbers("score", score, outcome.size)
+    counts = _count_weights(weights, outcome.size)
+    order = np.argsort(scores)
+    positives, negatives = order[outcome[order]], order[~outcome[order]]
+    left = np.searchsorted(scores[negatives], scores[positives], side="left")
+    right = np.searchsorted(scores[negatives], scores[positives], side="right")
+    tied = not np.array_equal(left, right)
+    kind = _pair_type(counts)
+    result = np.empty(counts.shape[0])
+    for rows in _blocks(*counts.shape):
+        hits: npt.NDArray[Any] = np.take(counts[rows], positives, axis=1).astype(kind)
+        below = running_sums(np.take(counts[rows], negatives, axis=1).astype(kind))
+        twice = np.take(below, left, axis=1)
+        twice = twice + np.take(below, right, axis=1) if tied else 2 * twice
+        pairs = hits.sum(axis=1) * below[:, -1].astype(np.float64)
+        result[rows] = _ratio(np.einsum("kq,kq->k", hits, twice) / 2.0, pairs)
+    return result
+
+
+def concordance_replicates(
+    time: npt.ArrayLike, event: npt.ArrayLike, score: npt.ArrayLike, weights: npt.ArrayLike
+) -> FloatArray:
+    """Harrell's C-index of every resample, without a loop over resamples.
+
+    Parameters
+    ----------
+    time, event, score : array (n,)
+        See :func:`relapse.evaluation.statistics.concordance.concordance`.
+    weights : integer array (B, n)
+        Row counts, as of :func:`patient_weights`.
+
+    Returns
+    -------
+    array (B,)
+        NaN for a resample without a comparable pair.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or weights are not integers.
+
+    Notes
+    -----
+    The merge counting of :mod:`relapse.evaluation.statistics.counting` with one weight a row and resample:
+    O(B·n·log n) time.
+    """
+    moment, events = moments(time, event)
+    downward = dense_rank(-numbers("score", score, moment.size))
+    counts = _count_weights(weights, moment.size)
+    kind = _pair_type(counts)
+    tied = int(downward.max()) + 1 < moment.size
+    arranged = [arrange(moment, downward, ties=ties) for ties in ((False, True) if tied else (False,))]
+    by_moment = np.argsort(moment, kind="stable")
+    relapses = by_moment[events[by_moment]]
+    later = np.searchsorted(moment[by_moment], moment[relapses], side="right")
+    result = np.empty(counts.shape[0])
+    for block in _blocks(*counts.shape):
+        rows_weight = counts[block].astype(kind)
+        sums = np.zeros(rows_weight.shape[0])
+        for order, rows in arranged:
+            late = np.take(rows_weight, rows, axis=1)
+            sums += ordered_pairs(order, late * events[rows], late)
+        passed = running_sums(np.take(rows_weight, by_moment, axis=1))
+        followers = passed[:, -1:] - np.take(passed, later, axis=1)
+        pairs = np.einsum("kq,kq->k", np.take(rows_weight, relapses, axis=1), followers)
+        result[block] = _ratio(sums / len(arranged), pairs.astype(np.float64))
+    return result
+
+
+def bootstrap(
+    statistic: Callable[[npt.NDArray[Any]], npt.ArrayLike],
+    weights: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+    method: str = "bootstrap",
+) -> Estimate:
+    """Percentile interval of any statistic that takes resample counts.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes counts (b, n), returns (b,) values; called once with ones for the estimate itself. For a difference of
+        two models, subtract inside, so that both see the same resamples.
+    weights : integer array (B, n)
+        Row counts, as of :func:`patient_weights`.
+    level : float
+        Coverage of the interval.
+    method : str
+        How the interval is called in the result.
+
+    Returns
+    -------
+    Estimate
+        ``se`` is the standard deviation of the replicates. Resamples in which the statistic does not exist are left
+        out; where they are more than one in ten there is no interval.
+
+    Raises
+    ------
+    ValueError
+        If the statistic returns another number of values than resamples, or the level is not between 0 and 1.
+
+    References
+    ----------
+    Efron B, Tibshirani RJ (1993). An introduction to the bootstrap, chapter 13.
+    """
+    counts = np.asarray(weights)
+    if counts.ndim != 2:
+        raise ValueError(f"weights: expected two dimensions (resamples, rows), found {counts.ndim}")
+    quantile(level)  # refuses an impossible level
+    value = float(np.ravel(statistic(np.ones((1, counts.shape[1]), dtype=counts.dtype)))[0])
+    replicates = np.asarray(statistic(counts), dtype=np.float64)
+    if replicates.shape != (counts.shape[0],):
+        raise ValueError(
+            f"statistic: shape {replicates.shape}, but {counts.shape[0]} resamples; one value each is needed"
+        )
+    finite = replicates[np.isfinite(replicates)]
+    if finite.size < 2 or finite.size < 0.9 * replicates.size:
+        return Estimate(value=value, method=method)
+    lower, upper = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(value, float(lower), float(upper), float(finite.std(ddof=1)), method)
