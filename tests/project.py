@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[1]
 
 #: What the pipeline needs to run; results and MLflow's files are made anew.
-COPIED = ("bento", "data/cohorts", "pipelines", "src", "dvc.yaml", "params.yaml", "pyproject.toml")
+COPIED = (".dvcignore", "bento", "data/cohorts", "pipelines", "src", "dvc.yaml", "params.yaml", "pyproject.toml")
 
 SMALL = {
     "candidates": ["reference", "linear"],
