@@ -7,6 +7,7 @@ PYTHON ?= python3.11
 COHORT ?= gbsg
 HOST ?= 127.0.0.1
 PORT ?= 3000
+UI_PORT ?= 5000
 
 # Bytecode is kept even where a machine switches it off: imports take half the time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -47,8 +48,8 @@ lint: setup  ## check style, types and the direction of imports
 	mypy
 	lint-imports
 
-ui: setup  ## open the MLflow UI on http://127.0.0.1:5000
-	mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1 --host 127.0.0.1 --port 5000
+ui: setup  ## open the MLflow UI on http://127.0.0.1:5000 (UI_PORT=5000)
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1 --host 127.0.0.1 --port $(UI_PORT)
 
 serve: setup  ## serve the champion of COHORT=gbsg on PORT=3000
 	BENTOML_HOME=$(CURDIR)/.cache/bentoml RELAPSE_BUNDLE=$(CURDIR)/results/package/$(COHORT)/bundle bentoml serve bento/service.py:RelapseService --host $(HOST) --port $(PORT)

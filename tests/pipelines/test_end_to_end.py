@@ -41,8 +41,9 @@ def test_one_command_gives_every_result(finished: Project) -> None:
         assert "<html" in (results / "report" / cohort / "report.html").read_text()
         assert (results / "gate" / cohort / "docs" / "index.html").is_file()
     shown = finished.run("dvc", "metrics", "show").stdout
-    assert "reference.harrell_c" in shown
-    assert "linear.auc" in shown
+    for cohort, metric in (("gbsg", "harrell_c"), ("wpbc", "average_precision")):
+        assert metric in shown
+        assert f"results/evaluate/{cohort}/metrics/linear.json" in shown
 
 
 def test_a_second_run_does_nothing(finished: Project) -> None:

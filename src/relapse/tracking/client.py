@@ -47,7 +47,8 @@ def experiment(client: "MlflowClient", name: str, machinery: Machinery) -> str:
     if found is not None:
         return str(found.experiment_id)
     location = f"{machinery.artifact_root}/{name}" if machinery.artifact_root else None
-    return str(client.create_experiment(name, artifact_location=location))
+    # The UI shows an experiment of this kind as model training, not as a chat application.
+    return str(client.create_experiment(name, location, tags={"mlflow.experimentKind": "custom_model_development"}))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -120,7 +121,8 @@ def publish(
             make_champion(client, at.cohort, version)
         now = champion_version(client, at.cohort)
         record = decision.to_json(champion=identity(now) if now else None) | {"challenger_version": version}
-        mlflow.set_tags({"mlflow.note.content": decision.summary, "relapse.promoted": str(decision.promoted).lower()})
+        note = _note(evidence, decision, run_ids, experiment_id)
+        mlflow.set_tags({"mlflow.note.content": note, "relapse.promoted": str(decision.promoted).lower()})
         mlflow.log_dict(record, _DECISION)
     return record
 
@@ -136,6 +138,20 @@ def receipt(client: "MlflowClient", cohort: str, source: Source) -> dict[str, An
         if now and found
         else None,
     }
+
+
+def _note(evidence: Evidence, decision: Decision, run_ids: dict[str, str], experiment_id: str) -> str:
+    """What the parent run says of itself in the UI: the decision, the candidates side by side, and where to compare."""
+    metrics = evidence.endpoint.metrics
+    rows = [["candidate", *(metric.label for metric in metrics)], ["---"] * (len(metrics) + 1)]
+    for item in evidence.candidates:
+        shown = [item.metrics[metric.key] for metric in metrics]
+        cells = [f"{found.value:.3f} ({found.lower:.3f} to {found.upper:.3f})" for found in shown]
+        rows.append([f"[{item.name}](#/experiments/{experiment_id}/runs/{run_ids[item.name]})", *cells])
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    runs, experiments = json.dumps(list(run_ids.values())), json.dumps([experiment_id])
+    compare = f"#/compare-runs?runs={quote(runs)}&experiments={quote(experiments)}"
+    return f"**{decision.summary}**\n\n{table}\n\n[Compare all candidates]({compare})"
 
 
 def _log_candidate(at: Workspace, item: CandidateEvidence, source: Source, dataset: "PandasDataset") -> str:
