@@ -119,7 +119,7 @@ reference: [size]
 @pytest.mark.parametrize(
     ("csv", "status", "message"),
     [
-        (HEADER + GOOD, 0, "mine: all 10 rules kept"),
+        (HEADER + GOOD, 0, "mine: all 8 rules kept"),
         (HEADER.replace("size", "width") + GOOD, 2, "size (feature size)"),
         (HEADER + GOOD.replace(",12,", ",twelve,"), 1, "size: expected a number; 1 row breaks this: data row 3."),
         (HEADER + GOOD.replace("p4,0,14,II", "p4,0,14,V"), 1, "grade: expected one of the levels I, II; 1 row breaks"),

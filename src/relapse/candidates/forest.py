@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: More trees cost time and change little: 500 were within 0.003 of 150 in Harrell's C on GBSG.
+#: More trees cost time and change little: on GBSG, 500 gave a cross-validated C of 0.694 where 150 gave 0.691.
 TREES = 150
 
 #: Steps of time that the survival forest distinguishes: its leaves hold a curve each, which grows with every step.
@@ -26,8 +26,9 @@ TIME_STEPS = 60
 class SurvivalForest(BaseEstimator):
     """scikit-survival's random survival forest on a time axis of at most :data:`TIME_STEPS` steps.
 
-    Every leaf stores a value for each distinct time, so that unrounded days make forests of hundreds of megabytes.
-    Times are rounded up to the quantiles of the event times, which keeps the order of events up to ties.
+    Every leaf stores a curve with a value for each distinct time, so that the size of a forest grows with them. Times
+    are rounded up to quantiles of the event times, which keeps the order of events up to ties (C on GBSG: 0.691 both
+    ways) and takes two thirds of the time.
     """
 
     def __init__(
