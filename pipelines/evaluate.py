@@ -2,11 +2,10 @@
 
 from relapse.cohorts.catalogue import read_cohort
 from relapse.console import say, stage
-from relapse.evaluation.curves import curves
-from relapse.evaluation.evidence import endpoint_of, gather, write_evidence
-from relapse.files import read_json, write_csv, write_json
+from relapse.evaluation.evidence import endpoint_of, gather
+from relapse.files import read_json, write_json
 from relapse.predictions import read_predictions
-from relapse.report.figures import draw, read_curves
+from relapse.report.evaluation_files import write_evaluation
 from relapse.settings import Workspace, read_params
 
 
@@ -19,12 +18,15 @@ def main(cohort: str) -> None:
         for name in params.candidates
     }
     evidence = gather(tables, endpoint, cohort=cohort, resamples=params.evaluate.resamples, seed=params.seed)
-    for name, table in tables.items():
-        for figure, frame in curves(table, endpoint).items():
-            write_csv(at.curves / figure / f"{name}.csv", frame)
-    titles = {name: read_json(at.record(name))["title"] for name in tables}
-    draw(at.figures, read_curves(at.curves), evidence, flow=read_json(at.flow), titles=titles)
-    write_evidence(at.evidence, evidence)
+    write_evaluation(
+        tables,
+        evidence,
+        to_evidence=at.evidence,
+        to_plots=at.curves,
+        to_figures=at.figures,
+        titles={name: read_json(at.record(name))["title"] for name in tables},
+        flow=read_json(at.flow),
+    )
     for name, numbers in evidence.headline().items():
         write_json(at.metrics / f"{name}.json", numbers)
     best = evidence.best.metrics[evidence.primary]

@@ -15,11 +15,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `relapse check` a subcommand while it is the only one."""
-
-
 @app.command()
 def check(
     declaration: Annotated[Path, typer.Argument(help="A cohort's YAML file, such as data/cohorts/mine.yaml.")],
@@ -46,6 +41,48 @@ def check(
     for finding in result.findings:
         say(f"  {finding.severity} {finding.code} {finding.column}: {finding.message}")
     say(f"{cohort.name}: all {len(result.verdicts)} rules kept")
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[list[Path], typer.Argument(help="Predictions tables of the same rows, CSV or parquet.")],
+    cohort: Annotated[Path | None, typer.Option(help="A cohort's YAML file, for its endpoint and horizons.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of the column time: day, week, month or year.")] = "day",
+    out: Annotated[Path | None, typer.Option(help="Write evidence.json, tables and figures into this folder.")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of patients.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resampling.")] = 0,
+) -> None:
+    """Evaluate predictions made anywhere: metrics with intervals, paired tests, calibration, subgroups.
+
+    Columns: event (0, 1) and score or risk; time and risk_3y, risk_5y … where the outcome is a time to an event.
+    Optional: row, patient (rows of one patient are resampled together), site, repeat, fold, threshold, subgroup_….
+    """
+    from relapse.cohorts.catalogue import read_cohort
+    from relapse.errors import PredictionsError
+    from relapse.evaluation.evidence import endpoint_of, gather
+    from relapse.evaluation.foreign import check_foreign, infer_endpoint, read_foreign
+    from relapse.report.tables import show_evidence
+
+    if unit not in ("day", "week", "month", "year"):
+        raise PredictionsError(f"--unit {unit}: allowed are day, week, month and year.")
+    tables = read_foreign(predictions)
+    endpoint = endpoint_of(read_cohort(cohort)) if cohort else infer_endpoint(tables, unit=unit)
+    check_foreign(tables, endpoint)
+    name = cohort.stem if cohort else "predictions"
+    evidence = gather(tables, endpoint, cohort=name, resamples=resamples, seed=seed)
+    show_evidence(evidence)
+    if out is not None:
+        from relapse.report.evaluation_files import write_evaluation
+
+        write_evaluation(
+            tables,
+            evidence,
+            to_evidence=out / "evidence.json",
+            to_plots=out / "plots",
+            to_figures=out / "figures",
+            titles={table: table for table in tables},
+        )
+        say(f"Written: {out}")
 
 
 def main() -> None:

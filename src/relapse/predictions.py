@@ -12,6 +12,7 @@ One row a table row and repeat, with the columns
 ``score``           the model's ranking, higher = more likely to relapse
 ``risk``            probability of relapse; where the endpoint has a time one column a horizon, ``risk_3y``
 ``threshold``       risk from which the model calls a row positive, chosen without the row; binary endpoints
+``subgroup_…``      a level that results are also given for, such as ``subgroup_grade``; any number of columns
 ==================  ==========================================================================================
 
 Evaluation is a function of such tables alone.
@@ -24,6 +25,9 @@ from relapse.errors import PredictionsError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Prefix of the columns that name a row's subgroups.
+SUBGROUP = "subgroup_"
 
 KEYS = ("row", "patient", "site", "repeat", "fold")
 

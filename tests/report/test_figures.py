@@ -13,8 +13,16 @@ from relapse.report.style import marks
 
 from .conftest import HOSTILE, Made
 
-BINARY = ["flow", "ranking", "roc", "precision_recall", "calibration"]
-SURVIVAL = ["flow", "ranking", "risk_groups", "calibration_3y", "calibration_5y"]
+BINARY = ["flow", "ranking", "roc", "precision_recall", "calibration", "decision_curve"]
+SURVIVAL = [
+    "flow",
+    "ranking",
+    "risk_groups",
+    "calibration_3y",
+    "decision_curve_3y",
+    "calibration_5y",
+    "decision_curve_5y",
+]
 
 
 def test_a_binary_endpoint_has_its_figures(binary: Made, tmp_path: Path) -> None:

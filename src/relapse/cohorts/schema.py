@@ -143,7 +143,8 @@ class SurvivalEndpoint(_Endpoint):
         if not isinstance(value, dict) or value.get("unit") not in _DAYS_PER or "horizons" not in value:
             return value
         given = value["horizons"] if isinstance(value["horizons"], list | tuple) else [value["horizons"]]
-        return {**value, "horizons": [_horizon(text, value["unit"]) for text in given]}
+        horizons = [text if isinstance(text, Horizon | dict) else horizon(text, value["unit"]) for text in given]
+        return {**value, "horizons": horizons}
 
     @field_validator("horizons")
     @classmethod
@@ -158,14 +159,19 @@ class SurvivalEndpoint(_Endpoint):
         return [horizon.column for horizon in self.horizons]
 
 
-def _horizon(value: Any, unit: str) -> Any:
-    if isinstance(value, Horizon | dict):
-        return value
+def horizon(value: Any, unit: str) -> Horizon:
+    """Read a horizon such as ``5 y`` and give its time in ``unit`` (a year is 365.25 days, a month a twelfth of it).
+
+    Raises
+    ------
+    ValueError
+        Not a positive number followed by d, w, m or y.
+    """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([dwmy])", str(value).strip())
     if not match or float(match[1]) == 0:
         raise ValueError(f"horizon {value!r} is not a number and a unit: 5 y, 60 m, 10 w or 90 d.")
     days = float(match[1]) * _DAYS_PER[_HORIZON_UNITS[match[2]]]
-    return {"label": f"{match[1]} {match[2]}", "time": round(days / _DAYS_PER[unit], 6)}
+    return Horizon(label=f"{match[1]} {match[2]}", time=round(days / _DAYS_PER[unit], 6))
 
 
 class PackageSource(Declared):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from relapse.evaluation.metrics import Endpoint, Horizon, pooled
 from relapse.evaluation.statistics.arrays import FloatArray, both_classes, numbers
+from relapse.evaluation.statistics.decision_curve import net_benefit, net_benefit_at_horizon
 from relapse.evaluation.statistics.kaplan_meier import StepFunction, kaplan_meier
 from relapse.evaluation.statistics.normal import quantile, wilson
 
@@ -21,6 +22,9 @@ RISK_GROUPS = ("lower third", "middle third", "upper third")
 
 #: Width of a bar of the histogram of risks.
 BIN_WIDTH = 0.05
+
+#: Risks from which one might act, in steps of a hundredth.
+THRESHOLDS = np.arange(1, 100) / 100
 
 _Z = quantile(0.95)
 
@@ -38,23 +42,29 @@ def curves(predictions: pd.DataFrame, endpoint: Endpoint) -> dict[str, pd.DataFr
     Returns
     -------
     dict
-        ``roc``, ``precision_recall``, ``calibration`` and ``risks`` where the endpoint has no time; else
-        ``calibration_<horizon>`` and ``risks_<horizon>`` for each horizon (such as ``calibration_5y``), and
-        ``risk_groups`` at the last horizon.
+        ``roc``, ``precision_recall``, ``calibration``, ``decision_curve`` and ``risks`` where the endpoint has no time;
+        else ``calibration_<horizon>``, ``decision_curve_<horizon>`` and ``risks_<horizon>`` for each horizon (such as
+        ``calibration_5y``), and ``risk_groups`` at the last horizon.
     """
     table = pooled(predictions)
     if not endpoint.timed:
+        ranked = {"roc": roc_curve_frame(table), "precision_recall": precision_recall_frame(table)}
+        if not endpoint.risks:
+            return ranked
         return {
-            "roc": roc_curve_frame(table),
-            "precision_recall": precision_recall_frame(table),
+            **ranked,
             "calibration": calibration_frame(table),
+            "decision_curve": decision_curve_frame(table),
             "risks": risk_histogram_frame(table),
         }
     frames = {}
     for horizon in endpoint.horizons:
         suffix = horizon.column.removeprefix("risk")
         frames[f"calibration{suffix}"] = calibration_frame(table, horizon=horizon)
+        frames[f"decision_curve{suffix}"] = decision_curve_frame(table, horizon=horizon)
         frames[f"risks{suffix}"] = risk_histogram_frame(table, column=horizon.column)
+    if not endpoint.horizons:
+        return {}
     return frames | {"risk_groups": risk_group_frame(table, horizon=endpoint.horizons[-1])}
 
 
@@ -177,6 +187,32 @@ def risk_group_frame(predictions: pd.DataFrame, *, horizon: Horizon) -> pd.DataF
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def decision_curve_frame(predictions: pd.DataFrame, *, horizon: Horizon | None = None) -> pd.DataFrame:
+    """Net benefit of acting on a risk, by the risk from which one acts.
+
+    Columns ``threshold``, ``net_benefit``, ``treat_all`` and ``treat_none``. Thresholds end at the largest risk given:
+    beyond it nobody is called.
+    """
+    column = horizon.column if horizon else "risk"
+    risk, event = predictions[column].to_numpy(), predictions["event"].to_numpy()
+    thresholds = THRESHOLDS[risk.max() >= THRESHOLDS]
+    if not len(thresholds):
+        thresholds = THRESHOLDS[:1]
+    curve = (
+        net_benefit_at_horizon(predictions["time"].to_numpy(), event, risk, horizon.time, thresholds)
+        if horizon
+        else net_benefit(event, risk, thresholds)
+    )
+    return pd.DataFrame(
+        {
+            "threshold": curve.thresholds,
+            "net_benefit": curve.net_benefit,
+            "treat_all": curve.treat_all,
+            "treat_none": curve.treat_none,
+        }
+    )
 
 
 def risk_histogram_frame(predictions: pd.DataFrame, *, column: str = "risk") -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Evidence: all that a set of predictions tables says about its candidates, in types that go to JSON and back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -9,23 +9,31 @@ import pandas as pd
 from pydantic import ConfigDict, TypeAdapter
 
 from relapse.cohorts.schema import Cohort
+from relapse.evaluation.calibration import CalibrationSummary, calibration
 from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
 from relapse.evaluation.statistics.agreement import mcnemar
 from relapse.evaluation.statistics.binary import delong_test
 from relapse.evaluation.statistics.concordance import kang_test
+from relapse.evaluation.statistics.horizon import time_dependent_auc_test
 from relapse.evaluation.statistics.multiplicity import holm
 from relapse.evaluation.statistics.results import Estimate, PairedTest
+from relapse.evaluation.subgroups import SubgroupEvidence, by_subgroup
 from relapse.files import write_text
 from relapse.predictions import check_pairing
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateEvidence:
-    """One candidate: its pooled out-of-fold metrics, and the ranking metric of each outer fold."""
+    """One candidate: pooled out-of-fold metrics, the ranking metric of each outer fold, calibration by risk column.
+
+    ``subgroups`` has one entry a level of each subgroup column of the predictions table.
+    """
 
     name: str
     metrics: dict[str, Estimate]
     primary_by_fold: tuple[float, ...]
+    calibration: dict[str, CalibrationSummary] = field(default_factory=dict)
+    subgroups: tuple[SubgroupEvidence, ...] = ()
 
     @property
     def mean_over_folds(self) -> float:
@@ -148,7 +156,13 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
     first = next(iter(flat.values()))
     weights = resampled_patients(first, resamples=resamples, seed=seed)
     candidates = tuple(
-        CandidateEvidence(name, evaluate(table, endpoint, weights), tuple(primary_by_fold(tables[name], endpoint)))
+        CandidateEvidence(
+            name,
+            evaluate(table, endpoint, weights),
+            tuple(primary_by_fold(tables[name], endpoint)),
+            calibration(table, endpoint),
+            tuple(by_subgroup(table, endpoint, resamples=resamples, seed=seed)),
+        )
         for name, table in flat.items()
     )
     return Evidence(
@@ -175,7 +189,10 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, endpoint: Endpoint) -> Pa
 def _comparisons(flat: dict[str, pd.DataFrame], endpoint: Endpoint) -> list[Comparison]:
     pairs = list(combinations(flat, 2))
     families = {endpoint.metrics[0].key: [compare(flat[a], flat[b], endpoint) for a, b in pairs]}
-    if not endpoint.timed:
+    for horizon in endpoint.horizons:
+        key = "auc" + horizon.column.removeprefix("risk")
+        families[key] = [_at_horizon(flat[a], flat[b], horizon) for a, b in pairs]
+    if not endpoint.timed and endpoint.risks and endpoint.threshold:
         decisions = {name: _correct(table) for name, table in flat.items()}
         families["accuracy"] = [mcnemar(decisions[a], decisions[b], method="exact") for a, b in pairs]
     found = []
@@ -185,6 +202,12 @@ def _comparisons(flat: dict[str, pd.DataFrame], endpoint: Endpoint) -> list[Comp
             Comparison(metric, a, b, test, float(p)) for (a, b), test, p in zip(pairs, tests, adjusted, strict=True)
         ]
     return found
+
+
+def _at_horizon(first: pd.DataFrame, second: pd.DataFrame, horizon: Horizon) -> PairedTest:
+    time, event = first["time"].to_numpy(), first["event"].to_numpy()
+    risks = first[horizon.column].to_numpy(), second[horizon.column].to_numpy()
+    return time_dependent_auc_test(time, event, *risks, horizon.time, clusters=first["patient"].to_numpy())
 
 
 def _correct(table: pd.DataFrame) -> np.ndarray:

@@ -8,10 +8,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from relapse.evaluation.statistics.binary import roc_auc
-from relapse.evaluation.statistics.classification import average_precision, brier_score, classification_metrics
+from relapse.evaluation.statistics.classification import (
+    average_precision,
+    brier_score,
+    classification_metrics,
+    scaled_brier_score,
+)
 from relapse.evaluation.statistics.concordance import concordance
 from relapse.evaluation.statistics.intervals import auc_replicates, concordance_replicates, patient_weights
-from relapse.evaluation.statistics.replicates import ipcw_auc, ipcw_brier
+from relapse.evaluation.statistics.replicates import ipcw_auc, ipcw_brier, ipcw_ipa
 from relapse.evaluation.statistics.results import Estimate
 
 Array = NDArray[np.float64]
@@ -21,11 +26,12 @@ Statistic = Callable[[pd.DataFrame, Counts], Array]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric: ``key`` in files, ``label`` for people, and which direction is better."""
+    """A metric: ``key`` in files, ``label`` for people, which direction is better, and whether it leads a table."""
 
     key: str
     label: str
     higher_is_better: bool = True
+    headline: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +45,28 @@ class Horizon:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What evaluation has to know of an endpoint: its horizons, none where the endpoint has no time."""
+    """What evaluation has to know of an endpoint and of the predictions made for it.
+
+    ``horizons`` are those at which risks are given. ``scored_times`` marks a time to an event for which there are only
+    scores. ``risks`` and ``threshold`` say whether predictions for an endpoint without time hold those columns.
+    """
 
     horizons: tuple[Horizon, ...] = ()
+    scored_times: bool = False
+    risks: bool = True
+    threshold: bool = True
 
     @property
     def timed(self) -> bool:
         """Whether the endpoint is a time to an event."""
-        return bool(self.horizons)
+        return bool(self.horizons) or self.scored_times
 
     @property
     def risk_columns(self) -> list[str]:
         """Risk columns of the predictions table."""
-        return [horizon.column for horizon in self.horizons] or ["risk"]
+        if self.timed:
+            return [horizon.column for horizon in self.horizons]
+        return ["risk"] if self.risks else []
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -112,7 +127,10 @@ def primary_by_fold(predictions: pd.DataFrame, endpoint: Endpoint) -> list[float
 
 def _registry(endpoint: Endpoint) -> dict[Metric, Statistic]:
     if not endpoint.timed:
-        return _BINARY
+        found = dict(_RANKED)
+        if endpoint.risks and endpoint.threshold:
+            found |= _DECIDED
+        return found | _RISKED if endpoint.risks else found
     timed: dict[Metric, Statistic] = {Metric("harrell_c", "Harrell's C"): _harrell}
     for horizon in endpoint.horizons:
         suffix = horizon.column.removeprefix("risk")
@@ -120,6 +138,10 @@ def _registry(endpoint: Endpoint) -> dict[Metric, Statistic]:
     for horizon in endpoint.horizons:
         suffix = horizon.column.removeprefix("risk")
         timed[Metric(f"brier{suffix}", f"Brier score at {horizon.label}", False)] = _at(ipcw_brier, horizon)
+    for horizon in endpoint.horizons:
+        suffix = horizon.column.removeprefix("risk")
+        label = f"Index of prediction accuracy at {horizon.label}"
+        timed[Metric(f"ipa{suffix}", label, headline=False)] = _at(ipcw_ipa, horizon)
     return timed
 
 
@@ -149,6 +171,10 @@ def _brier(table: pd.DataFrame, weights: Counts) -> Array:
     return np.asarray(brier_score(table["event"].to_numpy(), table["risk"].to_numpy(), weights))
 
 
+def _scaled_brier(table: pd.DataFrame, weights: Counts) -> Array:
+    return np.asarray(scaled_brier_score(table["event"].to_numpy(), table["risk"].to_numpy(), weights))
+
+
 def _decided(name: str) -> Statistic:
     def at_threshold(table: pd.DataFrame, weights: Counts) -> Array:
         positive = (table["risk"] >= table["threshold"]).to_numpy()
@@ -158,13 +184,21 @@ def _decided(name: str) -> Statistic:
     return at_threshold
 
 
-_BINARY: dict[Metric, Statistic] = {
+_RANKED: dict[Metric, Statistic] = {
     Metric("auc", "ROC AUC"): _auc,
     Metric("average_precision", "Average precision"): _average_precision,
+}
+_DECIDED: dict[Metric, Statistic] = {
     Metric("sensitivity", "Sensitivity (recall)"): _decided("sensitivity"),
     Metric("specificity", "Specificity"): _decided("specificity"),
     Metric("precision", "Precision (PPV)"): _decided("ppv"),
     Metric("f1", "F1"): _decided("f1"),
     Metric("accuracy", "Accuracy"): _decided("accuracy"),
-    Metric("brier", "Brier score", False): _brier,
+    Metric("npv", "Negative predictive value", headline=False): _decided("npv"),
+    Metric("balanced_accuracy", "Balanced accuracy", headline=False): _decided("balanced_accuracy"),
+    Metric("mcc", "Matthews correlation", headline=False): _decided("mcc"),
+}
+_RISKED: dict[Metric, Statistic] = {
+    Metric("brier", "Brier score", higher_is_better=False): _brier,
+    Metric("scaled_brier", "Scaled Brier score", headline=False): _scaled_brier,
 }

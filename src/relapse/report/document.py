@@ -9,6 +9,7 @@ from typing import Any
 
 from relapse.cohorts.schema import Categorical, Cohort, Known
 from relapse.evaluation.evidence import Comparison, Evidence
+from relapse.evaluation.metrics import Metric
 from relapse.evaluation.statistics.results import Estimate
 from relapse.report import answer
 from relapse.report.caveats import caveats
@@ -73,7 +74,8 @@ def build_report(
         lstrip_blocks=True,
     )
     titles = {item.name: records.get(item.name, {}).get("title", item.name) for item in evidence.candidates}
-    metrics = evidence.endpoint.metrics
+    headline = [metric for metric in evidence.endpoint.metrics if metric.headline]
+    further = [metric for metric in evidence.endpoint.metrics if not metric.headline]
     return environment.get_template(_TEMPLATE).render(
         cohort=cohort,
         flow=flow,
@@ -82,14 +84,18 @@ def build_report(
         decision=decision,
         records=records,
         titles=titles,
-        metrics=metrics,
-        primary=metrics[0],
+        metrics=headline,
+        further=further,
+        primary=headline[0],
         verdict=answer.verdict(evidence, titles),
         behind=answer.figures_behind(evidence, titles),
         setting=answer.setting(cohort, evidence),
         decided=answer.decided(decision, titles),
         reservation=answer.reservation(evidence),
         results=results_table(evidence, titles),
+        further_results=further_table(evidence, titles, further),
+        calibration_rows=calibration_table(evidence, titles),
+        subgroups=subgroup_table(evidence),
         tests=tests_tables(evidence, titles),
         dictionary=data_dictionary(cohort),
         caveats=caveats(cohort, evidence, records),
@@ -107,10 +113,43 @@ def results_table(evidence: Evidence, titles: Mapping[str, str]) -> list[tuple[s
     """Give a row a candidate: its title, every metric with its interval, the mean over the folds with its range."""
     rows = []
     for item in evidence.candidates:
-        cells = [estimate_cell(item.metrics[metric.key]) for metric in evidence.endpoint.metrics]
+        cells = [estimate_cell(item.metrics[metric.key]) for metric in evidence.endpoint.metrics if metric.headline]
         known = [value for value in item.primary_by_fold if math.isfinite(value)]
         span = f"{number(min(known))} to {number(max(known))}" if known else ""
         rows.append((titles[item.name], [*cells, Cell(number(item.mean_over_folds), span)]))
+    return rows
+
+
+def further_table(evidence: Evidence, titles: Mapping[str, str], metrics: list[Metric]) -> list[tuple[str, list[Cell]]]:
+    """Give a row a candidate with the metrics that do not lead the results table."""
+    return [
+        (titles[item.name], [estimate_cell(item.metrics[metric.key]) for metric in metrics])
+        for item in evidence.candidates
+    ]
+
+
+def calibration_table(evidence: Evidence, titles: Mapping[str, str]) -> list[tuple[str, str, list[Cell]]]:
+    """Give a row a candidate and horizon: slope, in the large, observed over expected, integrated calibration index."""
+    rows = []
+    for item in evidence.candidates:
+        for found in item.calibration.values():
+            estimates = (found.slope, found.in_the_large, found.observed_expected)
+            cells = [*(estimate_cell(estimate) for estimate in estimates), Cell(number(found.ici))]
+            rows.append(
+                (titles[item.name], horizon_words(found.label.removeprefix("at ")) if found.label else "", cells)
+            )
+    return rows
+
+
+def subgroup_table(evidence: Evidence) -> list[tuple[str, str, int, int, list[Cell]]]:
+    """Give a row a subgroup: column, level, rows, events, and each candidate's ranking metric or why there is none."""
+    rows = []
+    for same in zip(*(item.subgroups for item in evidence.candidates), strict=True):
+        cells = [
+            estimate_cell(item.metrics[evidence.primary]) if item.metrics else Cell("not given", item.note)
+            for item in same
+        ]
+        rows.append((same[0].column, same[0].level, same[0].rows, same[0].events, cells))
     return rows
 
 

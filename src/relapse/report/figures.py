@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from relapse.evaluation.evidence import Evidence
 from relapse.report.calibration_figure import calibration
+from relapse.report.decision_figure import decision_curves
 from relapse.report.flow_figure import patient_flow
 from relapse.report.ranking_figure import ranking
 from relapse.report.style import MUTED, RULE, WIDTH, describe, drawing, marks, new_figure, save, unit_square
@@ -36,7 +37,7 @@ def read_curves(folder: Path) -> Curves:
 
 
 def draw(
-    folder: Path, curves: Curves, evidence: Evidence, *, flow: Mapping[str, Any], titles: Mapping[str, str]
+    folder: Path, curves: Curves, evidence: Evidence, *, flow: Mapping[str, Any] | None, titles: Mapping[str, str]
 ) -> list[str]:
     """Draw every figure of a cohort and save it as ``folder/<name>.svg`` and ``.png``; returns the names."""
     drawn = figures(curves, evidence, flow=flow, titles=titles)
@@ -46,7 +47,7 @@ def draw(
 
 
 def figures(
-    curves: Curves, evidence: Evidence, *, flow: Mapping[str, Any], titles: Mapping[str, str]
+    curves: Curves, evidence: Evidence, *, flow: Mapping[str, Any] | None, titles: Mapping[str, str]
 ) -> dict[str, "Figure"]:
     """Every figure of a cohort that its frames allow, by name.
 
@@ -57,14 +58,15 @@ def figures(
     evidence
         Gives the order of the candidates, the metrics in legends, and the best candidate.
     flow
-        The patient flow, as ``flow.json`` has it.
+        The patient flow, as ``flow.json`` has it; not drawn where it is None.
     titles
         Candidate name to the name that people read.
     """
     known = {item.name: titles.get(item.name, item.name) for item in evidence.candidates}
     order = {figure: {name: frames[name] for name in known if name in frames} for figure, frames in curves.items()}
     with drawing():
-        drawn = {"flow": patient_flow(flow, evidence), "ranking": ranking(evidence, known)}
+        drawn = {"flow": patient_flow(flow, evidence)} if flow is not None else {}
+        drawn["ranking"] = ranking(evidence, known)
         if "roc" in order:
             drawn["roc"] = roc(order["roc"], evidence, known)
         if "precision_recall" in order:
@@ -77,6 +79,9 @@ def figures(
             if figure in order:
                 histograms = order.get(figure.replace("calibration", "risks"), {})
                 drawn[figure] = calibration(order[figure], histograms, known, when=when)
+            useful = figure.replace("calibration", "decision_curve")
+            if useful in order:
+                drawn[useful] = decision_curves(order[useful], known, when=when)
     return drawn
 
 
@@ -93,6 +98,8 @@ def roc(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[s
         said.append(f"{titles[name]} {area}")
         label = f"{titles[name]}, AUC {area}"
         axes.plot(frames[name]["fpr"], frames[name]["tpr"], color=mark.colour, linestyle=mark.dash, label=label)
+        if "specificity" not in metrics:
+            continue
         at = 1 - metrics["specificity"].value, metrics["sensitivity"].value
         axes.plot(*at, marker=mark.marker, markersize=6, color=mark.colour, markeredgecolor="white", linestyle="none")
     unit_square(axes)

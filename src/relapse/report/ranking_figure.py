@@ -1,4 +1,4 @@
-"""Forest plot: the ranking metric of each candidate, and its paired difference from the clinical reference."""
+"""Forest plot: each candidate's ranking metric, and its paired difference from the reference (else the first one)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -19,7 +19,8 @@ def ranking(evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
     names = [item.name for item in evidence.candidates]
     figure = new_figure(0.95 + 0.36 * len(names))
     value_axes, difference_axes = figure.subplots(1, 2, width_ratios=[1.15, 1], sharey=True)
-    reference = evidence.candidate(REFERENCE).metrics[metric.key].value
+    baseline = REFERENCE if REFERENCE in names else names[0]
+    reference = evidence.candidate(baseline).metrics[metric.key].value
     value_axes.axvline(reference, color=RULE, linewidth=1, zorder=0)
     difference_axes.axvline(0, color=RULE, linewidth=1, zorder=0)
     said = []
@@ -33,12 +34,12 @@ def ranking(evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
         bounds = (estimate.lower, estimate.upper)
         _whisker(value_axes, place, estimate.value, bounds, colour=mark.colour, marker=mark.marker)
         said.append(f"{titles[name]} {number(estimate.value)} ({interval(*bounds)})")
-        if name == REFERENCE:
+        if name == baseline:
             difference_axes.text(
                 0, place, " reference ", color=MUTED, fontsize=7, ha="center", va="center", backgroundcolor="w"
             )
             continue
-        test = evidence.paired(name, REFERENCE).test
+        test = evidence.paired(name, baseline).test
         _whisker(
             difference_axes, place, test.difference, (test.lower, test.upper), colour=mark.colour, marker=mark.marker
         )
@@ -48,7 +49,10 @@ def ranking(evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
     value_axes.set(title=metric.label, xlabel="95% interval; ticks beneath: single folds")
-    difference_axes.set(title="Difference from the reference", xlabel="95% interval, paired")
+    difference_axes.set(
+        title=f"Difference from {'the reference' if baseline == REFERENCE else titles[baseline]}",
+        xlabel="95% interval, paired",
+    )
     difference_axes.tick_params(axis="y", labelleft=False)
     low, high = difference_axes.get_xlim()
     reach = max(abs(low), abs(high))

@@ -11,6 +11,7 @@ from relapse.candidates.catalogue import family as family_called
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.console import progress
+from relapse.predictions import SUBGROUP
 from relapse.settings import Machinery, TrainParams
 from relapse.training.splits import derived_seed
 from relapse.training.tuning import Tuned, tune_and_fit
@@ -127,6 +128,8 @@ def predict(model: RiskModel, table: pd.DataFrame, cohort: Cohort) -> pd.DataFra
     known[cohort.endpoint.risk_columns] = model.predict_risk(table, times)
     if model.threshold is not None:
         known["threshold"] = model.threshold
+    for name in cohort.subgroups:
+        known[SUBGROUP + name] = table[name].astype("str")
     return known.reset_index(drop=True)
 
 

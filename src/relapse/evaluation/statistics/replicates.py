@@ -75,3 +75,17 @@ def ipcw_brier(time: Array, event: NDArray[np.int_], risk: Array, *, horizon: fl
     """
     cases, controls = censoring_weights(time, event, horizon=horizon, weights=weights)
     return np.asarray((cases @ (1 - risk) ** 2 + controls @ risk**2) / weights.sum(axis=1))
+
+
+def ipcw_ipa(time: Array, event: NDArray[np.int_], risk: Array, *, horizon: float, weights: Array) -> Array:
+    """Index of prediction accuracy (B,) at a horizon in each resample: 1 - Brier score over that of one risk for all.
+
+    The one risk is the share with the event by the horizon, weighted for censoring. 0 is no better than it, 1 perfect.
+    Kattan MW, Gerds TA (2018), Diagn Progn Res 2:7.
+    """
+    cases, controls = censoring_weights(time, event, horizon=horizon, weights=weights)
+    total = weights.sum(axis=1)
+    share = cases.sum(axis=1) / total
+    null = (cases.sum(axis=1) * (1 - share) ** 2 + controls.sum(axis=1) * share**2) / total
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(1 - (cases @ (1 - risk) ** 2 + controls @ risk**2) / total / null)

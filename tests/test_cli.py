@@ -1,0 +1,142 @@
+"""The command line: tables made elsewhere are evaluated; bad ones get one clear message and a status."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from relapse.errors import PredictionsError
+from relapse.evaluation.foreign import check_foreign, infer_endpoint, read_foreign
+from tests.evaluation.test_evidence import table, timed
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def _relapse(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", "from relapse.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., list[Path]]:
+    """Write tables as CSV (or parquet) and give their paths."""
+
+    def write(**tables: pd.DataFrame) -> list[Path]:
+        paths = []
+        for name, frame in tables.items():
+            path = tmp_path / f"{name}.csv"
+            frame.to_csv(path, index=False)
+            paths.append(path)
+        return paths
+
+    return write
+
+
+@pytest.mark.slow
+def test_evaluate_prints_tables_and_writes_evidence_frames_and_figures(
+    written: Callable[..., list[Path]], tmp_path: Path
+) -> None:
+    paths = written(mine=timed(noise=0.5), theirs=timed(noise=2.0, seed=4))
+    done = _relapse(
+        "evaluate", *map(str, paths), "--unit", "year", "--resamples", "200", "--out", str(tmp_path / "out")
+    )
+    assert done.returncode == 0, done.stderr
+    for text in ("Harrell's C", "AUC at 3 y", "Calibration", "p, Holm", "mine - theirs", "large"):
+        assert text in done.stdout
+    evidence = json.loads((tmp_path / "out" / "evidence.json").read_text())
+    assert [item["name"] for item in evidence["candidates"]] == ["mine", "theirs"]
+    assert (tmp_path / "out" / "plots" / "calibration_5y" / "mine.csv").is_file()
+    assert (tmp_path / "out" / "figures" / "ranking.svg").is_file()
+
+
+@pytest.mark.slow
+def test_a_bad_table_ends_with_status_2_and_no_traceback(written: Callable[..., list[Path]]) -> None:
+    (path,) = written(mine=table().drop(columns="event"))
+    done = _relapse("evaluate", str(path))
+    assert done.returncode == 2
+    assert done.stderr == "error: mine: column missing: event. " + done.stderr.split("event. ", 1)[1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_score_and_an_event_are_enough(written: Callable[..., list[Path]]) -> None:
+    tables = read_foreign(written(a=table()[["event", "score"]]))
+    endpoint = infer_endpoint(tables, unit="day")
+    check_foreign(tables, endpoint)
+    assert [metric.key for metric in endpoint.metrics] == ["auc", "average_precision"]
+
+
+def test_horizons_are_read_from_the_columns_in_the_unit_of_time(written: Callable[..., list[Path]]) -> None:
+    endpoint = infer_endpoint(read_foreign(written(a=timed())), unit="month")
+    assert [(item.column, item.time, item.label) for item in endpoint.horizons] == [
+        ("risk_3y", 36, "3 y"),
+        ("risk_5y", 60, "5 y"),
+    ]
+
+
+def test_values_made_with_r_can_be_evaluated(tmp_path: Path) -> None:
+    source = pd.read_csv(REFERENCE / "surv_gbsg.csv")
+    for number in (1, 2):
+        frame = source[["time", "event"]].assign(score=source[f"s{number}"])
+        frame.to_csv(tmp_path / f"s{number}.csv", index=False)
+    tables = read_foreign([tmp_path / "s1.csv", tmp_path / "s2.csv"])
+    endpoint = infer_endpoint(tables, unit="day")
+    check_foreign(tables, endpoint)
+    from relapse.evaluation.evidence import gather
+
+    evidence = gather(tables, endpoint, cohort="x", resamples=100, seed=0)
+    expected = next(
+        case for case in json.loads((REFERENCE / "expected.json").read_text())["cases"] if case["id"] == "cindex_gbsg"
+    )["expected"]["compareC"]
+    assert evidence.candidate("s1").metrics["harrell_c"].value == pytest.approx(expected["c1"], rel=1e-10)
+    assert evidence.paired("s1", "s2").test.p == pytest.approx(expected["p"], rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda t: t.assign(risk=t["risk"] + 1), r"a: risk is outside \[0, 1\]"),
+        (lambda t: t.assign(score=1.0), "a: score is the same in all 300 rows"),
+        (lambda t: t.assign(event=0), "a: all rows have the same outcome"),
+        (lambda t: t.assign(event="relapse"), "event: expected numbers, found text"),
+        (lambda t: t.assign(time=-1.0), r"a: time is outside \[0, inf\]"),
+        (lambda t: t.drop(columns=["score", "risk"]), "a: column missing: score"),
+        (lambda t: t.iloc[:0], "no rows"),
+    ],
+)
+def test_a_bad_table_is_named_with_what_is_wrong(
+    written: Callable[..., list[Path]], spoil: Callable[[pd.DataFrame], pd.DataFrame], message: str
+) -> None:
+    paths = written(a=spoil(table()))
+
+    def read_and_check() -> None:
+        tables = read_foreign(paths)
+        check_foreign(tables, infer_endpoint(tables, unit="day"))
+
+    with pytest.raises(PredictionsError, match=message):
+        read_and_check()
+
+
+def test_absent_files_folders_binaries_and_mixed_kinds_are_refused(
+    written: Callable[..., list[Path]], tmp_path: Path
+) -> None:
+    with pytest.raises(PredictionsError, match="no such file"):
+        read_foreign([tmp_path / "absent.csv"])
+    with pytest.raises(PredictionsError, match="this is a folder"):
+        read_foreign([tmp_path])
+    (tmp_path / "x.parquet").write_bytes(b"\x00\x01\x02")
+    with pytest.raises(PredictionsError, match="not readable as CSV or parquet"):
+        read_foreign([tmp_path / "x.parquet"])
+    with pytest.raises(PredictionsError, match="b: column missing: time"):
+        infer_endpoint(read_foreign(written(a=timed(), b=table())), unit="day")
+
+
+def test_tables_of_the_same_name_go_by_their_folder(tmp_path: Path) -> None:
+    for name in ("linear", "forest"):
+        (tmp_path / name).mkdir()
+        table().to_parquet(tmp_path / name / "predictions.parquet", index=False)
+    found = read_foreign([tmp_path / name / "predictions.parquet" for name in ("linear", "forest")])
+    assert list(found) == ["linear", "forest"]
