@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def decision_curves(frames: "dict[str, pd.DataFrame]", titles: Mapping[str, str], *, when: str) -> "Figure":
     """Net benefit by threshold, all candidates in one panel; thresholds end where even the largest risk is below."""
+    at = f" at {when}" if when else ""
     figure = new_figure(3.2)
     axes = figure.subplots()
     longest = max(frames.values(), key=len)
@@ -24,7 +25,7 @@ def decision_curves(frames: "dict[str, pd.DataFrame]", titles: Mapping[str, str]
     axes.set_ylim(-0.25 * top, 1.1 * top)
     axes.set_xlim(0, float(longest["threshold"].max()))
     axes.text(axes.get_xlim()[1], 0.01 * top, "nobody", color=MUTED, fontsize=7, ha="right", va="bottom")
-    axes.set(xlabel=f"Risk{when} from which one would act", ylabel="Net benefit")
+    axes.set(xlabel=f"Risk{at} from which one would act", ylabel="Net benefit")
     figure.legend(loc="outside right upper", handlelength=3.2)
-    text = f"Decision curves of {len(frames)} candidates{when}: net benefit against the risk from which one would act."
+    text = f"Decision curves of {len(frames)} candidates{at}: net benefit against the risk from which one would act."
     return describe(figure, text)
