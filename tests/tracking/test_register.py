@@ -159,3 +159,13 @@ def test_a_champion_that_somebody_else_registered_is_refused(project: Project, t
     client.set_registered_model_alias(f"relapse-{COHORT}", CHAMPION, version.version)
     with pytest.raises(RegistryError, match="was not registered by this project"):
         project.stage("register", cohort=COHORT)
+
+
+def test_lost_artifacts_are_named_and_nothing_is_half_done(project: Project, tmp_path: Path) -> None:
+    import shutil
+
+    project.stage("register", cohort=COHORT)
+    shutil.rmtree(project.root / "mlruns" / "artifacts")
+    with pytest.raises(RegistryError, match="version 1: its files cannot be read from MLflow's artifacts"):
+        fetch_champion(_client(), COHORT, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()

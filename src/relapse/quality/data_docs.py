@@ -22,7 +22,7 @@ table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}
 td,th{border:1px solid #d5d8dc;padding:.3rem .5rem;vertical-align:top;text-align:left}
 nav ol,.breadcrumb{list-style:none;display:flex;gap:1rem;padding:0}
 .badge{background:#eaf2f8;border-radius:3px;padding:0 .3rem}
-h1,h2,h3,h4,h5{line-height:1.25}a{color:#1f618d}.modal,.d-none,#ge-cta-footer,.cooltip{display:none}i.fa-check-circle:after{content:"passed";color:#1e8449}
+h1,h2,h3,h4,h5{line-height:1.25}a{color:#1f618d}.modal,.d-none,footer,.cooltip{display:none}i.fa-check-circle:after{content:"passed";color:#1e8449}
 i.fa-times:after{content:"broken";color:#b03a2e}img{max-width:12rem}pre{white-space:pre-wrap}
 </style></head>"""
 

@@ -1,6 +1,8 @@
 """The model registry: one registered model a cohort, whose alias ``champion`` is moved here and nowhere else."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +59,7 @@ def champion(client: "MlflowClient", cohort: str) -> Champion | None:
     if found is None:
         return None
     version = identity(found)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, _readable(found):
         path = client.download_artifacts(str(found.run_id), PREDICTIONS, scratch)
         predictions = pd.read_parquet(path)
     return Champion(version, found.tags.get(CONTENT, ""), predictions)
@@ -81,11 +83,26 @@ def fetch_champion(client: "MlflowClient", cohort: str, destination: Path) -> Ve
             f"{model_name(cohort)} has no champion: nothing was promoted yet. The decision says why; "
             "run the register stage first, or correct what the policy complains of."
         )
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, _readable(found):
         uri = f"models:/{found.name}/{found.version}"
         model = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
         shutil.copytree(model / "data" / "bundle", destination, dirs_exist_ok=True)
     return identity(found)
+
+
+@contextmanager
+def _readable(version: "ModelVersion") -> Iterator[None]:
+    """Say in one message that what a registered version consists of is not where MLflow says."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        raise RegistryError(
+            f"{version.name} version {version.version}: its files cannot be read from MLflow's artifacts "
+            f"({type(error).__name__}). MLflow keeps absolute paths: move the project back to where it was registered, "
+            "restore the artifacts, or start anew with an empty mlruns/."
+        ) from None
 
 
 def make_champion(client: "MlflowClient", cohort: str, version: str) -> None:
