@@ -85,6 +85,26 @@ def evaluate(
         say(f"Written: {out}")
 
 
+@app.command(name="check-table")
+def check_table(
+    table: Annotated[Path, typer.Argument(help="A CSV of printed figures: what, estimate, lower, upper, z, chi2, p …")],
+) -> None:
+    """Say what does not fit together in a published table of estimates, intervals, statistics and p-values.
+
+    Exit status 1 where something cannot be explained by rounding.
+    """
+    from relapse.evaluation.published import check_published, read_published
+
+    rows = read_published(table)
+    found = check_published(rows)
+    for item in found:
+        say(f"{item.severity} {item.code} {item.what}: {item.message}")
+    wrong = sum(item.severity == "error" for item in found)
+    say(f"{len(rows)} rows checked: {wrong} do not fit, {len(found) - wrong} warnings")
+    if wrong:
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """Entry point: errors meant for the user come out as one message and their exit status."""
     with readable_errors():
