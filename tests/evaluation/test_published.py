@@ -35,7 +35,7 @@ def test_the_first_study_s_table_is_flagged_where_it_does_not_fit() -> None:
         ({"z": "2.0", "p": "<0.001"}, ["P002"]),
         ({"chi2": "3.84", "p": "0.05"}, []),
         ({"chi2": "6.0", "p": "0.0023"}, ["P003"]),
-        ({"estimate": "0.9", "lower": "0.95", "upper": "0.99"}, ["P001"]),
+        ({"estimate": "0.90", "lower": "0.95", "upper": "0.99"}, ["P001"]),
         ({"estimate": "0.95", "lower": "0.953", "upper": "0.99"}, ["P005"]),
         ({"estimate": "0.7", "lower": "0.9", "upper": "0.6"}, ["P004"]),
         ({"estimate": "0.5", "lower": "0.4", "upper": "0.6"}, []),

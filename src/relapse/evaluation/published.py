@@ -1,8 +1,8 @@
 """Does a published table fit together? Coded checks of printed estimates, intervals, statistics and p-values.
 
-A table is a CSV with a column ``what`` (a row's name) and any of ``estimate``, ``lower``, ``upper``, ``z``, ``chi2`` (one
-degree of freedom), ``p`` (two-sided; ``<0.001`` is understood), ``precision``, ``recall``, ``f1``. Numbers are taken as
-rounded to the digits printed: only what no rounding explains is flagged.
+A table is a CSV with a column ``what`` (a row's name) and any of ``estimate``, ``lower``, ``upper``, ``z``, ``chi2``
+(one degree of freedom), ``p`` (two-sided; ``<0.001`` is understood), ``precision``, ``recall``, ``f1``. Numbers are
+taken as rounded to the digits printed: only what no rounding explains is flagged.
 
 ====  ========  ================================================================================
 code  severity  what it finds
@@ -31,6 +31,9 @@ COLUMNS = ("estimate", "lower", "upper", "z", "chi2", "p", "precision", "recall"
 
 #: How far an estimate may be from the middle of its interval, as a share of the interval's half width.
 SKEW = 0.5
+
+#: Slack of floating-point arithmetic.
+_EXACT = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,9 @@ def read_published(path: Path) -> list[dict[str, str]]:
         raise PredictionsError(f"{path}: not readable as CSV ({type(error).__name__}).") from None
     known = [name for name in table.columns if name in COLUMNS]
     if "what" not in table.columns or not known:
-        raise PredictionsError(
-            f"{path}: expected a column 'what' and any of {', '.join(COLUMNS)}; found {', '.join(table)}."
-        )
-    rows = [{str(key): str(value).strip() for key, value in row.items()} for row in table.to_dict("records")]
+        present = ", ".join(str(name) for name in table.columns)
+        raise PredictionsError(f"{path}: expected a column 'what' and any of {', '.join(COLUMNS)}; found {present}.")
+    rows = [{str(key): str(value).strip() for key, value in row.items()} for row in table.to_dict(orient="records")]
     for line, row in enumerate(rows, start=2):
         for name in known:
             if row[name] and _printed(row[name]) is None:
@@ -103,7 +105,8 @@ def _interval(cells: dict[str, Printed]) -> _Found:
     if "estimate" not in cells:
         return []
     estimate = cells["estimate"]
-    if estimate.high < lower.low or estimate.low > upper.high:
+    # Touching ends need one exact value for both numbers, which rounding does not explain.
+    if estimate.high <= lower.low + _EXACT or estimate.low >= upper.high - _EXACT:
         return [("P001", "error", f"the estimate {estimate.text} lies outside its interval {shown}.")]
     if all(_skew(estimate, lower, upper, logit=logit) > SKEW for logit in (False, True)):
         return [("P005", "warning", f"the estimate {estimate.text} is far from the middle of its interval {shown}.")]
