@@ -9,8 +9,8 @@ to relapse. Both are built from the cohort's declaration, keep only what predict
     probabilities of relapse, at each of ``times`` (same unit as the endpoint) for survival.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -40,10 +40,21 @@ class Head:
 
     ``space`` draws hyperparameters from an Optuna trial, None where there is nothing to tune; ``build`` makes the
     unfitted estimator from the cohort, the hyperparameters and a seed.
+
+    A family that trains many models as one program offers ``fit_together(models, tables, targets)``, which fits models
+    of one set of hyperparameters, each on rows of its own, as ``fit`` would one by one; ``draft`` are hyperparameters
+    that make them cheaper while sets are compared.
     """
 
     space: "Callable[[optuna.Trial], Params] | None"
     build: "Callable[[Cohort, Params, int], BinaryModel | SurvivalModel]"
+    fit_together: "FitTogether | None" = None
+    draft: Params = field(default_factory=dict)
+
+
+FitTogether = Callable[
+    [Sequence["BinaryModel | SurvivalModel"], "Sequence[pd.DataFrame]", Sequence[NDArray[Any]]], None
+]
 
 
 @dataclass(frozen=True, slots=True)

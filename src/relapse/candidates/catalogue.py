@@ -16,6 +16,8 @@ MODULES = {
     "linear": "relapse.candidates.linear",
     "forest": "relapse.candidates.forest",
     "xgboost": "relapse.candidates.xgboost",
+    "mlp": "relapse.candidates.mlp",
+    "cnn1d": "relapse.candidates.cnn1d",
 }
 
 

@@ -13,6 +13,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.console import progress
 from relapse.predictions import SUBGROUP
 from relapse.settings import Machinery, TrainParams
+from relapse.training.joint import tune_and_fit_together
 from relapse.training.splits import derived_seed
 from relapse.training.tuning import Tuned, tune_and_fit
 
@@ -44,6 +45,10 @@ class _Job:
     seed: int
 
 
+#: What a job comes back with: the tuned model, its predictions for rows it has not seen, seconds of work.
+_Result = tuple[Tuned, pd.DataFrame, float]
+
+
 def train(
     table: pd.DataFrame,
     cohort: Cohort,
@@ -70,15 +75,12 @@ def train(
     TrainingError
         A fold in which no trial succeeded.
     """
-    from joblib import Parallel, delayed, parallel_config
-
     pairs = folds[["repeat", "fold"]].drop_duplicates().itertuples(index=False)
     jobs = [_Job(int(repeat), int(fold), derived_seed(seed, candidate, repeat, fold)) for repeat, fold in pairs]
     jobs.insert(0, _Job(FINAL, FINAL, derived_seed(seed, candidate, "final")))
-    with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
-        tasks = (delayed(_run)(job, table, cohort, candidate, folds, params) for job in jobs)
-        done = Parallel(return_as="generator")(tasks)
-        results = list(progress(done, total=len(jobs), label=f"{cohort.name} {candidate}"))
+    head = family_called(candidate).head(cohort)
+    run = _run_each if head is None or head.fit_together is None else _run_together
+    results = run(jobs, table, cohort, candidate, folds, params, machinery)
     final, *outer = results
     trials = pd.concat(
         [_trials(job, tuned) for job, (tuned, _, _) in zip(jobs, results, strict=True)], ignore_index=True
@@ -98,23 +100,74 @@ def train(
     )
 
 
+def _run_each(
+    jobs: list[_Job],
+    table: pd.DataFrame,
+    cohort: Cohort,
+    candidate: str,
+    folds: pd.DataFrame,
+    params: TrainParams,
+    machinery: Machinery,
+) -> list[_Result]:
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
+        tasks = (delayed(_run)(job, table, cohort, candidate, folds, params) for job in jobs)
+        done = Parallel(return_as="generator")(tasks)
+        return list(progress(done, total=len(jobs), label=f"{cohort.name} {candidate}"))
+
+
+def _run_together(
+    jobs: list[_Job],
+    table: pd.DataFrame,
+    cohort: Cohort,
+    candidate: str,
+    folds: pd.DataFrame,
+    params: TrainParams,
+    machinery: Machinery,
+) -> list[_Result]:
+    parts = [_parts(job, table, folds) for job in jobs]
+    tuned, seconds = tune_and_fit_together(
+        [seen for seen, _ in parts],
+        cohort,
+        family_called(candidate),
+        inner_folds=params.inner_folds,
+        trials=params.trials,
+        seeds=[job.seed for job in jobs],
+        machinery=machinery,
+    )
+    return [
+        (one, _measured(job, one, unseen, cohort), seconds / len(jobs))
+        for job, one, (_, unseen) in zip(jobs, tuned, parts, strict=True)
+    ]
+
+
+def _parts(job: _Job, table: pd.DataFrame, folds: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows that a job may see, and those it is measured on: none for the final model."""
+    if job.fold == FINAL:
+        return table, table[:0]
+    mine = folds[folds["repeat"] == job.repeat].set_index("row")["fold"].loc[table["row"]].to_numpy()
+    return table[mine != job.fold].reset_index(drop=True), table[mine == job.fold]
+
+
+def _measured(job: _Job, tuned: Tuned, unseen: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+    if job.fold == FINAL:
+        return pd.DataFrame()
+    return predict(tuned.model, unseen, cohort).assign(repeat=job.repeat, fold=job.fold)
+
+
 def _run(
     job: _Job, table: pd.DataFrame, cohort: Cohort, candidate: str, folds: pd.DataFrame, params: TrainParams
-) -> tuple[Tuned, pd.DataFrame, float]:
+) -> _Result:
     """One job; in a process of its own, with one thread, so that the sums come out the same everywhere."""
     from threadpoolctl import threadpool_limits
 
     start = time.perf_counter()
     with threadpool_limits(limits=1):
         family: Family = family_called(candidate)
-        settings = {"inner_folds": params.inner_folds, "trials": params.trials, "seed": job.seed}
-        if job.fold == FINAL:
-            tuned, found = tune_and_fit(table, cohort, family, **settings), pd.DataFrame()
-        else:
-            mine = folds[folds["repeat"] == job.repeat].set_index("row")["fold"].loc[table["row"]].to_numpy()
-            seen, unseen = table[mine != job.fold].reset_index(drop=True), table[mine == job.fold]
-            tuned = tune_and_fit(seen, cohort, family, **settings)
-            found = predict(tuned.model, unseen, cohort).assign(repeat=job.repeat, fold=job.fold)
+        seen, unseen = _parts(job, table, folds)
+        tuned = tune_and_fit(seen, cohort, family, inner_folds=params.inner_folds, trials=params.trials, seed=job.seed)
+        found = _measured(job, tuned, unseen, cohort)
     return tuned, found, time.perf_counter() - start
 
 

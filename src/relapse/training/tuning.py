@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from relapse.candidates.base import Family, Head, Params, outcome
+from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel, outcome
 from relapse.candidates.risk_model import Platt, RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.errors import TrainingError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 #: What a fit may fail with on some hyperparameters; anything else is a bug and ends the run.
-_FIT_FAILURES = (ValueError, ArithmeticError, np.linalg.LinAlgError)
+FIT_FAILURES = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,17 @@ def tune_and_fit(
         raise TrainingError(f"{family.title}: none of {len(records)} trials succeeded ({'; '.join(errors)}).")
     params, held_out = search.best
     fitted = head.build(cohort, params, seed).fit(table, target)
+    return Tuned(with_learnt_risks(fitted, held_out, target, inner, cohort), params, records)
+
+
+def with_learnt_risks(
+    fitted: BinaryModel | SurvivalModel, held_out: Array, target: NDArray[Any], inner: NDArray[np.int_], cohort: Cohort
+) -> RiskModel:
+    """The fitted model with the recalibration and the threshold that its inner predictions (n,) ask for."""
     if cohort.survival:
-        return Tuned(RiskModel(fitted), params, records)
+        return RiskModel(fitted)
     recalibration = _recalibration(held_out, target, inner)
-    threshold = youden_threshold(target, recalibration.risk(held_out))
-    return Tuned(RiskModel(fitted, recalibration, threshold), params, records)
+    return RiskModel(fitted, recalibration, youden_threshold(target, recalibration.risk(held_out)))
 
 
 class _Search:
@@ -100,7 +106,7 @@ class _Search:
             sampler=optuna.samplers.TPESampler(seed=self.seed, n_startup_trials=min(10, max(1, trials // 2))),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
         )
-        study.optimize(self._objective, n_trials=trials if self.head.space else 1, catch=_FIT_FAILURES)
+        study.optimize(self._objective, n_trials=trials if self.head.space else 1, catch=FIT_FAILURES)
         return study
 
     def _objective(self, trial: "optuna.Trial") -> float:
@@ -122,7 +128,7 @@ class _Search:
                 trial.report(float(np.mean(values)), fold)
                 if trial.should_prune():
                     raise optuna.TrialPruned
-        except _FIT_FAILURES as error:
+        except FIT_FAILURES as error:
             trial.set_user_attr("error", f"{type(error).__name__}: {error}")
             raise
         value = float(np.mean(values))

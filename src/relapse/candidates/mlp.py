@@ -1,0 +1,38 @@
+"""A multilayer perceptron with dropout and weight decay: an ensemble of small networks."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from relapse.candidates.base import Family, Head, Params
+from relapse.candidates.networks.estimators import MEMBERS
+from relapse.candidates.networks.models import DRAFT, fit_together, network_binary, network_survival
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def _space(trial: "optuna.Trial") -> Params:
+    return {
+        "width": trial.suggest_categorical("width", [8, 16, 32]),
+        "depth": trial.suggest_int("depth", 1, 2),
+        "dropout": trial.suggest_float("dropout", 0.0, 0.6),
+        "weight_decay": trial.suggest_float("weight_decay", 1e-2, 10.0, log=True),
+        # All rows make one step, so that the usual 1e-3 is the slow end.
+        "learning_rate": trial.suggest_float("learning_rate", 1e-3, 2e-2, log=True),
+    }
+
+
+def _binary_space(trial: "optuna.Trial") -> Params:
+    return _space(trial) | {"balanced": trial.suggest_categorical("balanced", [False, True])}
+
+
+FAMILY = Family(
+    name="mlp",
+    title="Multilayer perceptron",
+    description=(
+        f"{MEMBERS} networks of one or two hidden layers, averaged, with cross-entropy or Cox partial likelihood, on "
+        "all predictors; classes are weighted rather than resampled."
+    ),
+    binary=Head(_binary_space, partial(network_binary, body="mlp"), fit_together, DRAFT),
+    survival=Head(_space, partial(network_survival, body="mlp"), fit_together, DRAFT),
+)
