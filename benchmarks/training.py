@@ -1,0 +1,86 @@
+"""Speed of training, in one process with one thread.
+
+``OMP_NUM_THREADS=1 python -P benchmarks/training.py`` from the repository root; ``--quick`` trains fewer networks.
+
+*Networks*: those of the engine, all at once, against a plain torch module and training loop for each, with the same
+rows, initial weights and early stopping; dropout is off, so that predictions can be compared.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.candidates.networks.making import tasks  # noqa: E402
+from tests.candidates.networks.plain import PlainCNN, PlainMLP, loaded, train_alone  # noqa: E402
+
+from relapse.candidates.networks.engine import Schedule, fit_many  # noqa: E402
+from relapse.candidates.networks.layers import convolutional, forward, initial, multilayer  # noqa: E402
+from relapse.candidates.networks.losses import BINARY  # noqa: E402
+
+FEATURES = 10
+
+
+def timed(call: Callable[[], object]) -> tuple[object, float]:
+    """What a call returns, and its seconds."""
+    start = time.perf_counter()
+    found = call()
+    return found, time.perf_counter() - start
+
+
+def networks(size: int, count: int) -> None:
+    """Batched against one at a time: seconds, ratios, largest difference of predicted risks."""
+    made = tasks(count, rows=size, features=FEATURES)
+    bodies = {
+        "1D-CNN, 8 channels": (convolutional(FEATURES, width=8), lambda: PlainCNN(FEATURES, 8)),
+        "MLP, 2 × 16 units": (multilayer(FEATURES, width=16, depth=2), lambda: PlainMLP(FEATURES, 16, 2)),
+    }
+    schedule = Schedule(learning_rate=3e-3)
+    for name, (layers, module) in bodies.items():
+
+        def plain(task, dtype, layers=layers, module=module) -> nn.Module:
+            weights = initial(layers, seed=task.seed)
+            weights[-1][:] = BINARY.base(BINARY.columns(task.target[~task.held], False)[1])
+            return train_alone(loaded(module(), weights).to(dtype), task, schedule)
+
+        fit_many(layers, BINARY, made[:2], Schedule(epochs=2))
+        found, ours = timed(lambda layers=layers: fit_many(layers, BINARY, made, schedule))
+        theirs, double = timed(lambda: [plain(task, torch.float64) for task in made])
+        _, single = timed(lambda: [plain(task, torch.float32) for task in made])
+        largest = 0.0
+        for weights, one, task in zip(found, theirs, made, strict=True):
+            output = forward(layers, [array[None] for array in weights], task.matrix)[0]
+            with torch.no_grad():
+                difference = np.abs(_risk(output) - _risk(one(torch.tensor(task.matrix)).numpy())).max()
+            largest = max(largest, float(difference))
+        print(
+            f"{name:<20}{size:>6,} rows{count:>4} networks{ours:>8.2f} s batched"
+            f"{double:>8.2f} s one by one{double / ours:>6.1f}x"
+            f"{single:>8.2f} s in single precision{single / ours:>6.1f}x   largest difference {largest:.0e}",
+            flush=True,
+        )
+
+
+def _risk(output: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-output))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="10 networks instead of 50")
+    count = 10 if parser.parse_args().quick else 50
+    torch.set_num_threads(1)
+    for size in (270, 2000):
+        networks(size, count)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Training many folds as one program keeps the protocol: nothing crosses from one fold to another."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from relapse.candidates.base import Family, Head, binary_model, outcome
+from relapse.candidates.catalogue import family
+from relapse.cohorts.schema import Cohort
+from relapse.errors import TrainingError
+from relapse.predictions import check_predictions
+from relapse.settings import Machinery, TrainParams
+from relapse.training import joint, tuning
+from relapse.training.joint import tune_and_fit_together
+from relapse.training.nested import Trained, train
+from relapse.training.splits import derived_seed, fold_numbers, outer_folds
+
+SMALL = TrainParams(inner_folds=2, trials=3)
+ONE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
+TWO = Machinery(workers=2, tracking_uri="", artifact_root=None, backend="loky")
+
+
+def _train(cohort: Cohort, table: pd.DataFrame, candidate: str, machinery: Machinery = ONE) -> Trained:
+    folds = outer_folds(table, folds=3, repeats=1, seed=5)
+    return train(table, cohort, candidate, folds, params=SMALL, seed=5, machinery=machinery)
+
+
+@pytest.mark.parametrize(("name", "candidate"), [("gbsg", "mlp"), ("wpbc", "cnn1d")])
+def test_predictions_keep_the_contract(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], name: str, candidate: str
+) -> None:
+    cohort, table = cohorts[name], tables[name]
+    trained = _train(cohort, table, candidate)
+    found = trained.predictions
+    check_predictions(found, risks=cohort.endpoint.risk_columns, timed=cohort.survival is not None, where="test")
+    assert sorted(found["row"]) == sorted(table["row"])
+    assert ("threshold" in found) == (cohort.survival is None)
+    assert len(trained.folds) == 3
+    assert set(trained.trials["fold"]) == {-1, 0, 1, 2}
+    assert (trained.trials.groupby("fold").size() == SMALL.trials).all()
+    assert trained.seconds > 0
+
+
+def test_one_and_two_workers_give_the_same_bytes(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:
+    one, two = (_train(cohorts["wpbc"], tables["wpbc"], "mlp", machinery) for machinery in (ONE, TWO))
+    pd.testing.assert_frame_equal(one.predictions, two.predictions, check_exact=True)
+    assert one.params == two.params
+    np.testing.assert_array_equal(one.model.predict_score(tables["wpbc"]), two.model.predict_score(tables["wpbc"]))
+
+
+@pytest.mark.parametrize(("name", "candidate"), [("wpbc", "mlp"), ("wpbc", "cnn1d"), ("gbsg", "mlp")])
+def test_test_rows_are_never_seen_in_training_or_tuning(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], name: str, candidate: str
+) -> None:
+    """Change features and outcomes of one fold's test rows: what is predicted for the others of that fold stays."""
+    cohort, table = cohorts[name], tables[name]
+    folds = outer_folds(table, folds=3, repeats=1, seed=5)
+    spoiled = table.copy()
+    victim = spoiled.index[folds["fold"] == 0][:10]
+    numbers = cohort.numeric(cohort.predictors)
+    spoiled.loc[victim, numbers] = spoiled.loc[victim, numbers] * 50
+    spoiled.loc[victim, "event"] = 1 - spoiled.loc[victim, "event"]
+    honest, other = (
+        train(data, cohort, candidate, folds, params=SMALL, seed=5, machinery=ONE) for data in (table, spoiled)
+    )
+    learnt, learnt_again = (next(fold for fold in trained.folds if fold["fold"] == 0) for trained in (honest, other))
+    assert learnt == learnt_again
+    assert not np.array_equal(honest.predictions["score"], other.predictions["score"])
+    untouched = [
+        trained.predictions.query("fold == 0 and row not in @rows", local_dict={"rows": table.loc[victim, "row"]})
+        for trained in (honest, other)
+    ]
+    pd.testing.assert_frame_equal(*untouched, check_exact=True)
+
+
+def test_every_fold_compares_the_same_sets_and_chooses_by_its_own_predictions(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
+) -> None:
+    trained = _train(cohorts["wpbc"], tables["wpbc"], "mlp")
+    sets = [tuple(mine["params"]) for _, mine in trained.trials.groupby("fold")]
+    assert len(set(sets)) == 1
+    chosen = {-1: trained.params} | {fold["fold"]: fold["params"] for fold in trained.folds}
+    for fold, mine in trained.trials.groupby("fold"):
+        assert json.loads(mine.loc[mine["value"].idxmax(), "params"]) == chosen[fold]
+    assert trained.trials.groupby("number")["value"].nunique().min() > 1
+
+
+def test_sets_do_not_hang_on_the_data(cohorts: dict[str, Cohort]) -> None:
+    head = family("mlp").head(cohorts["wpbc"])
+    first = joint._drawn(head, 5, seed=1)
+    assert first == joint._drawn(head, 5, seed=1)
+    assert first != joint._drawn(head, 5, seed=2)
+    assert len({json.dumps(params) for params in first}) == 5
+
+
+def _together(models, tables, targets) -> None:
+    for model, table, target in zip(models, tables, targets, strict=True):
+        model.fit(table, target)
+
+
+def _family(classifier: type[LogisticRegression]) -> Family:
+    head = Head(
+        lambda trial: {"C": trial.suggest_categorical("C", [0.01, 1.0])},
+        lambda cohort, params, seed: binary_model(cohort, classifier(C=params["C"]), seed=seed),
+        _together,
+    )
+    return Family("toy", "Toy", "fits one by one", head, None)
+
+
+class Picky(LogisticRegression):
+    """Fails on one set, and on what has few rows."""
+
+    def fit(self, X, y, sample_weight=None):
+        if self.C == 1.0 or len(X) < 40:
+            raise ValueError("this fit cannot be done")
+        return super().fit(X, y)
+
+
+def _tune(tables: list[pd.DataFrame], cohort: Cohort, classifier: type[LogisticRegression], trials: int = 6):
+    seeds = list(range(len(tables)))
+    return tune_and_fit_together(
+        tables, cohort, _family(classifier), inner_folds=2, trials=trials, seeds=seeds, machinery=ONE
+    )[0]
+
+
+def test_what_is_learnt_from_inner_predictions_is_what_tuning_learns(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
+) -> None:
+    """One set only, so that both ways have the same inner predictions."""
+    cohort, table = cohorts["wpbc"], tables["wpbc"]
+    (tuned,) = _tune([table], cohort, LogisticRegression, trials=1)
+    head = _family(LogisticRegression).head(cohort)
+    alone = Family("toy", "Toy", "", Head(None, lambda cohort, _, seed: head.build(cohort, tuned.params, seed)), None)
+    expected = tuning.tune_and_fit(table, cohort, alone, inner_folds=2, trials=1, seed=0)
+    assert tuned.model.threshold == expected.model.threshold
+    assert tuned.model.recalibration == expected.model.recalibration
+    assert tuned.trials[0].value == expected.trials[0].value
+    np.testing.assert_array_equal(tuned.model.predict_risk(table), expected.model.predict_risk(table))
+
+
+def test_a_failing_set_is_recorded_and_the_others_go_on(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
+) -> None:
+    found = _tune([tables["wpbc"], tables["wpbc"][:150]], cohorts["wpbc"], Picky)
+    for tuned in found:
+        assert {record.state for record in tuned.trials} == {"complete", "fail"}
+        assert {record.error for record in tuned.trials} == {"", "ValueError: this fit cannot be done"}
+        assert tuned.params == {"C": 0.01}
+
+
+def test_a_table_without_a_successful_set_is_reported(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
+) -> None:
+    with pytest.raises(TrainingError, match=r"Toy: none of 6 trials succeeded \(ValueError: this fit cannot be done\)"):
+        _tune([tables["wpbc"], tables["wpbc"][:30]], cohorts["wpbc"], Picky)
+
+
+def test_inner_folds_are_those_of_the_protocol(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:
+    cohort, table = cohorts["wpbc"], tables["wpbc"]
+    seen: list[set[int]] = []
+
+    def spy(models, parts, targets) -> None:
+        seen.extend(set(part["row"]) for part in parts)
+        _together(models, parts, targets)
+
+    head = _family(LogisticRegression).head(cohort)
+    inner = fold_numbers(table, folds=2, seed=derived_seed(4, "inner"))
+    rows = [joint._Rows(table, outcome(table, cohort), inner, 4)]
+    joint._inner_predictions({"C": 1.0}, rows, cohort, Head(head.space, head.build, spy))
+    assert seen == [set(table["row"][inner != fold]) for fold in range(2)]
