@@ -11,7 +11,7 @@ from relapse.settings import TrainParams
 from relapse.training.nested import Trained
 
 #: Distributions whose version can change a prediction.
-_VERSIONED = ("numpy", "scipy", "scikit-learn", "scikit-survival", "imbalanced-learn", "optuna", "pandas")
+_VERSIONED = ("numpy", "scipy", "scikit-learn", "scikit-survival", "imbalanced-learn", "optuna", "pandas", "torch")
 
 
 def write_record(path: Path, trained: Trained, *, candidate: str, seed: int, settings: TrainParams) -> None:
