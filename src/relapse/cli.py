@@ -15,11 +15,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `relapse check` a subcommand while it is the only one."""
-
-
 @app.command()
 def check(
     declaration: Annotated[Path, typer.Argument(help="A cohort's YAML file, such as data/cohorts/mine.yaml.")],
@@ -46,6 +41,28 @@ def check(
     for finding in result.findings:
         say(f"  {finding.severity} {finding.code} {finding.column}: {finding.message}")
     say(f"{cohort.name}: all {len(result.verdicts)} rules kept")
+
+
+@app.command()
+def simulate(
+    name: Annotated[str, typer.Argument(help="What to simulate: radiomics.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal tables.")] = 1,
+) -> None:
+    """Write a simulated two-view table of the radiomics study: 148 patients, 270 views, five features.
+
+    The cohort `radiomics` is such a table, declared. This command is for looking at one, and for trying out a
+    declaration of your own.
+    """
+    from relapse.cohorts.simulation import simulate_radiomics
+    from relapse.errors import DeclarationError
+    from relapse.files import write_csv
+
+    if name != "radiomics":
+        raise DeclarationError(f"{name!r} is no simulation. There is: radiomics.")
+    table = simulate_radiomics(seed)
+    write_csv(out, table)
+    say(f"{out}: {len(table)} simulated views of {table['patient'].nunique()} patients; no real patient is among them")
 
 
 def main() -> None:
