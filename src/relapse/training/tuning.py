@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 #: What a fit may fail with on some hyperparameters; anything else is a bug and ends the run.
-_FIT_FAILURES = (ValueError, ArithmeticError, np.linalg.LinAlgError)
+FIT_FAILURES = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class _Search:
             sampler=optuna.samplers.TPESampler(seed=self.seed, n_startup_trials=min(10, max(1, trials // 2))),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
         )
-        study.optimize(self._objective, n_trials=trials if self.head.space else 1, catch=_FIT_FAILURES)
+        study.optimize(self._objective, n_trials=trials if self.head.space else 1, catch=FIT_FAILURES)
         return study
 
     def _objective(self, trial: "optuna.Trial") -> float:
@@ -123,7 +123,7 @@ class _Search:
                 trial.report(float(np.mean(values)), fold)
                 if trial.should_prune():
                     raise optuna.TrialPruned
-        except _FIT_FAILURES as error:
+        except FIT_FAILURES as error:
             trial.set_user_attr("error", f"{type(error).__name__}: {error}")
             raise
         value = float(np.mean(values))
