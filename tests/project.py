@@ -21,6 +21,7 @@ SMALL = {
     "split": {"folds": 3, "repeats": 1},
     "train": {"inner_folds": 2, "trials": 2},
     "evaluate": {"resamples": 100},
+    "audit": {"candidates": ["linear"], "folds": 2, "repeats": 1, "inner_folds": 2, "draws": 2},
 }
 
 

@@ -105,6 +105,65 @@ def check_table(
         raise typer.Exit(1)
 
 
+@app.command()
+def simulate(
+    name: Annotated[str, typer.Argument(help="What to simulate: radiomics.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal tables.")] = 1,
+) -> None:
+    """Write a simulated two-view table of the radiomics study: 148 patients, 270 views, five features.
+
+    The cohort `radiomics` is such a table, declared. This command is for looking at one, and for trying out a
+    declaration of your own.
+    """
+    from relapse.cohorts.simulation import simulate_radiomics
+    from relapse.errors import DeclarationError
+    from relapse.files import write_csv
+
+    if name != "radiomics":
+        raise DeclarationError(f"{name!r} is no simulation. There is: radiomics.")
+    table = simulate_radiomics(seed)
+    write_csv(out, table)
+    say(f"{out}: {len(table)} simulated views of {table['patient'].nunique()} patients; no real patient is among them")
+
+
+@app.command()
+def audit(
+    cohort: Annotated[str, typer.Argument(help="Name of a declared cohort, such as radiomics.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write the table and the figure into.")] = None,
+) -> None:
+    """Show what naive protocols would report of the candidates, beside what the honest one finds.
+
+    The budget is the section audit of params.yaml. The stage audit writes the same for every cohort of the pipeline.
+    """
+    from relapse.cohorts.catalogue import read_cohort
+    from relapse.cohorts.table import ingest, typed
+    from relapse.files import write_csv, write_json
+    from relapse.quality.gate import check as gate
+    from relapse.report.audit_figure import optimism_figure
+    from relapse.report.style import save
+    from relapse.settings import Workspace, machinery, read_params
+    from relapse.training.audit import audit as run
+
+    declared, params = read_cohort(Workspace(cohort).declaration), read_params()
+    table, flow = ingest(declared, root=Path())
+    gate(table, declared).require(source=flow.source)
+    found = run(typed(table, declared), declared, params=params.audit, seed=params.seed, machinery=machinery())
+    say(f"{declared.title}: {found.metric}, mean over outer folds")
+    for item in found.protocols:
+        reason = item["not_applicable"]
+        say(f"{item['title']}" + (f": not applicable, {reason}" if reason else ""))
+        for row in found.optimism[found.optimism["protocol"] == item["name"]].itertuples(index=False):
+            say(f"  {row.title:24} honest {row.honest:.3f}  naive {row.naive:.3f}  optimism {row.optimism:+.3f}")
+    if out is not None:
+        write_csv(out / "optimism.csv", found.optimism)
+        write_json(out / "audit.json", found.to_json())
+        save(
+            optimism_figure(found.optimism, found.protocols, metric=found.metric, title=declared.title),
+            out / "optimism",
+        )
+
+
 def main() -> None:
     """Entry point: errors meant for the user come out as one message and their exit status."""
     with readable_errors():

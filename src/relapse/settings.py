@@ -42,6 +42,16 @@ class EvaluateParams(Declared):
     resamples: Annotated[int, Field(ge=100, le=100_000)]
 
 
+class AuditParams(Declared):
+    """The leakage audit: ``candidates`` under each protocol, ``draws`` hyperparameters to choose from in each."""
+
+    candidates: Annotated[tuple[str, ...], Field(min_length=1)]
+    folds: Annotated[int, Field(ge=2, le=20)]
+    repeats: Annotated[int, Field(ge=1, le=100)]
+    inner_folds: Annotated[int, Field(ge=2, le=10)]
+    draws: Annotated[int, Field(ge=1, le=1000)]
+
+
 class RegisterParams(Declared):
     """The promotion policy: see :mod:`relapse.promotion.policy`."""
 
@@ -58,6 +68,7 @@ class Params(Declared):
     split: SplitParams
     train: TrainParams
     evaluate: EvaluateParams
+    audit: AuditParams
     register_: Annotated[RegisterParams, Field(alias="register")]
 
     @model_validator(mode="after")
@@ -141,6 +152,16 @@ class Workspace:
     def model(self, candidate: str) -> Path:
         """A candidate fitted on all rows."""
         return self.trained(candidate) / "model.skops"
+
+    @property
+    def audit(self) -> Path:
+        """What the leakage audit found."""
+        return self.of("audit") / "audit.json"
+
+    @property
+    def optimism(self) -> Path:
+        """The table that the audit's figure is drawn from; the figure stands beside it."""
+        return self.of("audit") / "optimism.csv"
 
     @property
     def metrics(self) -> Path:

@@ -28,6 +28,8 @@ def small_model(cohort: Cohort, table: pd.DataFrame, candidate: str) -> RiskMode
         "reference": {},
         "linear": {"scaling": "yeo-johnson", "l1_ratio": 0.5} | ({"penalty": 0.01} if survival else {"C": 0.1}),
         "forest": {"min_samples_leaf": 15, "max_features": 0.5},
+        "svm": {"kernel": "rbf", "gamma": 0.05},
+        "catboost": {"iterations": 20, "depth": 2},
         "xgboost": {"n_estimators": 20, "max_depth": 2},
         "mlp": {"members": 2},
         "cnn1d": {"members": 2, "width": 4},

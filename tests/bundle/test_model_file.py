@@ -7,6 +7,7 @@ import skops.io
 from sklearn.base import BaseEstimator
 
 from relapse.bundle.model_file import TRUSTED_TYPES, dump_model, load_model, needed_packages
+from relapse.candidates.risk_model import Isotonic, RiskModel
 from relapse.errors import BundleError
 from tests.bundle.making import PAIRS, small_model
 
@@ -88,3 +89,19 @@ def test_only_models_that_use_them_need_survival_and_boosting_libraries(files):
     assert {key for key, names in needs.items() if "scikit-survival" in names} == {("gbsg", "forest")}
     boosted = {key for key, names in needs.items() if any(name.startswith("xgboost") for name in names)}
     assert boosted == {("gbsg", "xgboost"), ("wpbc", "xgboost")}
+
+
+def test_an_isotonic_recalibration_is_read_back_as_it_was(cohorts, tables, tmp_path):
+    model = small_model(cohorts["wpbc"], tables["wpbc"], "reference")
+    curve = Isotonic((-2.0, 0.5), (0.1, 0.9))
+    dump_model(RiskModel(model.model, curve, 0.4), tmp_path / "model.skops")
+    read = load_model(tmp_path / "model.skops")
+    assert read.recalibration == curve
+    np.testing.assert_array_equal(
+        read.predict_risk(tables["wpbc"])[:, 0], curve.risk(model.predict_score(tables["wpbc"]))
+    )
+
+
+def test_serving_imports_catboost_only_for_its_own_model(files):
+    for key, (path, _) in files.items():
+        assert ("catboost" in needed_packages(path)) == (key[1] == "catboost")

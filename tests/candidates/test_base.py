@@ -1,5 +1,7 @@
 """The pieces below the candidates: Breslow's baseline, step functions, recalibration, and the fits against others."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from sksurv.linear_model import CoxPHSurvivalAnalysis
 from relapse.candidates.base import breslow, outcome, step_values
 from relapse.candidates.catalogue import family
 from relapse.candidates.cox import CoxRegression
-from relapse.candidates.risk_model import Platt
+from relapse.candidates.risk_model import Isotonic, Platt, recalibration_from
 from relapse.cohorts.schema import Cohort
 
 
@@ -60,3 +62,35 @@ def test_recalibration_never_turns_a_ranking_round() -> None:
     event = np.r_[np.ones(30, dtype=int), np.zeros(70, dtype=int)]
     found = Platt.fit(np.r_[np.zeros(30), np.ones(70)] + np.linspace(0, 0.1, 100), event)
     np.testing.assert_allclose(found.risk(np.array([-3.0, 3.0])), 0.3)
+
+
+def test_isotonic_recalibration_rises_stays_off_0_and_1_and_survives_plain_values() -> None:
+    rng = np.random.default_rng(2)
+    score = rng.normal(size=200)
+    event = (rng.random(200) < 1 / (1 + np.exp(-3 * score))).astype(int)
+    found = Isotonic.fit(score, event)
+    risk = found.risk(np.linspace(-9, 9, 500))
+    assert (np.diff(risk) >= 0).all()
+    assert 0 < risk.min() < risk.max() < 1
+    assert recalibration_from(asdict(found)) == found
+    assert recalibration_from(asdict(Platt(0.5, 0.1))) == Platt(0.5, 0.1)
+
+
+def test_weights_shift_risks_as_oversampling_does(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:
+    cohort, table = cohorts["wpbc"], tables["wpbc"]
+    for name, params in {
+        "linear": {"C": 0.1, "l1_ratio": 0.0, "scaling": "standard"},
+        "svm": {"kernel": "linear", "C": 0.01},
+        "forest": {"min_samples_leaf": 20, "max_features": 0.5},
+        "xgboost": {"n_estimators": 20, "max_depth": 2},
+        "catboost": {"iterations": 20, "depth": 2},
+    }.items():
+        head = family(name).head(cohort)
+        mean = {
+            choice: head.build(cohort, params | {"balance": choice}, 1)
+            .fit(table, outcome(table, cohort))
+            .predict_risk(table)
+            .mean()
+            for choice in ("none", "weight", "smotenc")
+        }
+        assert mean["none"] < min(mean["weight"], mean["smotenc"]), name

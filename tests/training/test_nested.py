@@ -8,6 +8,7 @@ import pytest
 
 from relapse.candidates import catalogue
 from relapse.candidates.base import Family, Head, binary_model
+from relapse.candidates.risk_model import Isotonic
 from relapse.cohorts.schema import Cohort
 from relapse.errors import TrainingError
 from relapse.predictions import check_predictions
@@ -140,3 +141,22 @@ def test_recalibration_is_only_kept_where_it_helps() -> None:
     assert tuning._recalibration(score + 2, event, inner).intercept == pytest.approx(-2, abs=0.2)
     constant = tuning._recalibration(np.zeros(60), np.arange(60) % 2, np.arange(60) % 3)
     np.testing.assert_allclose(constant.risk(np.zeros(1)), 0.5, atol=0.02)
+
+
+def test_isotonic_is_chosen_where_the_distortion_is_no_line() -> None:
+    rng = np.random.default_rng(1)
+    score = rng.uniform(-3, 3, 4000)
+    event = (rng.random(4000) < np.where(score > 1, 0.8, 0.1)).astype(int)
+    found = tuning._recalibration(score, event, np.arange(4000) % 3)
+    assert isinstance(found, Isotonic)
+    np.testing.assert_allclose(found.risk(np.array([-2.0, 0.0, 2.5])), [0.1, 0.1, 0.8], atol=0.05)
+
+
+def test_how_rare_events_are_handled_is_part_of_the_search(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
+) -> None:
+    tuned = tune_and_fit(tables["wpbc"], cohorts["wpbc"], catalogue.family("linear"), inner_folds=2, trials=12, seed=2)
+    assert {json.loads(record.params)["balance"] for record in tuned.trials} == {"none", "weight", "smotenc"}
+    untouched = cohorts["wpbc"].model_copy(update={"imbalance": "none"})
+    left = tune_and_fit(tables["wpbc"], untouched, catalogue.family("linear"), inner_folds=2, trials=2, seed=2)
+    assert all("balance" not in json.loads(record.params) for record in left.trials)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
-from relapse.candidates.risk_model import Platt, RiskModel
+from relapse.candidates.risk_model import RiskModel, recalibration_from
 from relapse.errors import BundleError
 from relapse.files import write_atomic
 
@@ -25,12 +25,16 @@ TRUSTED_TYPES = (
     "numpy.dtype",
     "relapse.candidates.base.BinaryModel",
     "relapse.candidates.base.SurvivalModel",
+    "relapse.candidates.catboost.CatBoostBinary",
+    "relapse.candidates.catboost.CatBoostCox",
     "relapse.candidates.cox.CoxRegression",
     "relapse.candidates.forest.SurvivalForest",
     "relapse.candidates.networks.estimators.NetworkClassifier",
     "relapse.candidates.networks.estimators.NetworkCox",
     "relapse.candidates.networks.models.NetworkBinaryModel",
     "relapse.candidates.networks.models.NetworkSurvivalModel",
+    "relapse.candidates.svm.MarginClassifier",
+    "relapse.candidates.svm.SurvivalMargin",
     "relapse.candidates.xgboost.BoostedClassifier",
     "relapse.candidates.xgboost.BoostedCox",
     "relapse.preprocessing.sampling.Oversampler",
@@ -41,7 +45,11 @@ TRUSTED_TYPES = (
 
 #: Modules that any model needs for predicting, and those needed only where a type's name starts like this.
 _ALWAYS = ("numpy", "pandas", "scipy", "sklearn", "skops", "pydantic", "ruamel")
-_WHERE_NAMED = {"sksurv.": "sksurv", "relapse.candidates.xgboost.": "xgboost"}
+_WHERE_NAMED = {
+    "sksurv.": "sksurv",
+    "relapse.candidates.catboost.": "catboost",
+    "relapse.candidates.xgboost.": "xgboost",
+}
 
 
 def dump_model(model: RiskModel, path: Path) -> None:
@@ -67,7 +75,7 @@ def load_model(path: Path) -> RiskModel:
         raise BundleError(f"{path.name} holds types that are not trusted: {', '.join(foreign)}. It was not loaded.")
     with _readable(path):
         content = _skops().load(path, trusted=list(TRUSTED_TYPES))
-        recalibration = Platt(**content["recalibration"]) if content["recalibration"] else None
+        recalibration = recalibration_from(content["recalibration"]) if content["recalibration"] else None
         return RiskModel(content["model"], recalibration, content["threshold"])
 
 

@@ -18,9 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils.class_weight import compute_sample_weight
 
+from relapse.candidates.imbalance import sampler_of, suggest_balance, weighted
 from relapse.cohorts.schema import Cohort
-from relapse.preprocessing.sampling import oversampler
 from relapse.preprocessing.transformers import Scaling, encoder, expander
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class Head:
     """A family's model for one kind of endpoint.
 
     ``space`` draws hyperparameters from an Optuna trial, None where there is nothing to tune; ``build`` makes the
-    unfitted estimator from the cohort, the hyperparameters and a seed.
+    unfitted estimator from the cohort, the hyperparameters and a seed. ``balanced`` adds the handling of rare events to
+    the search: see :mod:`relapse.candidates.imbalance`.
 
     A family that trains many models as one program offers ``fit_together(models, tables, targets)``, which fits models
     of one set of hyperparameters, each on rows of its own, as ``fit`` would one by one; ``draft`` are hyperparameters
@@ -48,8 +50,14 @@ class Head:
 
     space: "Callable[[optuna.Trial], Params] | None"
     build: "Callable[[Cohort, Params, int], BinaryModel | SurvivalModel]"
+    balanced: bool = False
     fit_together: "FitTogether | None" = None
     draft: Params = field(default_factory=dict)
+
+    def draw(self, trial: "optuna.Trial", cohort: Cohort) -> Params:
+        """Hyperparameters of one trial."""
+        params = self.space(trial) if self.space else {}
+        return params | suggest_balance(trial, cohort) if self.balanced else params
 
 
 FitTogether = Callable[
@@ -91,13 +99,18 @@ class BinaryModel(ClassifierMixin, BaseEstimator):
         Unfitted scikit-learn objects; the classifier has ``predict_proba``.
     sampler
         Makes synthetic rows from the encoded matrix, or None.
+    weighted
+        Whether rows are weighted so that both outcomes count the same; the classifier then takes ``sample_weight``.
     """
 
-    def __init__(self, encoder: Any, expander: Any, classifier: Any, sampler: Any = None) -> None:
+    def __init__(
+        self, encoder: Any, expander: Any, classifier: Any, sampler: Any = None, weighted: bool = False
+    ) -> None:
         self.encoder = encoder
         self.expander = expander
         self.classifier = classifier
         self.sampler = sampler
+        self.weighted = weighted
 
     def fit(self, X: "pd.DataFrame", y: NDArray[np.int_]) -> Self:
         """Fit on a canonical table ``X`` and outcomes ``y`` (n,) of 0 and 1."""
@@ -106,7 +119,9 @@ class BinaryModel(ClassifierMixin, BaseEstimator):
         matrix = first.fit_transform(X)
         if self.sampler is not None:
             matrix, y = clone(self.sampler).fit_resample(matrix, np.asarray(y))
-        rest = Pipeline([("expand", clone(self.expander)), ("classify", clone(self.classifier))]).fit(matrix, y)
+        weights = {"classify__sample_weight": compute_sample_weight("balanced", y)} if self.weighted else {}
+        steps = [("expand", clone(self.expander)), ("classify", clone(self.classifier))]
+        rest = Pipeline(steps).fit(matrix, y, **weights)
         self.pipeline_ = Pipeline([("encode", first), *rest.steps])
         return self
 
@@ -202,14 +217,19 @@ def binary_model(
     columns: list[str] | None = None,
     scaling: Scaling = "standard",
     resample: bool = True,
+    params: Params | None = None,
 ) -> BinaryModel:
-    """A :class:`BinaryModel` on the cohort's predictors (or ``columns`` of them), sampled as the cohort asks for."""
+    """A :class:`BinaryModel` on the cohort's predictors (or ``columns`` of them).
+
+    Rare events are handled as ``params`` say under ``balance``, else as the cohort asks for.
+    """
     used = columns or cohort.predictors
     return BinaryModel(
         encoder(cohort, used, scaling=scaling),
         expander(cohort, used),
         classifier,
-        sampler=oversampler(cohort, used, seed=seed) if resample else None,
+        sampler=sampler_of(cohort, used, params or {}, seed=seed) if resample else None,
+        weighted=weighted(params or {}),
     )
 
 

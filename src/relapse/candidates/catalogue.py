@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 MODULES = {
     "reference": "relapse.candidates.reference",
     "linear": "relapse.candidates.linear",
+    "svm": "relapse.candidates.svm",
     "forest": "relapse.candidates.forest",
     "xgboost": "relapse.candidates.xgboost",
+    "catboost": "relapse.candidates.catboost",
     "mlp": "relapse.candidates.mlp",
     "cnn1d": "relapse.candidates.cnn1d",
 }

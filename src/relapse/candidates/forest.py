@@ -9,6 +9,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel, binary_model, step_values
 from relapse.candidates.base import survival_model as survival
+from relapse.candidates.imbalance import without_balance
 from relapse.cohorts.schema import Cohort
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ def _space(trial: "optuna.Trial") -> Params:
 
 
 def _binary(cohort: Cohort, params: Params, seed: int) -> BinaryModel:
-    classifier = RandomForestClassifier(n_estimators=TREES, n_jobs=1, random_state=seed, **params)
-    return binary_model(cohort, classifier, seed=seed)
+    classifier = RandomForestClassifier(n_estimators=TREES, n_jobs=1, random_state=seed, **without_balance(params))
+    return binary_model(cohort, classifier, seed=seed, params=params)
 
 
 def _survival(cohort: Cohort, params: Params, seed: int) -> SurvivalModel:
@@ -84,6 +85,6 @@ FAMILY = Family(
     name="forest",
     title="Random forest",
     description=f"Random forest or random survival forest of {TREES} trees on all predictors.",
-    binary=Head(_space, _binary),
+    binary=Head(_space, _binary, balanced=True),
     survival=Head(_space, _survival),
 )

@@ -26,7 +26,7 @@ def _binary(cohort: Cohort, params: Params, seed: int) -> BinaryModel:
     classifier = LogisticRegression(
         C=params["C"], l1_ratio=params["l1_ratio"], solver="saga", max_iter=5000, tol=1e-3, random_state=seed
     )
-    return binary_model(cohort, classifier, seed=seed, scaling=params["scaling"])
+    return binary_model(cohort, classifier, seed=seed, scaling=params["scaling"], params=params)
 
 
 def _survival_space(trial: "optuna.Trial") -> Params:
@@ -46,6 +46,6 @@ FAMILY = Family(
     name="linear",
     title="Elastic net",
     description="Elastic-net logistic or Cox regression on all predictors, standardised or Yeo-Johnson transformed.",
-    binary=Head(_binary_space, _binary),
+    binary=Head(_binary_space, _binary, balanced=True),
     survival=Head(_survival_space, _survival),
 )

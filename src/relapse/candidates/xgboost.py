@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel, binary_model
 from relapse.candidates.base import survival_model as survival
+from relapse.candidates.imbalance import without_balance
 from relapse.cohorts.schema import Cohort
 
 if TYPE_CHECKING:
@@ -41,13 +42,15 @@ class _Booster(BaseEstimator):
         self.reg_lambda = reg_lambda
         self.random_state = random_state
 
-    def _train(self, X: Array, label: Array) -> Self:
+    def _train(self, X: Array, label: Array, weight: Array | None = None) -> Self:
         import xgboost
 
         settings = self.get_params() | {"objective": self._objective, "nthread": 1, "tree_method": "hist"}
         rounds = settings.pop("n_estimators")
         settings["seed"] = settings.pop("random_state")
-        booster = xgboost.train(settings, xgboost.DMatrix(X, label=label, nthread=1), num_boost_round=rounds)
+        booster = xgboost.train(
+            settings, xgboost.DMatrix(X, label=label, weight=weight, nthread=1), num_boost_round=rounds
+        )
         self.model_json_ = booster.save_raw("json").decode()
         return self
 
@@ -71,10 +74,10 @@ class BoostedClassifier(ClassifierMixin, _Booster):
 
     _objective = "binary:logistic"
 
-    def fit(self, X: Array, y: NDArray[np.int_]) -> Self:
+    def fit(self, X: Array, y: NDArray[np.int_], sample_weight: Array | None = None) -> Self:
         """Fit on a matrix ``X`` (n, p) and ``y`` (n,) of 0 and 1."""
         self.classes_ = np.array([0, 1])
-        return self._train(X, np.asarray(y, dtype=np.float64))
+        return self._train(X, np.asarray(y, dtype=np.float64), sample_weight)
 
     def predict_proba(self, X: Array) -> Array:
         """Probabilities (n, 2) of both classes."""
@@ -114,7 +117,8 @@ def _space(trial: "optuna.Trial") -> Params:
 
 
 def _binary(cohort: Cohort, params: Params, seed: int) -> BinaryModel:
-    return binary_model(cohort, BoostedClassifier(random_state=seed, **params), seed=seed)
+    classifier = BoostedClassifier(random_state=seed, **without_balance(params))
+    return binary_model(cohort, classifier, seed=seed, params=params)
 
 
 def _survival(cohort: Cohort, params: Params, seed: int) -> SurvivalModel:
@@ -125,6 +129,6 @@ FAMILY = Family(
     name="xgboost",
     title="XGBoost",
     description="Gradient-boosted trees with logistic loss or Cox partial likelihood, on all predictors.",
-    binary=Head(_space, _binary),
+    binary=Head(_space, _binary, balanced=True),
     survival=Head(_space, _survival),
 )

@@ -200,13 +200,23 @@ class ExcelSource(Declared):
     missing: tuple[str, ...] = ()
 
 
+class SimulatedSource(Declared):
+    """A table drawn from a model instead of measured in patients; its cohort has to say ``simulated: true``."""
+
+    simulation: Literal["radiomics"]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+
 def _kind_of_source(value: Any) -> str:
     given = value if isinstance(value, dict) else vars(value)
-    return next((kind for kind in ("package", "csv", "excel") if kind in given), "csv")
+    return next((kind for kind in ("package", "csv", "excel", "simulation") if kind in given), "csv")
 
 
 Source = Annotated[
-    Annotated[PackageSource, Tag("package")] | Annotated[CsvSource, Tag("csv")] | Annotated[ExcelSource, Tag("excel")],
+    Annotated[PackageSource, Tag("package")]
+    | Annotated[CsvSource, Tag("csv")]
+    | Annotated[ExcelSource, Tag("excel")]
+    | Annotated[SimulatedSource, Tag("simulation")],
     Discriminator(_kind_of_source),
 ]
 
@@ -277,6 +287,8 @@ class Cohort(Declared):
         numeric = [name for name in self.subgroups if isinstance(self.features[name], Numeric)]
         if numeric:
             raise ValueError(f"subgroups names {', '.join(numeric)}: only ordinal and nominal features form subgroups.")
+        if isinstance(self.source, SimulatedSource) and not self.simulated:
+            raise ValueError("the source is a simulation: declare simulated: true, which marks every result.")
         if self.imbalance != "none" and self.endpoint.kind == "survival":
             raise ValueError("imbalance: smotenc makes synthetic patients for a binary endpoint; use none here.")
         return self

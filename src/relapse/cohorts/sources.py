@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from relapse.cohorts.schema import CsvSource, ExcelSource, PackageSource, Source
+from relapse.cohorts.schema import CsvSource, ExcelSource, PackageSource, SimulatedSource, Source
+from relapse.cohorts.simulation import simulate_radiomics
 from relapse.errors import SourceError
-from relapse.files import sha256_of_file
+from relapse.files import sha256_of_file, sha256_of_text
 
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 
@@ -39,6 +40,8 @@ def read_source(source: Source, *, root: Path) -> pd.DataFrame:
             table = _read_csv(source, locate(source, root=root))
         case ExcelSource():
             table = _read_excel(source, locate(source, root=root))
+        case SimulatedSource():
+            table = simulate_radiomics(source.seed)
     if table.empty:
         raise SourceError(f"{describe(source)}: no rows of data. Expected a header line and at least one row below it.")
     repeated = sorted({str(name) for name in table.columns[table.columns.duplicated()]})
@@ -56,14 +59,18 @@ def describe(source: Source) -> str:
             return source.csv
         case ExcelSource():
             return f"{source.excel} [{source.sheet}]"
+        case SimulatedSource():
+            return f"simulation:{source.simulation}, seed {source.seed}"
 
 
 def fingerprint(source: Source, *, root: Path) -> str:
-    """What identifies the content of a source: a package's version, or a file's SHA-256."""
+    """What identifies the content of a source: a package's version, or the SHA-256 of a file or a simulated table."""
     if isinstance(source, PackageSource):
         from importlib.metadata import version
 
         return f"{source.package} {version(source.package)}"
+    if isinstance(source, SimulatedSource):
+        return f"sha256:{sha256_of_text(simulate_radiomics(source.seed).to_csv(index=False))}"
     return f"sha256:{sha256_of_file(locate(source, root=root))}"
 
 

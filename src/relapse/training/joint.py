@@ -89,7 +89,7 @@ def tune_and_fit_together(
         )
         for table, seed in zip(tables, seeds, strict=True)
     ]
-    sets = _drawn(head, trials, seed=seeds[0])
+    sets = _drawn(head, cohort, trials, seed=seeds[0])
     label = f"{cohort.name} {family.name}"
     with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
         compared = Parallel(return_as="generator")(delayed(_compare)(params, rows, cohort, head) for params in sets)
@@ -107,14 +107,14 @@ def tune_and_fit_together(
     return tuned, sum(seconds for _, seconds in [*results, *fitted])
 
 
-def _drawn(head: Head, trials: int, *, seed: int) -> list[Params]:
+def _drawn(head: Head, cohort: Cohort, trials: int, *, seed: int) -> list[Params]:
     if head.space is None:
         return [{}]
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    return [head.space(study.ask()) for _ in range(trials)]
+    return [head.draw(study.ask(), cohort) for _ in range(trials)]
 
 
 def _compare(params: Params, rows: list[_Rows], cohort: Cohort, head: Head) -> tuple[list[_Tried], float]:

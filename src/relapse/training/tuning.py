@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel, outcome
-from relapse.candidates.risk_model import Platt, RiskModel
+from relapse.candidates.risk_model import Isotonic, Platt, Recalibration, RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.errors import TrainingError
 from relapse.evaluation.statistics.binary import roc_auc
@@ -52,8 +52,9 @@ def tune_and_fit(
 ) -> Tuned:
     """Choose hyperparameters in inner folds of ``table``, then fit on all of it.
 
-    For a binary endpoint the inner predictions of the chosen trial also give the recalibration (kept only where it
-    lowers the log-loss on inner folds it was not fitted to) and the threshold (largest sensitivity + specificity).
+    For a binary endpoint the inner predictions of the chosen trial also give the recalibration (none, Platt or
+    isotonic, by the log-loss on inner folds it was not fitted to) and the threshold (largest sensitivity +
+    specificity).
 
     Raises
     ------
@@ -112,7 +113,7 @@ class _Search:
     def _objective(self, trial: "optuna.Trial") -> float:
         import optuna
 
-        params = self.head.space(trial) if self.head.space else {}
+        params = self.head.draw(trial, self.cohort)
         trial.set_user_attr("params", params)
         held_out = np.empty(len(self.table))
         values = []
@@ -158,15 +159,20 @@ def youden_threshold(event: NDArray[np.int_], risk: Array) -> float:
     return float((ordered[best] + lower) / 2)
 
 
-def _recalibration(score: Array, event: NDArray[np.int_], inner: NDArray[np.int_]) -> Platt:
-    """Platt scaling if it lowers the log-loss on inner folds that it was not fitted to, else none."""
-    crossed = np.empty_like(score)
-    for fold in range(inner.max() + 1):
-        test = inner == fold
-        crossed[test] = Platt.fit(score[~test], event[~test]).risk(score[test])
-    if log_loss(event, crossed) < log_loss(event, Platt().risk(score)):
-        return Platt.fit(score, event)
-    return Platt()
+def _recalibration(score: Array, event: NDArray[np.int_], inner: NDArray[np.int_]) -> Recalibration:
+    """None, Platt or isotonic: the one with the lowest log-loss on inner folds that it was not fitted to.
+
+    Of equals the simplest, in that order; none is :class:`Platt` with slope 1 and intercept 0.
+    """
+    loss, best = log_loss(event, Platt().risk(score)), None
+    for kind in (Platt, Isotonic):
+        crossed = np.empty_like(score)
+        for fold in range(inner.max() + 1):
+            test = inner == fold
+            crossed[test] = kind.fit(score[~test], event[~test]).risk(score[test])
+        if (found := log_loss(event, crossed)) < loss:
+            loss, best = found, kind
+    return best.fit(score, event) if best else Platt()
 
 
 def _record(trial: "optuna.trial.FrozenTrial") -> TrialRecord:
