@@ -105,7 +105,7 @@ def _family(classifier: type[LogisticRegression]) -> Family:
     head = Head(
         lambda trial: {"C": trial.suggest_categorical("C", [0.01, 1.0])},
         lambda cohort, params, seed: binary_model(cohort, classifier(C=params["C"]), seed=seed),
-        _together,
+        fit_together=_together,
     )
     return Family("toy", "Toy", "fits one by one", head, None)
 
@@ -169,5 +169,5 @@ def test_inner_folds_are_those_of_the_protocol(cohorts: dict[str, Cohort], table
     head = _family(LogisticRegression).head(cohort)
     inner = fold_numbers(table, folds=2, seed=derived_seed(4, "inner"))
     rows = [joint._Rows(table, outcome(table, cohort), inner, 4)]
-    joint._inner_predictions({"C": 1.0}, rows, cohort, Head(head.space, head.build, spy))
+    joint._inner_predictions({"C": 1.0}, rows, cohort, Head(head.space, head.build, fit_together=spy))
     assert seen == [set(table["row"][inner != fold]) for fold in range(2)]

@@ -37,6 +37,6 @@ FAMILY = Family(
         f"{MEMBERS} one-dimensional convolutional networks, averaged, with cross-entropy or Cox partial likelihood, on "
         "all predictors; classes are weighted rather than resampled."
     ),
-    binary=Head(_binary_space, partial(network_binary, body="cnn1d"), fit_together, DRAFT),
-    survival=Head(_space, partial(network_survival, body="cnn1d"), fit_together, DRAFT),
+    binary=Head(_binary_space, partial(network_binary, body="cnn1d"), fit_together=fit_together, draft=DRAFT),
+    survival=Head(_space, partial(network_survival, body="cnn1d"), fit_together=fit_together, draft=DRAFT),
 )

@@ -33,6 +33,6 @@ FAMILY = Family(
         f"{MEMBERS} networks of one or two hidden layers, averaged, with cross-entropy or Cox partial likelihood, on "
         "all predictors; classes are weighted rather than resampled."
     ),
-    binary=Head(_binary_space, partial(network_binary, body="mlp"), fit_together, DRAFT),
-    survival=Head(_space, partial(network_survival, body="mlp"), fit_together, DRAFT),
+    binary=Head(_binary_space, partial(network_binary, body="mlp"), fit_together=fit_together, draft=DRAFT),
+    survival=Head(_space, partial(network_survival, body="mlp"), fit_together=fit_together, draft=DRAFT),
 )

@@ -21,7 +21,7 @@ INK, MUTED, RULE = "#1c2430", "#5c6673", "#c9ced6"
 #: Told apart with any colour vision: Okabe and Ito (2008); its yellow, faint on paper, gives way to two of Tol's.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#882255", "#E69F00", "#777733")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 
 _SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
