@@ -11,7 +11,7 @@ from relapse.cohorts.schema import Categorical, Cohort, Known
 from relapse.evaluation.evidence import Comparison, Evidence
 from relapse.evaluation.statistics.results import Estimate
 from relapse.report import answer
-from relapse.report.caveats import caveats
+from relapse.report.caveats import caveats, failures
 from relapse.report.wording import horizon_words, interval, number, p_value
 
 _TEMPLATE = "template.html.j2"
@@ -51,6 +51,7 @@ def build_report(
     decision: Mapping[str, Any],
     records: Mapping[str, Mapping[str, Any]],
     figures: Path,
+    failed: Mapping[str, str] | None = None,
 ) -> str:
     """Write the whole page, as HTML text.
 
@@ -92,7 +93,7 @@ def build_report(
         results=results_table(evidence, titles),
         tests=tests_tables(evidence, titles),
         dictionary=data_dictionary(cohort),
-        caveats=caveats(cohort, evidence, records),
+        caveats=[*caveats(cohort, evidence, records), *failures(failed or {})],
         protocol=protocol(records),
         versions=versions(records),
         pictures=pictures(figures),

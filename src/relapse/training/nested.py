@@ -13,6 +13,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.console import progress
 from relapse.settings import Machinery, TrainParams
 from relapse.training.splits import derived_seed
+from relapse.training.studies import Studies, prepare
 from relapse.training.tuning import Tuned, tune_and_fit
 
 #: The job that fits the final model on all rows stands beside the outer folds under this fold number.
@@ -75,7 +76,11 @@ def train(
     jobs = [_Job(int(repeat), int(fold), derived_seed(seed, candidate, repeat, fold)) for repeat, fold in pairs]
     jobs.insert(0, _Job(FINAL, FINAL, derived_seed(seed, candidate, "final")))
     with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
-        tasks = (delayed(_run)(job, table, cohort, candidate, folds, params) for job in jobs)
+        studies = Studies(machinery.storage, f"{cohort.name}-{candidate}") if machinery.storage else None
+        if studies:
+            prepare(studies.storage)
+        share = params.seconds / len(jobs) if params.seconds else None
+        tasks = (delayed(_run)(job, table, cohort, candidate, folds, params, share, studies) for job in jobs)
         done = Parallel(return_as="generator")(tasks)
         results = list(progress(done, total=len(jobs), label=f"{cohort.name} {candidate}"))
     final, *outer = results
@@ -98,7 +103,14 @@ def train(
 
 
 def _run(
-    job: _Job, table: pd.DataFrame, cohort: Cohort, candidate: str, folds: pd.DataFrame, params: TrainParams
+    job: _Job,
+    table: pd.DataFrame,
+    cohort: Cohort,
+    candidate: str,
+    folds: pd.DataFrame,
+    params: TrainParams,
+    seconds: float | None = None,
+    studies: Studies | None = None,
 ) -> tuple[Tuned, pd.DataFrame, float]:
     """One job; in a process of its own, with one thread, so that the sums come out the same everywhere."""
     from threadpoolctl import threadpool_limits
@@ -106,7 +118,13 @@ def _run(
     start = time.perf_counter()
     with threadpool_limits(limits=1):
         family: Family = family_called(candidate)
-        settings = {"inner_folds": params.inner_folds, "trials": params.trials, "seed": job.seed}
+        settings: dict[str, Any] = {
+            "inner_folds": params.inner_folds,
+            "trials": params.trials,
+            "seed": job.seed,
+            "seconds": seconds,
+            "studies": studies.of(job.repeat, job.fold) if studies else None,
+        }
         if job.fold == FINAL:
             tuned, found = tune_and_fit(table, cohort, family, **settings), pd.DataFrame()
         else:
