@@ -15,7 +15,7 @@ def main(cohort: str) -> None:
     endpoint = endpoint_of(read_cohort(at.declaration))
     tables = {
         name: read_predictions(at.predictions(name), risks=endpoint.risk_columns, timed=endpoint.timed)
-        for name in params.candidates
+        for name in at.succeeded(params.candidates)
     }
     evidence = gather(tables, endpoint, cohort=cohort, resamples=params.evaluate.resamples, seed=params.seed)
     write_evaluation(

@@ -24,12 +24,13 @@ def main(cohort: str) -> None:
     if record is None:
         evidence = read_evidence(at.evidence)
         risks, timed = evidence.endpoint.risk_columns, evidence.endpoint.timed
+        names = at.succeeded(params.candidates)
         decision = decide(
             evidence,
-            {name: read_predictions(at.predictions(name), risks=risks, timed=timed) for name in params.candidates},
+            {name: read_predictions(at.predictions(name), risks=risks, timed=timed) for name in names},
             champion(client, cohort),
             gate_passed=read_json(at.gate)["passed"],
-            titles={name: read_json(at.record(name))["title"] for name in params.candidates},
+            titles={name: read_json(at.record(name))["title"] for name in names},
             content_hash=source.content_hash,
             params=params.register_,
         )

@@ -11,13 +11,15 @@ from relapse.settings import Workspace, read_params
 def main(cohort: str) -> None:
     """Write the report of a cohort."""
     at = Workspace(cohort)
+    records = {name: read_json(at.record(name)) for name in read_params().candidates}
     page = build_report(
         read_cohort(at.declaration),
         flow=read_json(at.flow),
         gate=read_json(at.gate),
         evidence=read_evidence(at.evidence),
         decision=read_json(at.decision),
-        records={name: read_json(at.record(name)) for name in read_params().candidates},
+        records={name: record for name, record in records.items() if "failed" not in record},
+        failed={record["title"]: record["failed"] for record in records.values() if "failed" in record},
         figures=at.figures,
     )
     write_text(at.report, page)

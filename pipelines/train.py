@@ -6,25 +6,33 @@ from relapse.bundle.model_file import dump_model
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
 from relapse.console import say, stage
+from relapse.errors import NoTrialError
 from relapse.files import write_parquet
 from relapse.settings import Workspace, machinery, read_params
 from relapse.training.nested import train
-from relapse.training.record import write_record
+from relapse.training.record import write_failure, write_record
 
 
 def main(cohort: str, candidate: str) -> None:
     """Train a candidate on a cohort."""
     at, params = Workspace(cohort), read_params()
     declared = read_cohort(at.declaration)
-    trained = train(
-        read_table(at.table, declared),
-        declared,
-        candidate,
-        pd.read_parquet(at.folds),
-        params=params.train,
-        seed=params.seed,
-        machinery=machinery(),
-    )
+    try:
+        trained = train(
+            read_table(at.table, declared),
+            declared,
+            candidate,
+            pd.read_parquet(at.folds),
+            params=params.train,
+            seed=params.seed,
+            machinery=machinery(),
+        )
+    except NoTrialError as error:
+        if candidate == "reference":
+            raise
+        write_failure(at.record(candidate), error, candidate=candidate, seed=params.seed, settings=params.train)
+        say(f"{cohort} {candidate}: failed, the others go on. {error}")
+        return
     write_parquet(at.predictions(candidate), trained.predictions)
     write_parquet(at.trials(candidate), trained.trials)
     dump_model(trained.model, at.model(candidate))

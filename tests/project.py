@@ -48,11 +48,13 @@ class Project:
         return project
 
     def set_params(self, **params: Any) -> None:
-        """Replace whole sections of ``params.yaml``."""
+        """Replace whole sections of ``params.yaml``, those of the chosen budget included."""
         yaml = YAML()
         path = self.root / "params.yaml"
         content = yaml.load(path)
-        content.update(params)
+        budget = content["budgets"][content["budget"]]
+        for name, value in params.items():
+            (budget if name in budget else content)[name] = value
         yaml.dump(content, path)
 
     def stage(self, name: str, **arguments: str) -> None:

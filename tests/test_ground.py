@@ -67,6 +67,8 @@ def test_progress_passes_everything_on_and_says_a_line_a_quarter(capsys: pytest.
     ("old", "new", "message"),
     [
         ("folds: 5", "folds: 1", r"params\.yaml: split\.folds: .*greater than or equal to 2, found 1"),
+        ("budget: default", "budget: huge", r"budget: 'huge' is none of quick, default, publication"),
+        ("trials: 8", "trials: 0", r"train\.trials: .*greater than or equal to 1, found 0"),
         ("trials: 25", "trails: 25", r"train\.trails: unknown key"),
         ("candidates: [reference, linear", "candidates: [linear", "candidates must hold 'reference'"),
         ("seed: 20260713", "", "seed: this key is required"),
@@ -141,3 +143,14 @@ def test_tables_of_other_rows_or_outcomes_do_not_pair() -> None:
 def test_an_absent_table_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(PredictionsError, match="no such file"):
         read_predictions(tmp_path / "x.parquet", risks=["risk"], timed=False)
+
+
+def test_the_named_budgets_grow(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    sizes = []
+    for name in ("quick", "default", "publication"):
+        (tmp_path / "params.yaml").write_text(text.replace("budget: default", f"budget: {name}"))
+        params = read_params(tmp_path / "params.yaml")
+        sizes.append((params.train.trials, params.split.repeats * params.train.inner_folds, params.evaluate.resamples))
+    assert sizes == sorted(sizes)
+    assert sizes[1][0] >= 25

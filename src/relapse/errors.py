@@ -6,6 +6,7 @@
     ├── PredictionsError                exit status 2   a predictions table cannot be evaluated
     ├── GateError                       exit status 1   the data break a rule of the declaration
     ├── TrainingError                   exit status 1   no candidate could be trained
+    │   └── NoTrialError            exit status 1   every trial of one candidate failed; the others go on
     ├── RegistryError                   exit status 1   MLflow's record and the request do not fit together
     └── BundleError                     exit status 1   a bundle is incomplete, altered, or of another version
 
@@ -47,6 +48,10 @@ class GateError(RelapseError):
 
 class TrainingError(RelapseError):
     """No candidate could be trained, or a fold cannot be formed."""
+
+
+class NoTrialError(TrainingError):
+    """Every trial of a candidate failed; the other candidates go on."""
 
 
 class RegistryError(RelapseError):

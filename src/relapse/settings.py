@@ -1,6 +1,7 @@
 """What is set from outside: ``params.yaml`` for the science, environment variables for the machinery, and all paths."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from relapse.declarations import Declared, parse, read_yaml
+from relapse.errors import DeclarationError
 
 #: No library may report to its makers, nor draw bars of its own; set before any of them is imported.
 _QUIET = {
@@ -30,10 +32,16 @@ class SplitParams(Declared):
 
 
 class TrainParams(Declared):
-    """The tuning inside each outer fold: ``trials`` searched over ``inner_folds``."""
+    """The tuning inside each outer fold: ``trials`` searched over ``inner_folds``.
+
+    ``seconds`` is a net for one candidate on one cohort, shared evenly by its folds: no trial starts after a fold has
+    used up its share, and at least one is finished. A search that it ends hangs on the machine's speed; the training
+    record says so.
+    """
 
     inner_folds: Annotated[int, Field(ge=2, le=10)]
     trials: Annotated[int, Field(ge=1, le=10_000)]
+    seconds: Annotated[float, Field(gt=0)] | None = None
 
 
 class EvaluateParams(Declared):
@@ -60,9 +68,10 @@ class RegisterParams(Declared):
 
 
 class Params(Declared):
-    """``params.yaml``: one section a stage, the cohorts and candidates that the stages run over, and the seed."""
+    """``params.yaml`` with the chosen budget put in: one section a stage, what the stages run over, and the seed."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+    budget: str
     cohorts: Annotated[tuple[str, ...], Field(min_length=1)]
     candidates: Annotated[tuple[str, ...], Field(min_length=1)]
     split: SplitParams
@@ -79,14 +88,21 @@ class Params(Declared):
 
 
 def read_params(path: Path = Path("params.yaml")) -> Params:
-    """Read ``params.yaml``.
+    """Read ``params.yaml`` and put the sections of its chosen budget in their places; every budget is checked.
 
     Raises
     ------
     DeclarationError
         With key, value and what is allowed.
     """
-    return parse(Params, read_yaml(path), origin=path)
+    content = read_yaml(path)
+    budgets, chosen = content.pop("budgets", None), content.get("budget")
+    if not isinstance(budgets, dict) or not all(isinstance(item, dict) for item in budgets.values()):
+        raise DeclarationError(f"{path}: budgets: expected names, each with sections split, train, evaluate, audit.")
+    if chosen not in budgets:
+        raise DeclarationError(f"{path}: budget: {chosen!r} is none of {', '.join(budgets)}.")
+    checked = {name: parse(Params, content | sections, origin=path) for name, sections in budgets.items()}
+    return checked[chosen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +164,10 @@ class Workspace:
     def record(self, candidate: str) -> Path:
         """What was run to train a candidate."""
         return self.trained(candidate) / "record.json"
+
+    def succeeded(self, candidates: Iterable[str]) -> list[str]:
+        """Those of ``candidates`` that have predictions: one whose every trial failed has a record that says so."""
+        return [name for name in candidates if self.predictions(name).is_file() or not self.record(name).is_file()]
 
     def model(self, candidate: str) -> Path:
         """A candidate fitted on all rows."""
@@ -217,6 +237,7 @@ class Machinery:
     tracking_uri: str
     artifact_root: str | None
     backend: Literal["loky", "threading", "dask", "ray"] | str
+    storage: str | None = None
 
 
 def machinery(root: Path = Path()) -> Machinery:
@@ -230,6 +251,9 @@ def machinery(root: Path = Path()) -> Machinery:
         Where MLflow keeps artifacts; ``mlruns/artifacts`` by default, the server's choice for an http(s) address.
     ``RELAPSE_BACKEND``
         The joblib backend: ``loky`` by default.
+    ``RELAPSE_OPTUNA_STORAGE``
+        Where Optuna keeps finished trials, so that a run that was killed goes on from them: a folder of journal files,
+        ``.cache/optuna`` by default, or the URL of a database that several machines reach.
     """
     tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
     remote = tracking.startswith("http")
@@ -241,4 +265,5 @@ def machinery(root: Path = Path()) -> Machinery:
         tracking_uri=tracking,
         artifact_root=artifacts,
         backend=os.environ.get("RELAPSE_BACKEND") or "loky",
+        storage=os.environ.get("RELAPSE_OPTUNA_STORAGE") or str(root / ".cache" / "optuna"),
     )

@@ -68,6 +68,11 @@ def caveats(cohort: Cohort, evidence: Evidence, records: Mapping[str, Mapping[st
     return found
 
 
+def failures(failed: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What is said of candidates (title to error) that could not be trained: they stand in no table."""
+    return [(f"{title} is missing", f"It could not be trained: {error}") for title, error in failed.items()]
+
+
 def _on_numbers(events: int) -> str:
     if events < 100:
         return "A validation should have 100 at the very least; wide intervals are the honest result."

@@ -12,7 +12,7 @@ from relapse.evaluation.evidence import Comparison, Evidence
 from relapse.evaluation.metrics import Metric
 from relapse.evaluation.statistics.results import Estimate
 from relapse.report import answer
-from relapse.report.caveats import caveats
+from relapse.report.caveats import caveats, failures
 from relapse.report.wording import horizon_words, interval, number, p_value
 
 _TEMPLATE = "template.html.j2"
@@ -52,6 +52,7 @@ def build_report(
     decision: Mapping[str, Any],
     records: Mapping[str, Mapping[str, Any]],
     figures: Path,
+    failed: Mapping[str, str] | None = None,
 ) -> str:
     """Write the whole page, as HTML text.
 
@@ -98,7 +99,7 @@ def build_report(
         subgroups=subgroup_table(evidence),
         tests=tests_tables(evidence, titles),
         dictionary=data_dictionary(cohort),
-        caveats=caveats(cohort, evidence, records),
+        caveats=[*caveats(cohort, evidence, records), *failures(failed or {})],
         protocol=protocol(records),
         versions=versions(records),
         pictures=pictures(figures),

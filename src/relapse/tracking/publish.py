@@ -60,8 +60,8 @@ def content_hash(at: Workspace, params: Params) -> str:
     return sha256_of_text(
         at.declaration.read_text(encoding="utf-8"),
         sha256_of_file(at.table),
-        json.dumps(params.model_dump(mode="json", exclude={"cohorts"}), sort_keys=True),
-        *(sha256_of_file(at.predictions(name)) for name in params.candidates),
+        json.dumps(params.model_dump(mode="json", exclude={"audit", "budget", "cohorts"}), sort_keys=True),
+        *(sha256_of_file(at.predictions(name)) for name in at.succeeded(params.candidates)),
     )
 
 
@@ -107,7 +107,7 @@ def publish(
     dataset = _dataset(at)
     with _run(f"{at.cohort} {source.content_hash[:8]}", source.tags | {_STATE: "parent"}):
         mlflow.log_input(dataset, context="training")
-        settings = params.model_dump(mode="json", include={"seed", "split", "train", "evaluate"})
+        settings = params.model_dump(mode="json", include={"seed", "budget", "split", "train", "evaluate"})
         mlflow.log_params(_flat(settings) | {"candidates": ", ".join(params.candidates)})
         mlflow.log_metrics(_numbers(evidence.candidate(decision.challenger)))
         for folder, paths in {"data": [at.declaration, at.flow, at.gate], "evaluation": [at.evidence]}.items():

@@ -15,6 +15,7 @@ from relapse.predictions import SUBGROUP
 from relapse.settings import Machinery, TrainParams
 from relapse.training.joint import tune_and_fit_together
 from relapse.training.splits import derived_seed
+from relapse.training.studies import Studies, prepare
 from relapse.training.tuning import Tuned, tune_and_fit
 
 #: The job that fits the final model on all rows stands beside the outer folds under this fold number.
@@ -111,8 +112,12 @@ def _run_each(
 ) -> list[_Result]:
     from joblib import Parallel, delayed, parallel_config
 
+    studies = Studies(machinery.storage, f"{cohort.name}-{candidate}") if machinery.storage else None
+    if studies:
+        prepare(studies.storage)
+    share = params.seconds / len(jobs) if params.seconds else None
     with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
-        tasks = (delayed(_run)(job, table, cohort, candidate, folds, params) for job in jobs)
+        tasks = (delayed(_run)(job, table, cohort, candidate, folds, params, share, studies) for job in jobs)
         done = Parallel(return_as="generator")(tasks)
         return list(progress(done, total=len(jobs), label=f"{cohort.name} {candidate}"))
 
@@ -157,7 +162,14 @@ def _measured(job: _Job, tuned: Tuned, unseen: pd.DataFrame, cohort: Cohort) -> 
 
 
 def _run(
-    job: _Job, table: pd.DataFrame, cohort: Cohort, candidate: str, folds: pd.DataFrame, params: TrainParams
+    job: _Job,
+    table: pd.DataFrame,
+    cohort: Cohort,
+    candidate: str,
+    folds: pd.DataFrame,
+    params: TrainParams,
+    seconds: float | None = None,
+    studies: Studies | None = None,
 ) -> _Result:
     """One job; in a process of its own, with one thread, so that the sums come out the same everywhere."""
     from threadpoolctl import threadpool_limits
@@ -166,7 +178,16 @@ def _run(
     with threadpool_limits(limits=1):
         family: Family = family_called(candidate)
         seen, unseen = _parts(job, table, folds)
-        tuned = tune_and_fit(seen, cohort, family, inner_folds=params.inner_folds, trials=params.trials, seed=job.seed)
+        tuned = tune_and_fit(
+            seen,
+            cohort,
+            family,
+            inner_folds=params.inner_folds,
+            trials=params.trials,
+            seed=job.seed,
+            seconds=seconds,
+            studies=studies.of(job.repeat, job.fold) if studies else None,
+        )
         found = _measured(job, tuned, unseen, cohort)
     return tuned, found, time.perf_counter() - start
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from relapse.candidates.catalogue import family
+from relapse.errors import NoTrialError
 from relapse.files import write_json
 from relapse.settings import TrainParams
 from relapse.training.nested import Trained
@@ -27,8 +28,28 @@ def write_record(path: Path, trained: Trained, *, candidate: str, seed: int, set
         "threshold": trained.model.threshold,
         "trials": len(trained.trials),
         "failed_trials": int((trained.trials["state"] == "fail").sum()),
+        "ended_by_time": _ended_by_time(trained, settings) if trained.params else 0,
         "folds": trained.folds,
         "seconds": round(trained.seconds, 1),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _VERSIONED},
     }
     write_json(path, record)
+
+
+def write_failure(path: Path, error: NoTrialError, *, candidate: str, seed: int, settings: TrainParams) -> None:
+    """Write the record of a candidate that could not be trained: ``failed`` holds the errors of its trials."""
+    found = family(candidate)
+    record: dict[str, Any] = {
+        "candidate": candidate,
+        "title": found.title,
+        "description": found.description,
+        "seed": seed,
+        "settings": settings.model_dump(),
+        "failed": str(error),
+    }
+    write_json(path, record)
+
+
+def _ended_by_time(trained: Trained, settings: TrainParams) -> int:
+    """Searches that the time budget ended before the last trial."""
+    return int((trained.trials.groupby(["repeat", "fold"]).size() < settings.trials).sum())

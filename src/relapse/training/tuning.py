@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel, outcome
 from relapse.candidates.risk_model import Isotonic, Platt, Recalibration, RiskModel
 from relapse.cohorts.schema import Cohort
-from relapse.errors import TrainingError
+from relapse.errors import NoTrialError, TrainingError
 from relapse.evaluation.statistics.binary import roc_auc
 from relapse.evaluation.statistics.classification import log_loss
 from relapse.evaluation.statistics.concordance import concordance
 from relapse.training.splits import derived_seed, fold_numbers
+from relapse.training.studies import Studies, finished, open_study
 
 if TYPE_CHECKING:
     import optuna
@@ -48,13 +49,28 @@ class Tuned:
 
 
 def tune_and_fit(
-    table: pd.DataFrame, cohort: Cohort, family: Family, *, inner_folds: int, trials: int, seed: int
+    table: pd.DataFrame,
+    cohort: Cohort,
+    family: Family,
+    *,
+    inner_folds: int,
+    trials: int,
+    seed: int,
+    seconds: float | None = None,
+    studies: Studies | None = None,
 ) -> Tuned:
     """Choose hyperparameters in inner folds of ``table``, then fit on all of it.
 
     For a binary endpoint the inner predictions of the chosen trial also give the recalibration (none, Platt or
     isotonic, by the log-loss on inner folds it was not fitted to) and the threshold (largest sensitivity +
     specificity).
+
+    Parameters
+    ----------
+    seconds
+        No trial starts after the finished ones have taken this long together; at least one is finished.
+    studies
+        Where trials are kept, and found again by a run that goes on; in memory alone where there are none.
 
     Raises
     ------
@@ -67,12 +83,12 @@ def tune_and_fit(
     target = outcome(table, cohort)
     inner = fold_numbers(table, folds=inner_folds, seed=derived_seed(seed, "inner"))
     search = _Search(table, target, cohort, head, inner, seed)
-    study = search.run(trials)
-    records = tuple(_record(trial) for trial in study.trials)
-    if search.best is None:
+    best, done = search.run(trials, seconds, studies)
+    records = tuple(_record(number, trial) for number, trial in enumerate(done))
+    if best is None:
         errors = sorted({record.error for record in records if record.error})
-        raise TrainingError(f"{family.title}: none of {len(records)} trials succeeded ({'; '.join(errors)}).")
-    params, held_out = search.best
+        raise NoTrialError(f"{family.title}: none of {len(records)} trials succeeded ({'; '.join(errors)}).")
+    params, held_out = best
     fitted = head.build(cohort, params, seed).fit(table, target)
     return Tuned(with_learnt_risks(fitted, held_out, target, inner, cohort), params, records)
 
@@ -95,47 +111,80 @@ class _Search:
     ) -> None:
         self.table, self.target, self.cohort = table, target, cohort
         self.head, self.inner, self.seed = head, inner, seed
-        self.best: tuple[Params, Array] | None = None
+        self._kept: tuple[Params, Array] | None = None
         self._best_value = -np.inf
 
-    def run(self, trials: int) -> "optuna.Study":
+    def run(
+        self, trials: int, seconds: float | None, studies: Studies | None
+    ) -> "tuple[tuple[Params, Array] | None, list[optuna.trial.FrozenTrial]]":
+        """The best hyperparameters with their inner predictions (None where no trial succeeded), and every trial.
+
+        Each trial has a sampler of its own, seeded by the trial's number: what it proposes hangs on the trials before
+        it alone, and not on whether they ran in this process.
+        """
         import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(
-            direction="maximize",
-            sampler=optuna.samplers.TPESampler(seed=self.seed, n_startup_trials=min(10, max(1, trials // 2))),
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
+        wanted = trials if self.head.space else 1
+        startup = min(10, max(1, trials // 2))
+        study = open_study(
+            studies, self.table, self.cohort, seed=self.seed, folds=int(self.inner.max()) + 1, startup=startup
         )
-        study.optimize(self._objective, n_trials=trials if self.head.space else 1, catch=FIT_FAILURES)
-        return study
+        while len(done := finished(study)[:wanted]) < wanted and not _spent(done, seconds):
+            study.sampler = optuna.samplers.TPESampler(
+                seed=derived_seed(self.seed, "trial", len(done)), n_startup_trials=startup
+            )
+            study.optimize(self._objective, n_trials=1, catch=FIT_FAILURES)
+        complete = [trial for trial in done if trial.state.name == "COMPLETE" and trial.value is not None]
+        if not complete:
+            return None, done
+        best = max(complete, key=lambda trial: (trial.value, -trial.number))
+        params: Params = best.user_attrs["params"]
+        if self._kept is None or self._kept[0] != params:
+            # The best trial ran before this process was started: its inner predictions are made again.
+            self._kept = params, self._inner_predictions(params)[0]
+        return self._kept, done
 
     def _objective(self, trial: "optuna.Trial") -> float:
         import optuna
 
         params = self.head.draw(trial, self.cohort)
         trial.set_user_attr("params", params)
-        held_out = np.empty(len(self.table))
-        values = []
         try:
-            for fold in range(self.inner.max() + 1):
-                test = self.inner == fold
-                model = self.head.build(self.cohort, params, self.seed)
-                model.fit(self.table[~test], self.target[~test])
-                held_out[test] = model.predict_score(self.table[test])
-                if not np.isfinite(held_out[test]).all():
-                    raise ValueError("the model gave predictions that are not finite")
-                values.append(discrimination(self.target[test], held_out[test], self.cohort))
-                trial.report(float(np.mean(values)), fold)
-                if trial.should_prune():
-                    raise optuna.TrialPruned
+            held_out, value = self._inner_predictions(params, trial)
+        except optuna.TrialPruned:
+            raise
         except FIT_FAILURES as error:
             trial.set_user_attr("error", f"{type(error).__name__}: {error}")
             raise
-        value = float(np.mean(values))
         if value > self._best_value:
-            self._best_value, self.best = value, (params, held_out)
+            self._best_value, self._kept = value, (params, held_out)
         return value
+
+    def _inner_predictions(self, params: Params, trial: "optuna.Trial | None" = None) -> tuple[Array, float]:
+        """Scores (n,) of the inner folds by models that did not see them, and their mean AUC or C."""
+        import optuna
+
+        held_out = np.empty(len(self.table))
+        values = []
+        for fold in range(self.inner.max() + 1):
+            test = self.inner == fold
+            model = self.head.build(self.cohort, params, self.seed)
+            model.fit(self.table[~test], self.target[~test])
+            held_out[test] = model.predict_score(self.table[test])
+            if not np.isfinite(held_out[test]).all():
+                raise ValueError("the model gave predictions that are not finite")
+            values.append(discrimination(self.target[test], held_out[test], self.cohort))
+            if trial is not None:
+                trial.report(float(np.mean(values)), fold)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+        return held_out, float(np.mean(values))
+
+
+def _spent(done: "list[optuna.trial.FrozenTrial]", seconds: float | None) -> bool:
+    """Whether the trials that are done, also those of a run before, took the time given; never before the first."""
+    taken = sum(trial.duration.total_seconds() for trial in done if trial.duration)
+    return seconds is not None and bool(done) and taken >= seconds
 
 
 def discrimination(target: NDArray[Any], score: Array, cohort: Cohort) -> float:
@@ -175,10 +224,10 @@ def _recalibration(score: Array, event: NDArray[np.int_], inner: NDArray[np.int_
     return best.fit(score, event) if best else Platt()
 
 
-def _record(trial: "optuna.trial.FrozenTrial") -> TrialRecord:
+def _record(number: int, trial: "optuna.trial.FrozenTrial") -> TrialRecord:
     finished = trial.state.name == "COMPLETE" and trial.value is not None
     return TrialRecord(
-        number=trial.number,
+        number=number,
         state=trial.state.name.lower(),
         value=float(trial.value) if finished and trial.value is not None else float("nan"),
         params=json.dumps(trial.user_attrs.get("params", trial.params), sort_keys=True),

@@ -1,0 +1,125 @@
+"""Where Optuna's trials are kept, so that a run that was killed goes on from them and ends as if it had not been.
+
+A study belongs to one candidate and one set of rows. Its name holds a digest of all that shapes its trials, so that a
+changed table, declaration, protocol or line of code begins a new one and nothing old is ever mixed in. One process at a
+time works on a study; machines that share a database share finished trials, and divide the work by fold.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+import relapse
+from relapse.cohorts.schema import Cohort
+from relapse.files import sha256_of_text
+
+if TYPE_CHECKING:
+    import optuna
+
+#: Files of the library that shape a trial's value.
+_CODE = (
+    "candidates/**/*.py",
+    "cohorts/schema.py",
+    "evaluation/statistics/*.py",
+    "preprocessing/*.py",
+    "training/*.py",
+)
+
+#: Distributions whose version can change a trial's value.
+_VERSIONED = (
+    "catboost",
+    "imbalanced-learn",
+    "numpy",
+    "optuna",
+    "scikit-learn",
+    "scikit-survival",
+    "scipy",
+    "xgboost-cpu",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Studies:
+    """The studies of one job: ``storage`` is a folder or a database URL, ``label`` names cohort, candidate and fold."""
+
+    storage: str
+    label: str
+
+    def of(self, *parts: str | int) -> "Studies":
+        """The same storage with a longer label."""
+        return replace(self, label="-".join([self.label, *map(str, parts)]))
+
+
+def prepare(storage: str) -> None:
+    """Create the tables of a database once, before workers open it at the same time; a folder needs nothing."""
+    if _is_url(storage):
+        import optuna
+
+        optuna.storages.RDBStorage(storage)
+
+
+def open_study(
+    studies: Studies | None, table: pd.DataFrame, cohort: Cohort, *, seed: int, folds: int, startup: int
+) -> "optuna.Study":
+    """The study of one set of rows: in memory, or with the trials that were finished before."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
+    if studies is None:
+        return optuna.create_study(direction="maximize", pruner=pruner)
+    digest = _digest(studies.label, table, cohort, seed=seed, folds=folds, startup=startup)
+    name = f"{studies.label}-{digest[:16]}"
+    storage = _storage(studies.storage, name)
+    study = optuna.create_study(
+        storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
+    )
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    return study
+
+
+def finished(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+    """The trials that came to an end of their own; one that a killed run left behind failed without an error."""
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.name in ("COMPLETE", "PRUNED") or (trial.state.name == "FAIL" and "error" in trial.user_attrs)
+    ]
+
+
+def _is_url(storage: str) -> bool:
+    return "://" in storage
+
+
+def _storage(storage: str, name: str) -> "optuna.storages.BaseStorage":
+    import optuna
+
+    if _is_url(storage):
+        return optuna.storages.RDBStorage(storage)
+    from optuna.storages.journal import JournalFileBackend
+
+    path = Path(storage) / f"{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+
+
+def _digest(label: str, table: pd.DataFrame, cohort: Cohort, *, seed: int, folds: int, startup: int) -> str:
+    rows = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
+    protocol = json.dumps({"seed": seed, "folds": folds, "startup": startup})
+    versions = ",".join(f"{name} {version(name)}" for name in _VERSIONED)
+    return sha256_of_text(label, rows, ",".join(table.columns), cohort.model_dump_json(), protocol, _code(), versions)
+
+
+@cache
+def _code() -> str:
+    """Digest of the library files that shape a trial."""
+    root = Path(relapse.__file__).parent
+    paths = {path for pattern in _CODE for path in root.glob(pattern)}
+    return sha256_of_text(*(path.read_text(encoding="utf-8") for path in sorted(paths)))
