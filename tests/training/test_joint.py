@@ -110,9 +110,9 @@ def test_every_fold_compares_the_same_sets_and_chooses_by_its_own_predictions(
 
 def test_sets_do_not_hang_on_the_data(cohorts: dict[str, Cohort]) -> None:
     head = family("mlp").head(cohorts["wpbc"])
-    first = joint._drawn(head, 5, seed=1)
-    assert first == joint._drawn(head, 5, seed=1)
-    assert first != joint._drawn(head, 5, seed=2)
+    first = joint._drawn(head, cohorts["wpbc"], 5, seed=1)
+    assert first == joint._drawn(head, cohorts["wpbc"], 5, seed=1)
+    assert first != joint._drawn(head, cohorts["wpbc"], 5, seed=2)
     assert len({json.dumps(params) for params in first}) == 5
 
 
