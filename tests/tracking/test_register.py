@@ -10,10 +10,11 @@ import pytest
 from mlflow import MlflowClient
 
 from relapse.bundle.load import load_bundle
-from relapse.errors import RegistryError
-from relapse.settings import Workspace, machinery
+from relapse.errors import NoTrialError, RegistryError
+from relapse.settings import Workspace, machinery, read_params
 from relapse.tracking.client import connect
 from relapse.tracking.registry import CHAMPION, CONTENT, champion_version, fetch_champion
+from relapse.training.record import write_failure
 from tests.project import Project
 
 pytestmark = pytest.mark.slow
@@ -169,3 +170,18 @@ def test_lost_artifacts_are_named_and_nothing_is_half_done(project: Project, tmp
     with pytest.raises(RegistryError, match="version 1: its files cannot be read from MLflow's artifacts"):
         fetch_champion(_client(), COHORT, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_candidate_without_a_successful_trial_is_left_out_and_named(project: Project) -> None:
+    at, params = Workspace(COHORT), read_params()
+    for path in (at.predictions("linear"), at.trials("linear"), at.model("linear")):
+        path.unlink()
+    error = NoTrialError("Elastic net: none of 2 trials succeeded (ValueError: planted).")
+    write_failure(at.record("linear"), error, candidate="linear", seed=params.seed, settings=params.train)
+    for stage in ("evaluate", "register", "report"):
+        project.stage(stage, cohort=COHORT)
+    assert [item["name"] for item in json.loads(at.evidence.read_text())["candidates"]] == ["reference"]
+    assert _decision()["challenger"] == "reference"
+    page = at.report.read_text()
+    assert "Elastic net is missing" in page
+    assert "none of 2 trials succeeded" in page
