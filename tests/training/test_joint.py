@@ -1,6 +1,8 @@
 """Training many folds as one program keeps the protocol: nothing crosses from one fold to another."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -191,3 +193,30 @@ def test_inner_folds_are_those_of_the_protocol(cohorts: dict[str, Cohort], table
     rows = [joint._Rows(table, outcome(table, cohort), inner, 4)]
     joint._inner_predictions({"C": 1.0}, rows, cohort, Head(head.space, head.build, fit_together=spy))
     assert seen == [set(table["row"][inner != fold]) for fold in range(2)]
+
+
+def test_a_killed_search_goes_on_from_its_finished_sets(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort, table = cohorts["wpbc"], tables["wpbc"]
+    keeping = replace(ONE, storage=str(tmp_path / "kept"))
+    whole = _train(cohort, table, "mlp", replace(ONE, storage=None))
+    compute, calls = joint._inner_predictions, []
+
+    def dies_at_the_third(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return compute(*arguments)
+
+    monkeypatch.setattr(joint, "_inner_predictions", dies_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        _train(cohort, table, "mlp", keeping)
+    assert len(list((tmp_path / "kept").rglob("*.npz"))) == 2
+    resumed = _train(cohort, table, "mlp", keeping)
+    assert len(calls) == 4
+    pd.testing.assert_frame_equal(resumed.predictions, whole.predictions, check_exact=True)
+    assert resumed.params == whole.params
+    changed = table.assign(tsize=table["tsize"] + 1)
+    _train(cohort, changed, "mlp", keeping)
+    assert len(calls) == 4 + SMALL.trials

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.console import progress
 from relapse.errors import TrainingError
 from relapse.settings import Machinery
+from relapse.training.kept_sets import Tried, folder_of, read_set, write_set
 from relapse.training.splits import derived_seed, fold_numbers
 from relapse.training.tuning import FIT_FAILURES, TrialRecord, Tuned, discrimination, with_learnt_risks
 
@@ -36,15 +38,6 @@ class _Rows:
     target: NDArray[Any]
     inner: NDArray[np.int_]
     seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """One set of hyperparameters on one table: inner predictions and their mean discrimination, or the error."""
-
-    held_out: Array | None
-    value: float
-    error: str
 
 
 def tune_and_fit_together(
@@ -91,8 +84,13 @@ def tune_and_fit_together(
     ]
     sets = _drawn(head, cohort, trials, seed=seeds[0])
     label = f"{cohort.name} {family.name}"
+    name = f"{cohort.name}-{family.name}-{trials}"
+    kept = folder_of(machinery.storage, name, tables, cohort, seeds=seeds, folds=inner_folds)
     with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
-        compared = Parallel(return_as="generator")(delayed(_compare)(params, rows, cohort, head) for params in sets)
+        compared = Parallel(return_as="generator")(
+            delayed(_compare)(params, rows, cohort, head, kept / f"{number}.npz" if kept else None)
+            for number, params in enumerate(sets)
+        )
         results = list(progress(compared, total=len(sets), label=label))
         chosen = [_best(index, results, sets, family) for index in range(len(rows))]
         # Each with its own members only: what stands beside it in a batch must not hang on the other folds' choices.
@@ -117,10 +115,14 @@ def _drawn(head: Head, cohort: Cohort, trials: int, *, seed: int) -> list[Params
     return [head.draw(study.ask(), cohort) for _ in range(trials)]
 
 
-def _compare(params: Params, rows: list[_Rows], cohort: Cohort, head: Head) -> tuple[list[_Tried], float]:
-    """One set on all tables and their inner folds, as one program, and the seconds it took."""
+def _compare(
+    params: Params, rows: list[_Rows], cohort: Cohort, head: Head, path: Path | None
+) -> tuple[list[Tried], float]:
+    """One set on all tables and their inner folds, as one program, and the seconds it took; read where it is kept."""
     from threadpoolctl import threadpool_limits
 
+    if path is not None and path.is_file():
+        return read_set(path)
     start = time.perf_counter()
     with threadpool_limits(limits=1):
         try:
@@ -128,10 +130,13 @@ def _compare(params: Params, rows: list[_Rows], cohort: Cohort, head: Head) -> t
         except FIT_FAILURES:
             # One table may have failed for all of them.
             tried = [_alone(params, one, cohort, head) for one in rows]
-    return tried, time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    if path is not None:
+        write_set(path, tried, seconds)
+    return tried, seconds
 
 
-def _inner_predictions(params: Params, rows: list[_Rows], cohort: Cohort, head: Head) -> list[_Tried]:
+def _inner_predictions(params: Params, rows: list[_Rows], cohort: Cohort, head: Head) -> list[Tried]:
     parts = [(one, one.inner == fold) for one in rows for fold in range(one.inner.max() + 1)]
     models = [head.build(cohort, params | head.draft, one.seed) for one, _ in parts]
     assert head.fit_together is not None
@@ -146,21 +151,21 @@ def _inner_predictions(params: Params, rows: list[_Rows], cohort: Cohort, head: 
     return [_tried(held_out[id(one)], float(np.mean(values[id(one)]))) for one in rows]
 
 
-def _tried(held_out: Array, value: float) -> _Tried:
+def _tried(held_out: Array, value: float) -> Tried:
     if np.isfinite(value):
-        return _Tried(held_out, value, "")
-    return _Tried(None, value, "ValueError: the model gave predictions that are not finite")
+        return Tried(held_out, value, "")
+    return Tried(None, value, "ValueError: the model gave predictions that are not finite")
 
 
-def _alone(params: Params, one: _Rows, cohort: Cohort, head: Head) -> _Tried:
+def _alone(params: Params, one: _Rows, cohort: Cohort, head: Head) -> Tried:
     try:
         return _inner_predictions(params, [one], cohort, head)[0]
     except FIT_FAILURES as error:
-        return _Tried(None, float("nan"), f"{type(error).__name__}: {error}")
+        return Tried(None, float("nan"), f"{type(error).__name__}: {error}")
 
 
 def _best(
-    index: int, results: list[tuple[list[_Tried], float]], sets: list[Params], family: Family
+    index: int, results: list[tuple[list[Tried], float]], sets: list[Params], family: Family
 ) -> tuple[Params, Array]:
     """The set with which a table's inner predictions were best, the first of equals, and those predictions."""
     best: tuple[float, Params, Array] | None = None
@@ -184,7 +189,7 @@ def _fit(rows: _Rows, params: Params, held_out: Array, cohort: Cohort, head: Hea
     return model, time.perf_counter() - start
 
 
-def _record(number: int, index: int, sets: list[Params], results: list[tuple[list[_Tried], float]]) -> TrialRecord:
+def _record(number: int, index: int, sets: list[Params], results: list[tuple[list[Tried], float]]) -> TrialRecord:
     tried, seconds = results[number]
     found = tried[index]
     return TrialRecord(

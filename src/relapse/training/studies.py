@@ -40,6 +40,7 @@ _VERSIONED = (
     "scikit-learn",
     "scikit-survival",
     "scipy",
+    "torch",
     "xgboost-cpu",
 )
 
@@ -58,7 +59,7 @@ class Studies:
 
 def prepare(storage: str) -> None:
     """Create the tables of a database once, before workers open it at the same time; a folder needs nothing."""
-    if _is_url(storage):
+    if is_url(storage):
         import optuna
 
         optuna.storages.RDBStorage(storage)
@@ -74,8 +75,8 @@ def open_study(
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
     if studies is None:
         return optuna.create_study(direction="maximize", pruner=pruner)
-    digest = _digest(studies.label, table, cohort, seed=seed, folds=folds, startup=startup)
-    name = f"{studies.label}-{digest[:16]}"
+    identity = digest(studies.label, table, cohort, seed=seed, folds=folds, startup=startup)
+    name = f"{studies.label}-{identity[:16]}"
     storage = _storage(studies.storage, name)
     study = optuna.create_study(
         storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
@@ -94,14 +95,15 @@ def finished(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
     ]
 
 
-def _is_url(storage: str) -> bool:
+def is_url(storage: str) -> bool:
+    """Whether trials are kept in a database, not in a folder."""
     return "://" in storage
 
 
 def _storage(storage: str, name: str) -> "optuna.storages.BaseStorage":
     import optuna
 
-    if _is_url(storage):
+    if is_url(storage):
         return optuna.storages.RDBStorage(storage)
     from optuna.storages.journal import JournalFileBackend
 
@@ -110,7 +112,8 @@ def _storage(storage: str, name: str) -> "optuna.storages.BaseStorage":
     return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
 
 
-def _digest(label: str, table: pd.DataFrame, cohort: Cohort, *, seed: int, folds: int, startup: int) -> str:
+def digest(label: str, table: pd.DataFrame, cohort: Cohort, *, seed: int, folds: int, startup: int) -> str:
+    """Identity of all that shapes the trials of a search: rows, declaration, protocol, code and versions."""
     rows = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
     protocol = json.dumps({"seed": seed, "folds": folds, "startup": startup})
     versions = ",".join(f"{name} {version(name)}" for name in _VERSIONED)
