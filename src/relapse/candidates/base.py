@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 Params = dict[str, Any]
 
 #: Probabilities are kept this far from 0 and 1 where their log-odds are taken.
-_EPSILON = 1e-6
+EPSILON = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class BinaryModel(ClassifierMixin, BaseEstimator):
 
     def predict_score(self, X: "pd.DataFrame") -> Array:
         """Log-odds (n,) of relapse."""
-        return np.asarray(logit(np.clip(self.predict_proba(X)[:, 1], _EPSILON, 1 - _EPSILON)))
+        return np.asarray(logit(np.clip(self.predict_proba(X)[:, 1], EPSILON, 1 - EPSILON)))
 
     def predict_risk(self, X: "pd.DataFrame", times: ArrayLike | None = None) -> Array:
         """Probability of relapse (n, 1)."""

@@ -7,14 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from relapse.candidates.base import BinaryModel, SurvivalModel
+from relapse.candidates.base import EPSILON, BinaryModel, SurvivalModel
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-
-_EPSILON = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Platt:
         slope = float(fitted.coef_[0, 0])
         if slope > 0:
             return cls(slope, float(fitted.intercept_[0]))
-        return cls(0.0, float(logit(np.clip(event.mean(), _EPSILON, 1 - _EPSILON))))
+        return cls(0.0, float(logit(np.clip(event.mean(), EPSILON, 1 - EPSILON))))
 
     def risk(self, score: Array) -> Array:
         """Recalibrated risks from log-odds."""

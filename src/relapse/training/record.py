@@ -10,20 +10,12 @@ from relapse.errors import NoTrialError
 from relapse.files import write_json
 from relapse.settings import TrainParams
 from relapse.training.nested import Trained
-
-#: Distributions whose version can change a prediction.
-_VERSIONED = ("numpy", "scipy", "scikit-learn", "scikit-survival", "imbalanced-learn", "optuna", "pandas", "torch")
+from relapse.training.studies import VERSIONED
 
 
 def write_record(path: Path, trained: Trained, *, candidate: str, seed: int, settings: TrainParams) -> None:
     """Write the training record of one candidate."""
-    found = family(candidate)
-    record: dict[str, Any] = {
-        "candidate": candidate,
-        "title": found.title,
-        "description": found.description,
-        "seed": seed,
-        "settings": settings.model_dump(),
+    record = _header(candidate, seed, settings) | {
         "params": trained.params,
         "threshold": trained.model.threshold,
         "trials": len(trained.trials),
@@ -31,23 +23,26 @@ def write_record(path: Path, trained: Trained, *, candidate: str, seed: int, set
         "ended_by_time": _ended_by_time(trained, settings) if trained.params else 0,
         "folds": trained.folds,
         "seconds": round(trained.seconds, 1),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in _VERSIONED},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in VERSIONED},
     }
     write_json(path, record)
 
 
 def write_failure(path: Path, error: NoTrialError, *, candidate: str, seed: int, settings: TrainParams) -> None:
     """Write the record of a candidate that could not be trained: ``failed`` holds the errors of its trials."""
+    write_json(path, _header(candidate, seed, settings) | {"failed": str(error)})
+
+
+def _header(candidate: str, seed: int, settings: TrainParams) -> dict[str, Any]:
+    """What was asked for, whatever came of it."""
     found = family(candidate)
-    record: dict[str, Any] = {
+    return {
         "candidate": candidate,
         "title": found.title,
         "description": found.description,
         "seed": seed,
         "settings": settings.model_dump(),
-        "failed": str(error),
     }
-    write_json(path, record)
 
 
 def _ended_by_time(trained: Trained, settings: TrainParams) -> int:

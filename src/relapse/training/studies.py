@@ -31,12 +31,13 @@ _CODE = (
     "training/*.py",
 )
 
-#: Distributions whose version can change a trial's value.
-_VERSIONED = (
+#: Distributions whose version can change a trial's value or a prediction.
+VERSIONED = (
     "catboost",
     "imbalanced-learn",
     "numpy",
     "optuna",
+    "pandas",
     "scikit-learn",
     "scikit-survival",
     "scipy",
@@ -116,7 +117,7 @@ def digest(label: str, table: pd.DataFrame, cohort: Cohort, *, seed: int, folds:
     """Identity of all that shapes the trials of a search: rows, declaration, protocol, code and versions."""
     rows = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
     protocol = json.dumps({"seed": seed, "folds": folds, "startup": startup})
-    versions = ",".join(f"{name} {version(name)}" for name in _VERSIONED)
+    versions = ",".join(f"{name} {version(name)}" for name in VERSIONED)
     return sha256_of_text(label, rows, ",".join(table.columns), cohort.model_dump_json(), protocol, _code(), versions)
 
 
