@@ -89,9 +89,9 @@ def test_a_planted_leak_is_caught(
     """Choose by the inner results of all folds together: some of their rows are test rows here."""
 
     def shared(index, results, sets, family):
-        values = [np.mean([one.value for one in tried]) for tried, _ in results]
+        values = [np.mean([one.value for one in finished.tried]) for finished in results]
         best = int(np.argmax(values))
-        return {**sets[best], "learning_rate": abs(values[best]) / 100}, results[best][0][index].held_out
+        return {**sets[best], "learning_rate": abs(values[best]) / 100}
 
     monkeypatch.setattr(joint, "_best", shared)
     (_, honest), (_, other) = _spoiled_and_not(cohorts["wpbc"], tables["wpbc"], "mlp")
@@ -195,11 +195,16 @@ def test_inner_folds_are_those_of_the_protocol(cohorts: dict[str, Cohort], table
     assert seen == [set(table["row"][inner != fold]) for fold in range(2)]
 
 
+@pytest.mark.parametrize("storage", ["{folder}/kept", "sqlite:///{folder}/kept.db"])
 def test_a_killed_search_goes_on_from_its_finished_sets(
-    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohorts: dict[str, Cohort],
+    tables: dict[str, pd.DataFrame],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    storage: str,
 ) -> None:
-    cohort, table = cohorts["wpbc"], tables["wpbc"]
-    keeping = replace(ONE, storage=str(tmp_path / "kept"))
+    cohort, table = cohorts["gbsg"], tables["gbsg"]
+    keeping = replace(ONE, storage=storage.format(folder=tmp_path))
     whole = _train(cohort, table, "mlp", replace(ONE, storage=None))
     compute, calls = joint._inner_predictions, []
 
@@ -212,7 +217,6 @@ def test_a_killed_search_goes_on_from_its_finished_sets(
     monkeypatch.setattr(joint, "_inner_predictions", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         _train(cohort, table, "mlp", keeping)
-    assert len(list((tmp_path / "kept").rglob("*.npz"))) == 2
     resumed = _train(cohort, table, "mlp", keeping)
     assert len(calls) == 4
     pd.testing.assert_frame_equal(resumed.predictions, whole.predictions, check_exact=True)
@@ -220,3 +224,27 @@ def test_a_killed_search_goes_on_from_its_finished_sets(
     changed = table.assign(tsize=table["tsize"] + 1)
     _train(cohort, changed, "mlp", keeping)
     assert len(calls) == 4 + SMALL.trials
+
+
+def test_the_time_budget_ends_the_search_after_at_least_one_set(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
+) -> None:
+    folds = outer_folds(tables["wpbc"], folds=3, repeats=1, seed=5)
+    hasty = SMALL.model_copy(update={"trials": 9, "seconds": 0.01})
+    trained = train(tables["wpbc"], cohorts["wpbc"], "mlp", folds, params=hasty, seed=5, machinery=ONE)
+    counts = trained.trials.groupby("fold").size()
+    assert counts.nunique() == 1
+    assert 1 <= counts.iloc[0] < 9
+
+
+def test_risks_are_learnt_from_inner_predictions_of_whole_ensembles(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Comparing sets is done with drafts; the threshold and the recalibration are not learnt from those."""
+    drawn = []
+    compute = joint._inner_predictions
+    monkeypatch.setattr(
+        joint, "_inner_predictions", lambda params, *rest: drawn.append(params.get("members")) or compute(params, *rest)
+    )
+    _train(cohorts["wpbc"], tables["wpbc"], "mlp")
+    assert drawn == [2] * SMALL.trials + [None] * 4

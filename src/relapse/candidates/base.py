@@ -19,6 +19,7 @@ from scipy.special import logit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import has_fit_parameter
 
 from relapse.candidates.imbalance import sampler_of, suggest_balance, weighted
 from relapse.cohorts.schema import Cohort
@@ -151,7 +152,7 @@ class SurvivalModel(BaseEstimator):
         Unfitted scikit-learn transformers.
     regressor
         ``fit(X, y)`` and ``predict(X)`` (higher = earlier relapse); a log-hazard unless the regressor also has
-        ``predict_cumulative_hazard(X, times)``.
+        ``predict_cumulative_hazard(X, times)``. One whose ``fit`` takes ``patient`` (n,) is told whom rows belong to.
     horizon
         Time at which scores of different folds are made comparable: the score of a proportional-hazards model is its
         log cumulative hazard at this time.
@@ -167,7 +168,10 @@ class SurvivalModel(BaseEstimator):
         """Fit on a canonical table ``X`` and a structured array ``y`` (n,) with fields ``event`` and ``time``."""
         self.transform_ = Pipeline([("encode", clone(self.encoder)), ("expand", clone(self.expander))])
         matrix = self.transform_.fit_transform(X)
-        self.regressor_ = clone(self.regressor).fit(matrix, y)
+        grouped = has_fit_parameter(self.regressor, "patient")
+        self.regressor_ = clone(self.regressor).fit(
+            matrix, y, **({"patient": X["patient"].to_numpy()} if grouped else {})
+        )
         if not hasattr(self.regressor_, "predict_cumulative_hazard"):
             log_hazard = self.regressor_.predict(matrix)
             self.baseline_times_, self.baseline_hazard_ = breslow(y["time"], y["event"], log_hazard)

@@ -64,7 +64,7 @@ class SurvivalMargin(BaseEstimator):
     """A ranking survival support vector machine (Pölsterl et al. 2015, ECML PKDD, 243-259), on a log-hazard scale.
 
     The machine orders patients and knows no scale; a Cox regression on its score alone, crossed over two halves of the
-    rows, gives it one. Only coefficients are kept, so that serving needs no survival library.
+    patients, gives it one. Only coefficients are kept, so that serving needs no survival library.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ class SurvivalMargin(BaseEstimator):
         self.gamma = gamma
         self.random_state = random_state
 
-    def fit(self, X: Array, y: NDArray[Any]) -> Self:
-        """Fit on a matrix ``X`` (n, p) and a structured array ``y`` (n,)."""
+    def fit(self, X: Array, y: NDArray[Any], patient: NDArray[Any] | None = None) -> Self:
+        """Fit on a matrix ``X`` (n, p) and a structured array ``y`` (n,); rows of a ``patient`` (n,) stay together."""
         self.map_ = None
         if self.kernel == "rbf":
             self.map_ = Nystroem(
@@ -93,7 +93,7 @@ class SurvivalMargin(BaseEstimator):
         coefficients = self._ranking(matrix, y)
         coefficients /= max(float((matrix @ coefficients).std()), np.finfo(np.float64).tiny)
         # A negative slope would turn the ranking round; such a machine has learnt nothing.
-        self.coef_ = coefficients * max(self._slope(matrix, y), 0.0)
+        self.coef_ = coefficients * max(self._slope(matrix, y, np.arange(len(X)) if patient is None else patient), 0.0)
         return self
 
     def _ranking(self, matrix: Array, y: NDArray[Any]) -> Array:
@@ -109,12 +109,13 @@ class SurvivalMargin(BaseEstimator):
             # The machine's coefficients point to a longer time.
             return -np.asarray(machine.fit(matrix, y).coef_)
 
-    def _slope(self, matrix: Array, y: NDArray[Any]) -> float:
-        """Log-hazard a standard deviation of the score, each half of the rows scored by the machine of the other.
+    def _slope(self, matrix: Array, y: NDArray[Any], patient: NDArray[Any]) -> float:
+        """Log-hazard a standard deviation of the score, each half of the patients scored by the machine of the other.
 
         On rows that a flexible machine was fitted to, its score looks stronger than it is.
         """
-        half = np.arange(len(matrix)) % 2 == 0
+        _, first, number = np.unique(patient, return_index=True, return_inverse=True)
+        half = np.argsort(np.argsort(first))[number] % 2 == 0  # every other patient, in the order of the rows
         score = np.empty(len(matrix))
         for test in (half, ~half):
             if not y["event"][~test].any():

@@ -8,9 +8,8 @@ each still chooses by its own inner predictions alone.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,9 @@ from relapse.candidates.base import Family, Head, Params, outcome
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.console import progress
-from relapse.errors import TrainingError
+from relapse.errors import NoTrialError
 from relapse.settings import Machinery
-from relapse.training.kept_sets import Tried, folder_of, read_set, write_set
+from relapse.training.kept_sets import FinishedSet, KeptSets, Tried, kept_sets
 from relapse.training.splits import derived_seed, fold_numbers
 from relapse.training.tuning import FIT_FAILURES, TrialRecord, Tuned, discrimination, with_learnt_risks
 
@@ -49,6 +48,7 @@ def tune_and_fit_together(
     trials: int,
     seeds: Sequence[int],
     machinery: Machinery,
+    seconds: float | None = None,
 ) -> tuple[list[Tuned], float]:
     """Do for each table what :func:`relapse.training.tuning.tune_and_fit` does for one; also the seconds of work.
 
@@ -62,10 +62,12 @@ def tune_and_fit_together(
         One a table; the first also seeds the drawing of the sets.
     machinery
         Workers share out the sets, then the tables; neither changes a prediction.
+    seconds
+        No set is begun after the finished ones have taken this much work together; at least one is finished.
 
     Raises
     ------
-    TrainingError
+    NoTrialError
         A table on which no set succeeded.
     """
     from joblib import Parallel, delayed, parallel_config
@@ -85,24 +87,36 @@ def tune_and_fit_together(
     sets = _drawn(head, cohort, trials, seed=seeds[0])
     label = f"{cohort.name} {family.name}"
     name = f"{cohort.name}-{family.name}-{trials}"
-    kept = folder_of(machinery.storage, name, tables, cohort, seeds=seeds, folds=inner_folds)
+    kept = (
+        kept_sets(machinery.storage, name, tables, cohort, seeds=seeds, folds=inner_folds)
+        if machinery.storage
+        else None
+    )
+    done = kept.read() if kept else {}
+    results: list[FinishedSet] = []
+
+    def offered() -> Iterator[Any]:
+        for number, params in enumerate(sets):
+            if seconds is not None and results and sum(one.seconds for one in results) >= seconds:
+                return
+            yield delayed(_compare)(number, params, rows, cohort, head, kept, done.get(number))
+
     with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
-        compared = Parallel(return_as="generator")(
-            delayed(_compare)(params, rows, cohort, head, kept / f"{number}.npz" if kept else None)
-            for number, params in enumerate(sets)
-        )
-        results = list(progress(compared, total=len(sets), label=label))
+        # One ahead of each worker at most, so that the time budget is looked at before a set is begun.
+        compared = Parallel(return_as="generator", pre_dispatch="n_jobs")(offered())
+        for found in progress(compared, total=len(sets), label=label):
+            results.append(found)
         chosen = [_best(index, results, sets, family) for index in range(len(rows))]
         # Each with its own members only: what stands beside it in a batch must not hang on the other folds' choices.
         fits = Parallel(return_as="generator")(
-            delayed(_fit)(one, params, tried, cohort, head) for one, (params, tried) in zip(rows, chosen, strict=True)
+            delayed(_fit)(one, params, cohort, head) for one, params in zip(rows, chosen, strict=True)
         )
         fitted = list(progress(fits, total=len(rows), label=f"{label}, chosen sets"))
     tuned = [
-        Tuned(model, params, tuple(_record(number, index, sets, results) for number in range(len(sets))))
-        for index, ((model, _), (params, _)) in enumerate(zip(fitted, chosen, strict=True))
+        Tuned(model, params, tuple(_record(number, index, sets, results) for number in range(len(results))))
+        for index, ((model, _), params) in enumerate(zip(fitted, chosen, strict=True))
     ]
-    return tuned, sum(seconds for _, seconds in [*results, *fitted])
+    return tuned, sum(one.seconds for one in results) + sum(taken for _, taken in fitted)
 
 
 def _drawn(head: Head, cohort: Cohort, trials: int, *, seed: int) -> list[Params]:
@@ -116,29 +130,36 @@ def _drawn(head: Head, cohort: Cohort, trials: int, *, seed: int) -> list[Params
 
 
 def _compare(
-    params: Params, rows: list[_Rows], cohort: Cohort, head: Head, path: Path | None
-) -> tuple[list[Tried], float]:
-    """One set on all tables and their inner folds, as one program, and the seconds it took; read where it is kept."""
+    number: int,
+    params: Params,
+    rows: list[_Rows],
+    cohort: Cohort,
+    head: Head,
+    kept: KeptSets | None,
+    done: FinishedSet | None,
+) -> FinishedSet:
+    """One set on all tables and their inner folds, as one program; ``done`` if it is."""
     from threadpoolctl import threadpool_limits
 
-    if path is not None and path.is_file():
-        return read_set(path)
+    if done is not None:
+        return done
     start = time.perf_counter()
     with threadpool_limits(limits=1):
         try:
-            tried = _inner_predictions(params, rows, cohort, head)
+            tried = [one for _, one in _inner_predictions(params | head.draft, rows, cohort, head)]
         except FIT_FAILURES:
             # One table may have failed for all of them.
-            tried = [_alone(params, one, cohort, head) for one in rows]
-    seconds = time.perf_counter() - start
-    if path is not None:
-        write_set(path, tried, seconds)
-    return tried, seconds
+            tried = [_alone(params | head.draft, one, cohort, head) for one in rows]
+    finished = FinishedSet(tuple(tried), time.perf_counter() - start)
+    if kept is not None:
+        kept.write(number, finished)
+    return finished
 
 
-def _inner_predictions(params: Params, rows: list[_Rows], cohort: Cohort, head: Head) -> list[Tried]:
+def _inner_predictions(params: Params, rows: list[_Rows], cohort: Cohort, head: Head) -> list[tuple[Array, Tried]]:
+    """For each table the scores (n,) of its inner folds by models that did not see them, and how good they are."""
     parts = [(one, one.inner == fold) for one in rows for fold in range(one.inner.max() + 1)]
-    models = [head.build(cohort, params | head.draft, one.seed) for one, _ in parts]
+    models = [head.build(cohort, params, one.seed) for one, _ in parts]
     assert head.fit_together is not None
     head.fit_together(models, [one.table[~test] for one, test in parts], [one.target[~test] for one, test in parts])
     held_out = {id(one): np.empty(len(one.table)) for one in rows}
@@ -148,54 +169,53 @@ def _inner_predictions(params: Params, rows: list[_Rows], cohort: Cohort, head: 
         held_out[id(one)][test] = score
         finite = bool(np.isfinite(score).all())
         values[id(one)].append(discrimination(one.target[test], score, cohort) if finite else np.nan)
-    return [_tried(held_out[id(one)], float(np.mean(values[id(one)]))) for one in rows]
+    return [(held_out[id(one)], _tried(float(np.mean(values[id(one)])))) for one in rows]
 
 
-def _tried(held_out: Array, value: float) -> Tried:
-    if np.isfinite(value):
-        return Tried(held_out, value, "")
-    return Tried(None, value, "ValueError: the model gave predictions that are not finite")
+def _tried(value: float) -> Tried:
+    return Tried(value) if np.isfinite(value) else Tried(None, "ValueError: the model gave predictions not finite")
 
 
 def _alone(params: Params, one: _Rows, cohort: Cohort, head: Head) -> Tried:
     try:
-        return _inner_predictions(params, [one], cohort, head)[0]
+        return _inner_predictions(params, [one], cohort, head)[0][1]
     except FIT_FAILURES as error:
-        return Tried(None, float("nan"), f"{type(error).__name__}: {error}")
+        return Tried(None, f"{type(error).__name__}: {error}")
 
 
-def _best(
-    index: int, results: list[tuple[list[Tried], float]], sets: list[Params], family: Family
-) -> tuple[Params, Array]:
-    """The set with which a table's inner predictions were best, the first of equals, and those predictions."""
-    best: tuple[float, Params, Array] | None = None
-    for params, (tried, _) in zip(sets, results, strict=True):
-        found = tried[index]
-        if found.held_out is not None and (best is None or found.value > best[0]):
-            best = (found.value, params, found.held_out)
-    if best is None:
-        errors = sorted({tried[index].error for tried, _ in results})
-        raise TrainingError(f"{family.title}: none of {len(sets)} trials succeeded ({'; '.join(errors)}).")
-    return best[1:]
+def _best(index: int, results: list[FinishedSet], sets: list[Params], family: Family) -> Params:
+    """The set with which a table's inner predictions were best, the first of equals."""
+    mine = [one.tried[index] for one in results]
+    found = [(one.value, -number) for number, one in enumerate(mine) if one.value is not None]
+    if not found:
+        errors = sorted({one.error for one in mine})
+        raise NoTrialError(f"{family.title}: none of {len(mine)} trials succeeded ({'; '.join(errors)}).")
+    return sets[-max(found)[1]]
 
 
-def _fit(rows: _Rows, params: Params, held_out: Array, cohort: Cohort, head: Head) -> tuple[RiskModel, float]:
+def _fit(rows: _Rows, params: Params, cohort: Cohort, head: Head) -> tuple[RiskModel, float]:
+    """Fit the chosen set; where risks are learnt from inner predictions, from those of models just as large."""
     from threadpoolctl import threadpool_limits
 
     start = time.perf_counter()
     with threadpool_limits(limits=1):
         fitted = head.build(cohort, params, rows.seed).fit(rows.table, rows.target)
+        if cohort.survival:
+            return RiskModel(fitted), time.perf_counter() - start
+        ((held_out, tried),) = _inner_predictions(params, [rows], cohort, head)
+        if tried.error:
+            raise NoTrialError(f"The chosen hyperparameters failed with the whole ensemble: {tried.error}.")
         model = with_learnt_risks(fitted, held_out, rows.target, rows.inner, cohort)
     return model, time.perf_counter() - start
 
 
-def _record(number: int, index: int, sets: list[Params], results: list[tuple[list[Tried], float]]) -> TrialRecord:
-    tried, seconds = results[number]
+def _record(number: int, index: int, sets: list[Params], results: list[FinishedSet]) -> TrialRecord:
+    tried, seconds = results[number].tried, results[number].seconds
     found = tried[index]
     return TrialRecord(
         number=number,
         state="fail" if found.error else "complete",
-        value=found.value,
+        value=float("nan") if found.value is None else found.value,
         params=json.dumps(sets[number], sort_keys=True),
         seconds=seconds / len(tried),
         error=found.error,

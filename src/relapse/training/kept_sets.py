@@ -1,68 +1,70 @@
-"""Finished hyperparameter sets of a joint search, each in a file, so that a killed run goes on from them."""
+"""Finished hyperparameter sets of a joint search, kept so that a killed run goes on from them."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from relapse.cohorts.schema import Cohort
-from relapse.files import sha256_of_text, write_atomic
-from relapse.training.studies import digest, is_url
+from relapse.files import sha256_of_text
+from relapse.training.studies import digest, prepare, storage_of
 
-Array = NDArray[np.float64]
+if TYPE_CHECKING:
+    import optuna
+
+_SET = "set-"
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One set of hyperparameters on one table: inner predictions and their mean discrimination, or the error."""
+    """One set of hyperparameters on one table: the mean discrimination over inner folds, or the error."""
 
-    held_out: Array | None
-    value: float
-    error: str
+    value: float | None
+    error: str = ""
 
 
-def folder_of(
-    storage: str | None, label: str, tables: Sequence[pd.DataFrame], cohort: Cohort, *, seeds: Sequence[int], folds: int
-) -> Path | None:
-    """Where the sets of one search are kept: a name that changes with all that shapes them.
+@dataclass(frozen=True, slots=True)
+class FinishedSet:
+    """One set of hyperparameters on all tables of a search, and the seconds of work it took."""
 
-    None where trials are kept in a database or nowhere: the sets of a joint search are then computed anew, with the
-    same results.
-    """
-    if storage is None or is_url(storage):
-        return None
+    tried: tuple[Tried, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSets:
+    """The finished sets of one search, by number: attributes of an Optuna study, in a journal file or a database."""
+
+    storage: str
+    name: str
+
+    def read(self) -> dict[int, FinishedSet]:
+        """Every set that is kept."""
+        return {
+            int(key.removeprefix(_SET)): FinishedSet(tuple(Tried(**one) for one in kept["tried"]), kept["seconds"])
+            for key, kept in self._study().user_attrs.items()
+        }
+
+    def write(self, number: int, finished: FinishedSet) -> None:
+        """Keep one set; workers do so side by side, once :meth:`read` has made the study."""
+        self._study().set_user_attr(f"{_SET}{number}", asdict(finished))
+
+    def _study(self) -> "optuna.Study":
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        storage = storage_of(self.storage, self.name)
+        return optuna.create_study(storage=storage, study_name=self.name, direction="maximize", load_if_exists=True)
+
+
+def kept_sets(
+    storage: str, label: str, tables: Sequence[pd.DataFrame], cohort: Cohort, *, seeds: Sequence[int], folds: int
+) -> KeptSets:
+    """Where the sets of one search are kept: under a name that changes with all that shapes them."""
     parts = [
         digest(label, table, cohort, seed=seed, folds=folds, startup=0)
         for table, seed in zip(tables, seeds, strict=True)
     ]
-    return Path(storage) / f"{label}-{sha256_of_text(*parts)[:16]}"
-
-
-def write_set(path: Path, tried: list[Tried], seconds: float) -> None:
-    """Write one finished set, whole or not at all."""
-    arrays: dict[str, Any] = {
-        f"held_out_{at}": item.held_out for at, item in enumerate(tried) if item.held_out is not None
-    }
-    about = json.dumps({"values": [item.value for item in tried], "errors": [item.error for item in tried]})
-
-    def save(temporary: Path) -> None:
-        with temporary.open("wb") as stream:
-            np.savez(stream, about=np.array(about), seconds=np.array(seconds), **arrays)
-
-    write_atomic(path, save)
-
-
-def read_set(path: Path) -> tuple[list[Tried], float]:
-    """Read what :func:`write_set` wrote; nothing in the file is executed."""
-    with np.load(path, allow_pickle=False) as content:
-        about = json.loads(str(content["about"]))
-        tried = [
-            Tried(content.get(f"held_out_{at}"), value, error)
-            for at, (value, error) in enumerate(zip(about["values"], about["errors"], strict=True))
-        ]
-        return tried, float(content["seconds"])
+    prepare(storage)
+    return KeptSets(storage, f"{label}-{sha256_of_text(*parts)[:16]}")

@@ -140,6 +140,7 @@ def _run_together(
         trials=params.trials,
         seeds=[job.seed for job in jobs],
         machinery=machinery,
+        seconds=params.seconds,
     )
     return [
         (one, _measured(job, one, unseen, cohort), seconds / len(jobs))

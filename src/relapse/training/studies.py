@@ -78,7 +78,7 @@ def open_study(
         return optuna.create_study(direction="maximize", pruner=pruner)
     identity = digest(studies.label, table, cohort, seed=seed, folds=folds, startup=startup)
     name = f"{studies.label}-{identity[:16]}"
-    storage = _storage(studies.storage, name)
+    storage = storage_of(studies.storage, name)
     study = optuna.create_study(
         storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
     )
@@ -101,7 +101,8 @@ def is_url(storage: str) -> bool:
     return "://" in storage
 
 
-def _storage(storage: str, name: str) -> "optuna.storages.BaseStorage":
+def storage_of(storage: str, name: str) -> "optuna.storages.BaseStorage":
+    """The database of that URL, or the study's own journal file in that folder."""
     import optuna
 
     if is_url(storage):
@@ -118,7 +119,12 @@ def digest(label: str, table: pd.DataFrame, cohort: Cohort, *, seed: int, folds:
     rows = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
     protocol = json.dumps({"seed": seed, "folds": folds, "startup": startup})
     versions = ",".join(f"{name} {version(name)}" for name in VERSIONED)
-    return sha256_of_text(label, rows, ",".join(table.columns), cohort.model_dump_json(), protocol, _code(), versions)
+    return sha256_of_text(label, rows, ",".join(table.columns), _declared(cohort), protocol, _code(), versions)
+
+
+def _declared(cohort: Cohort) -> str:
+    """The declaration without the texts that only people read."""
+    return cohort.model_dump_json(exclude={"title", "licence", "citation", "tripod"})
 
 
 @cache
