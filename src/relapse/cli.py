@@ -106,6 +106,20 @@ def check_table(
 
 
 @app.command()
+def compare(
+    before: Annotated[str, typer.Argument(help="A run's ID, relapse-<cohort>/<version> or relapse-<cohort>@champion.")],
+    after: Annotated[str, typer.Argument(help="Another run of the same cohort.")],
+) -> None:
+    """Say what changed between two published runs, and what that did to the ranking of the patients they share."""
+    from relapse.settings import machinery
+    from relapse.tracking.client import connect
+    from relapse.tracking.compare import compare_runs
+    from relapse.tracking.comparison_table import show_comparison
+
+    show_comparison(compare_runs(connect(machinery()), before, after))
+
+
+@app.command()
 def simulate(
     name: Annotated[str, typer.Argument(help="What to simulate: radiomics.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write.")],

@@ -13,6 +13,7 @@ from relapse.bundle.load import load_bundle
 from relapse.errors import NoTrialError, RegistryError
 from relapse.settings import Workspace, machinery, read_params
 from relapse.tracking.client import connect
+from relapse.tracking.compare import compare_runs
 from relapse.tracking.registry import CHAMPION, CONTENT, champion_version, fetch_champion
 from relapse.training.record import write_failure
 from tests.project import Project
@@ -182,6 +183,52 @@ def test_a_candidate_without_a_successful_trial_is_left_out_and_named(project: P
         project.stage(stage, cohort=COHORT)
     assert [item["name"] for item in json.loads(at.evidence.read_text())["candidates"]] == ["reference"]
     assert _decision()["challenger"] == "reference"
-    page = at.report.read_text()
+    page = (at.report / "report.html").read_text()
     assert "Elastic net is missing" in page
     assert "none of 2 trials succeeded" in page
+    runs = _runs(_client())
+    failed = [run for run in runs if run.info.status == "FAILED"]
+    assert [run.data.params["candidate"] for run in failed] == ["linear"]
+    notes = [run.data.tags["mlflow.note.content"] for run in runs if "mlflow.note.content" in run.data.tags]
+    assert len(notes) == 2
+    assert all("none of 2 trials succeeded" in note for note in notes)
+    project.stage("register", cohort=COHORT)
+    assert len(_runs(_client())) == len(runs)
+
+
+def test_two_runs_are_compared_by_what_changed_and_what_it_did(project: Project) -> None:
+    project.stage("register", cohort=COHORT)
+    declaration = Workspace(COHORT).declaration
+    declaration.write_text(declaration.read_text().replace("title: Wisconsin", "title: The Wisconsin"))
+    project.set_params(train={"inner_folds": 2, "trials": 3})
+    project.stage("train", cohort=COHORT, candidate="linear")
+    project.stage("evaluate", cohort=COHORT)
+    project.stage("register", cohort=COHORT)
+    client = _client()
+    first, second = sorted(
+        (run for run in _runs(client) if "mlflow.parentRunId" not in run.data.tags), key=lambda run: run.info.start_time
+    )
+    found = compare_runs(client, first.info.run_id, second.info.run_id[:12])
+    changed = {(item.kind, item.what): (item.before, item.after) for item in found.changes}
+    assert changed["parameters", "train.trials"] == ("2", "3")
+    assert changed["declaration", "lines"][1].startswith("title: The Wisconsin")
+    assert not any(item.kind == "data" for item in found.changes)
+    effects = {item.after_name: item for item in found.effects if item.before_name == item.after_name}
+    assert effects["reference"].test is not None
+    assert effects["reference"].test.difference == 0
+    assert "198 rows" in effects["reference"].note
+    again = compare_runs(client, first.info.run_id, first.info.run_id)
+    assert again.changes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("wpbc", "'wpbc' is no run: give a run's ID"),
+        ("abcdef012345", "0 runs begin like this"),
+        ("relapse-wpbc@nobody", "relapse-wpbc@nobody: not found in MLflow"),
+    ],
+)
+def test_a_run_that_is_not_there_is_named(project: Project, name: str, message: str) -> None:
+    with pytest.raises(RegistryError, match=message):
+        compare_runs(_client(), name, name)

@@ -116,12 +116,13 @@ def publish(
         mlflow.log_artifacts(str(at.figures), "figures")
         mlflow.log_artifacts(str(at.curves), "evaluation/plots")
         run_ids = {item.name: _log_candidate(at, item, source, dataset) for item in evidence.candidates}
+        failed = {name: _log_failure(at, name, source) for name in params.candidates if name not in run_ids}
         version = _register(at, decision, source, run_ids[decision.challenger], bundle)
         if decision.promoted:
             make_champion(client, at.cohort, version)
         now = champion_version(client, at.cohort)
         record = decision.to_json(champion=identity(now) if now else None) | {"challenger_version": version}
-        note = _note(evidence, decision, run_ids, experiment_id)
+        note = _note(evidence, decision, run_ids, experiment_id, failed)
         mlflow.set_tags({"mlflow.note.content": note, "relapse.promoted": str(decision.promoted).lower()})
         mlflow.log_dict(record, _DECISION)
     return record
@@ -140,7 +141,9 @@ def receipt(client: "MlflowClient", cohort: str, source: Source) -> dict[str, An
     }
 
 
-def _note(evidence: Evidence, decision: Decision, run_ids: dict[str, str], experiment_id: str) -> str:
+def _note(
+    evidence: Evidence, decision: Decision, run_ids: dict[str, str], experiment_id: str, failed: dict[str, str]
+) -> str:
     """What the parent run says of itself in the UI: the decision, the candidates side by side, and where to compare."""
     metrics = evidence.endpoint.metrics
     rows = [["candidate", *(metric.label for metric in metrics)], ["---"] * (len(metrics) + 1)]
@@ -151,7 +154,8 @@ def _note(evidence: Evidence, decision: Decision, run_ids: dict[str, str], exper
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     runs, experiments = json.dumps(list(run_ids.values())), json.dumps([experiment_id])
     compare = f"#/compare-runs?runs={quote(runs)}&experiments={quote(experiments)}"
-    return f"**{decision.summary}**\n\n{table}\n\n[Compare all candidates]({compare})"
+    missing = "".join(f"\n\n**{name} could not be trained:** {error}" for name, error in failed.items())
+    return f"**{decision.summary}**\n\n{table}\n\n[Compare all candidates]({compare}){missing}"
 
 
 def _log_candidate(at: Workspace, item: CandidateEvidence, source: Source, dataset: "PandasDataset") -> str:
@@ -177,6 +181,20 @@ def _log_candidate(at: Workspace, item: CandidateEvidence, source: Source, datas
         for path in sorted(at.figures.glob("*.png")):
             mlflow.log_artifact(str(path), "figures")
         return str(run.info.run_id)
+
+
+def _log_failure(at: Workspace, name: str, source: Source) -> str:
+    """A run marked failed for a candidate of which every trial failed; returns the error."""
+    import mlflow
+    from mlflow.entities import RunStatus
+
+    record = read_json(at.record(name))
+    error = str(record["failed"])
+    with _run(record["title"], source.tags | {CANDIDATE: name, "mlflow.note.content": error}, nested=True):
+        mlflow.log_params({"candidate": name})
+        mlflow.log_artifact(str(at.record(name)), "training")
+        mlflow.end_run(RunStatus.to_string(RunStatus.FAILED))
+    return error
 
 
 def _register(at: Workspace, decision: Decision, source: Source, run_id: str, bundle: Path) -> str:
