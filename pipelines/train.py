@@ -36,7 +36,9 @@ def main(cohort: str, candidate: str) -> None:
     write_parquet(at.predictions(candidate), trained.predictions)
     write_parquet(at.trials(candidate), trained.trials)
     dump_model(trained.model, at.model(candidate))
-    write_record(at.record(candidate), trained, candidate=candidate, seed=params.seed, settings=params.train)
+    write_record(
+        at.record(candidate), trained, cohort=declared, candidate=candidate, seed=params.seed, settings=params.train
+    )
     say(f"{cohort} {candidate}: {len(trained.trials)} trials, {trained.seconds:.0f} s of work")
 
 

@@ -225,8 +225,8 @@ class Workspace:
 
     @property
     def report(self) -> Path:
-        """The report."""
-        return self.of("report") / "report.html"
+        """Folder of the report, the model card and the TRIPOD+AI checklist."""
+        return self.of("report")
 
 
 @dataclass(frozen=True, slots=True)

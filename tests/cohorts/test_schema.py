@@ -35,6 +35,7 @@ def test_a_feature_known_later_is_no_predictor(declare: Declare) -> None:
     [
         ("title: A small table", "titel: A small table", r"mine\.yaml: titel: unknown key"),
         ("title: A small table", "", r"mine\.yaml: title: this key is required"),
+        ("title: A small table", "title: A small table\ntripod: {28: Done.}", r"tripod: .*28: no item of the TRIPOD\+AI checklist"),
         ("name: mine", "name: other", r"the cohort is called 'other', so its file is other\.yaml"),
         ("name: mine", "name: My Cohort", r"'My Cohort' is no cohort name: lower-case letters"),
         ("range: [1, 100]", "range: [100, 1]", r"features\.size.*range: \[100, 1\] is no range"),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from relapse.cohorts.checklist import ITEMS, NUMBERS
 from relapse.declarations import Declared
 
 #: Columns that every canonical table has; a feature cannot take one of these names.
@@ -245,7 +246,10 @@ class Exclusion(Declared):
 
 
 class Cohort(Declared):
-    """A cohort as its YAML file declares it. Everything else about the data set is derived from this."""
+    """A cohort as its YAML file declares it. Everything else about the data set is derived from this.
+
+    ``tripod`` answers items of the TRIPOD+AI checklist, by number, that only the study's people can answer.
+    """
 
     name: str
     title: str
@@ -261,6 +265,21 @@ class Cohort(Declared):
     reference: Annotated[tuple[str, ...], Field(min_length=1)]
     subgroups: tuple[str, ...] = ()
     imbalance: Literal["none", "smotenc"] = "none"
+    tripod: Annotated[dict[str, str], Field(default_factory=dict)]
+
+    @field_validator("tripod", mode="before")
+    @classmethod
+    def _known_items(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        answers = {str(number): text for number, text in value.items()}
+        unknown = sorted(answers.keys() - NUMBERS)
+        if unknown:
+            raise ValueError(
+                f"{', '.join(unknown)}: no item of the TRIPOD+AI checklist. There are: "
+                f"{', '.join(item.number for item in ITEMS)}."
+            )
+        return answers
 
     @field_validator("name")
     @classmethod

@@ -6,19 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from relapse.candidates.catalogue import family
+from relapse.cohorts.schema import Cohort
 from relapse.errors import NoTrialError
 from relapse.files import write_json
 from relapse.settings import TrainParams
 from relapse.training.nested import Trained
 from relapse.training.studies import VERSIONED
 
+_DRAWS = 30
 
-def write_record(path: Path, trained: Trained, *, candidate: str, seed: int, settings: TrainParams) -> None:
+
+def write_record(
+    path: Path, trained: Trained, *, cohort: Cohort, candidate: str, seed: int, settings: TrainParams
+) -> None:
     """Write the training record of one candidate."""
     record = _header(candidate, seed, settings) | {
         "params": trained.params,
         "threshold": trained.model.threshold,
         "trials": len(trained.trials),
+        "space": search_space(candidate, cohort),
         "failed_trials": int((trained.trials["state"] == "fail").sum()),
         "ended_by_time": _ended_by_time(trained, settings) if trained.params else 0,
         "folds": trained.folds,
@@ -31,6 +37,30 @@ def write_record(path: Path, trained: Trained, *, candidate: str, seed: int, set
 def write_failure(path: Path, error: NoTrialError, *, candidate: str, seed: int, settings: TrainParams) -> None:
     """Write the record of a candidate that could not be trained: ``failed`` holds the errors of its trials."""
     write_json(path, _header(candidate, seed, settings) | {"failed": str(error)})
+
+
+def search_space(candidate: str, cohort: Cohort) -> dict[str, str]:
+    """What the search of a candidate chooses from, in words by hyperparameter; empty where nothing is tuned."""
+    import optuna
+
+    head = family(candidate).head(cohort)
+    if head is None or head.space is None:
+        return {}
+    found: dict[str, str] = {}
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    # Some are asked for only after a certain choice of another, so that one draw does not meet them all.
+    for _ in range(_DRAWS):
+        trial = study.ask()
+        head.draw(trial, cohort)
+        found |= {name: _in_words(distribution) for name, distribution in trial.distributions.items()}
+    return found
+
+
+def _in_words(distribution: Any) -> str:
+    if hasattr(distribution, "choices"):
+        return " or ".join(str(choice) for choice in distribution.choices)
+    scale = ", log scale" if distribution.log else ""
+    return f"{distribution.low:g} to {distribution.high:g}{scale}"
 
 
 def _header(candidate: str, seed: int, settings: TrainParams) -> dict[str, Any]:

@@ -1,0 +1,156 @@
+"""The model card of the model that a run put forward, from the run's own files.
+
+Mitchell M et al. (2019). Model cards for model reporting. FAccT, 220-229.
+"""
+
+from relapse.cohorts.schema import Categorical
+from relapse.documents import Document, Section, Table
+from relapse.report.caveats import caveats
+from relapse.report.material import Material
+from relapse.report.wording import count, horizon_words, interval, listing, number, sentence
+
+
+def model_card(material: Material) -> Document:
+    """Write the card."""
+    name = material.decision["challenger"]
+    title = material.decision["challenger_title"]
+    return Document(
+        f"Model card: {title} for {material.cohort.title}",
+        (
+            _details(material, name),
+            _use(material),
+            _input(material),
+            _training(material, name),
+            _performance(material, name),
+            _calibration(material, name),
+            *_subgroups(material, name),
+            _promotion(material),
+            Section(
+                "Caveats",
+                tuple(
+                    f"{head}. {text}" for head, text in caveats(material.cohort, material.evidence, material.records)
+                ),
+            ),
+        ),
+    )
+
+
+def _details(m: Material, name: str) -> Section:
+    record = m.records[name]
+    chosen = ", ".join(
+        f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in record["params"].items()
+    )
+    return Section(
+        "Model",
+        (
+            sentence(record["description"]),
+            f"Hyperparameters: {chosen or 'nothing to choose'}; seed {record['seed']}.",
+            f"Content hash {m.decision['content_hash']}.",
+        ),
+    )
+
+
+def _use(m: Material) -> Section:
+    simulated = ("The data are simulated: no patient stands behind this model.",) if m.cohort.simulated else ()
+    return Section(
+        "Intended use",
+        (
+            f"Research on the risk of {m.cohort.endpoint.label} in patients like those of the cohort. Not a medical "
+            "device: no answer of this model may guide the care of a patient.",
+            "It was not made for patients with other disease stages, other treatments or features measured in another "
+            "way, and has not been validated in another cohort.",
+            *simulated,
+        ),
+    )
+
+
+def _input(m: Material) -> Section:
+    rows = []
+    for feature_name in m.cohort.predictors:
+        feature = m.cohort.features[feature_name]
+        allowed = (
+            ", ".join(feature.names)
+            if isinstance(feature, Categorical)
+            else f"{feature.range[0]:g} to {feature.range[1]:g}"
+        )
+        rows.append(
+            (
+                m.cohort.label(feature_name),
+                feature.type,
+                allowed,
+                "may be left out" if feature.max_missing else "needed",
+            )
+        )
+    if m.cohort.survival:
+        output = f"the risk by {listing([horizon_words(item.label) for item in m.cohort.survival.horizons])}"
+    else:
+        output = "the risk, and a call at the threshold chosen on inner predictions"
+    return Section(
+        "Input and output", (f"Gives {output}.",), Table(("Feature", "Type", "Allowed", "Value"), tuple(rows))
+    )
+
+
+def _training(m: Material, name: str) -> Section:
+    e, record = m.evidence, m.records[name]
+    return Section(
+        "Training data",
+        (
+            f"{count(e.rows, 'row')} of {count(e.patients, 'patient')}, {e.events} with the event, from "
+            f"{m.flow['source']} ({m.flow['fingerprint']}). {m.cohort.citation}",
+            f"Fitted on all rows after a search of {record['trials']} trials over all folds; performance was measured "
+            "by nested cross-validation on patients that the fitted models had not seen.",
+        ),
+    )
+
+
+def _performance(m: Material, name: str) -> Section:
+    rows = tuple(
+        (metric.label, number(found.value), interval(found.lower, found.upper))
+        for metric in m.evidence.endpoint.metrics
+        for found in [m.evidence.candidate(name).metrics[metric.key]]
+    )
+    said: tuple[str, ...] = ("Pooled out-of-fold predictions; intervals resample patients.",)
+    if name != "reference":
+        test = m.evidence.paired(name, "reference").test
+        said += (
+            f"Difference from the clinical reference in {m.evidence.primary_label}: {number(test.difference)} "
+            f"({interval(test.lower, test.upper)}).",
+        )
+    return Section("Performance", said, Table(("Metric", "Value", "95% interval"), rows))
+
+
+def _calibration(m: Material, name: str) -> Section:
+    rows = []
+    for found in m.evidence.candidate(name).calibration.values():
+        cells = [
+            f"{number(one.value)} ({interval(one.lower, one.upper)})" for one in (found.slope, found.observed_expected)
+        ]
+        rows.append(
+            (horizon_words(found.label.removeprefix("at ")) if found.label else "risk", *cells, number(found.ici))
+        )
+    columns = ("At", "Slope (1 is right)", "Observed / expected (1 is right)", "ICI (0 is right)")
+    return Section("Calibration", (), Table(columns, tuple(rows)))
+
+
+def _subgroups(m: Material, name: str) -> list[Section]:
+    rows = []
+    for found in m.evidence.candidate(name).subgroups:
+        label = m.cohort.label(found.column) if found.column in m.cohort.features else found.column
+        estimate = found.metrics.get(m.evidence.primary) if found.metrics else None
+        cell = f"{number(estimate.value)} ({interval(estimate.lower, estimate.upper)})" if estimate else found.note
+        rows.append((f"{label}: {found.level}", str(found.rows), str(found.events), cell))
+    if not rows:
+        return []
+    return [Section("Subgroups", (), Table(("Subgroup", "Rows", "Events", m.evidence.primary_label), tuple(rows)))]
+
+
+def _promotion(m: Material) -> Section:
+    rows = tuple(
+        (rule["name"], rule["requirement"], rule["figure"], "passed" if rule["passed"] else "not passed")
+        for rule in m.decision["rules"]
+    )
+    verdict = "Promoted." if m.decision["promoted"] else "Not promoted."
+    return Section(
+        "Promotion", (f"{verdict} {m.decision['summary']}",), Table(("Rule", "Asks for", "Found", "Verdict"), rows)
+    )
