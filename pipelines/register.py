@@ -1,18 +1,20 @@
 """Stage *register*: the evidence becomes a decision, and all of it a record in MLflow."""
 
-import tempfile
-from pathlib import Path
+from dataclasses import replace
 
 from relapse.console import say, stage
 from relapse.evaluation.evidence import read_evidence
 from relapse.files import read_json, write_json
 from relapse.predictions import read_predictions
 from relapse.promotion.policy import decide
+from relapse.report.documents import documents
+from relapse.report.material import Material
+from relapse.report.model_card import model_card
 from relapse.settings import Workspace, machinery, read_params
 from relapse.tracking.client import connect, experiment
-from relapse.tracking.publish import Source, publish, published_decision, receipt
-from relapse.tracking.registered_bundle import write_challenger
+from relapse.tracking.publish import publish, published_decision, receipt
 from relapse.tracking.registry import champion
+from relapse.tracking.source import Source
 
 
 def main(cohort: str) -> None:
@@ -34,12 +36,18 @@ def main(cohort: str) -> None:
             content_hash=source.content_hash,
             params=params.register_,
         )
-        with tempfile.TemporaryDirectory() as scratch:
-            bundle = Path(scratch) / "bundle"
-            write_challenger(bundle, at, source=source, evidence=evidence, decision=decision)
-            record = publish(
-                client, into, at, source=source, params=params, evidence=evidence, decision=decision, bundle=bundle
-            )
+        material = Material.read(at, params.candidates, decision=decision.to_json())
+        record = publish(
+            client,
+            into,
+            at,
+            source=source,
+            params=params,
+            evidence=evidence,
+            decision=decision,
+            card=model_card(material),
+            documents=lambda decided: documents(replace(material, decision=decided)),
+        )
     write_json(at.decision, record)
     write_json(at.published, receipt(client, cohort, source))
     say(f"{cohort}: {record['summary']}")

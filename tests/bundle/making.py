@@ -12,6 +12,7 @@ from relapse.candidates.base import outcome
 from relapse.candidates.catalogue import MODULES, family
 from relapse.candidates.risk_model import Platt, RiskModel
 from relapse.cohorts.schema import Cohort
+from relapse.documents import Document, Section
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAIRS = [(cohort, candidate) for cohort in ("gbsg", "wpbc") for candidate in MODULES]
 
 HASH = "0123456789abcdef" * 4
+
+CARD = Document("Model card of a test", (Section("Intended use", ("To be tested.",)),))
 
 
 def small_model(cohort: Cohort, table: pd.DataFrame, candidate: str) -> RiskModel:
@@ -57,4 +60,5 @@ def small_bundle(folder: Path, cohort: Cohort, table: pd.DataFrame, candidate: s
         git_commit=None,
         metrics=[{"key": "concordance", "label": "Harrell's C", "value": 0.7, "lower": 0.6, "upper": float("nan")}],
         decision={"verdict": "promoted"},
+        card=CARD,
     )

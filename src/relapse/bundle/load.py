@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relapse.bundle.manifest import (
+    CARD,
     CONTENT,
     DECISION,
     DECLARATION,
@@ -21,6 +22,7 @@ from relapse.bundle.manifest import (
 from relapse.bundle.summary import Metric, Summary, read_metrics, read_summaries
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
+from relapse.documents import Document, read_document
 from relapse.errors import BundleError, DeclarationError
 from relapse.files import read_json, sha256_of_file
 
@@ -40,6 +42,7 @@ class Description:
     training: dict[str, Summary]
     metrics: tuple[Metric, ...]
     decision: dict[str, Any]
+    card: Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ def describe_bundle(folder: Path) -> Description:
         training=read_summaries(folder / TRAINING, cohort),
         metrics=read_metrics(folder / EVIDENCE),
         decision=decision,
+        card=_card(folder / CARD),
     )
 
 
@@ -129,8 +133,18 @@ def load_bundle(folder: Path) -> Bundle:
         training=found.training,
         metrics=found.metrics,
         decision=found.decision,
+        card=found.card,
         model=load_model(folder / MODEL),
     )
+
+
+def _card(path: Path) -> Document:
+    from pydantic import ValidationError
+
+    try:
+        return read_document(path.read_bytes())
+    except ValidationError as error:
+        raise BundleError(f"{path}: not as expected ({error.error_count()} faults). Write the bundle again.") from None
 
 
 def check_packages(manifest: Manifest) -> None:

@@ -10,19 +10,21 @@ from relapse.errors import BundleError
 from relapse.files import read_json
 
 #: Counted up whenever a bundle written before could no longer be read as meant.
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 
 MODEL = "model.skops"
 DECLARATION = "cohort.yaml"
 TRAINING = "training.json"
 EVIDENCE = "evidence.json"
 DECISION = "decision.json"
+#: The model card, as :func:`relapse.documents.document_json` gives it.
+CARD = "card.json"
 MANIFEST = "manifest.json"
 #: Digest of the manifest itself, in the form that ``sha256sum --check`` reads.
 SEAL = "manifest.sha256"
 
 #: The files whose digests stand in the manifest.
-CONTENT = (MODEL, DECLARATION, TRAINING, EVIDENCE, DECISION)
+CONTENT = (MODEL, DECLARATION, TRAINING, EVIDENCE, DECISION, CARD)
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
@@ -36,7 +38,7 @@ class Manifest(Declared):
     needs, with the versions it was made with.
     """
 
-    format: Literal[1]
+    format: Literal[2]
     cohort: str
     candidate: str
     title: str

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relapse.bundle.manifest import (
+    CARD,
     CONTENT,
     DECISION,
     DECLARATION,
@@ -21,7 +22,8 @@ from relapse.bundle.manifest import (
 from relapse.bundle.model_file import load_model, needed_packages
 from relapse.bundle.summary import check_metrics, summarise
 from relapse.cohorts.catalogue import read_cohort
-from relapse.files import sha256_of_file, write_json
+from relapse.documents import Document, document_json
+from relapse.files import sha256_of_file, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +42,7 @@ def write_bundle(
     git_commit: str | None,
     metrics: list[dict[str, Any]],
     decision: dict[str, Any],
+    card: Document,
     version: str | None = None,
 ) -> Manifest:
     """Write what is served into ``folder``, replacing what was there.
@@ -62,6 +65,8 @@ def write_bundle(
         Dicts with the keys ``key``, ``label``, ``value``, ``lower``, ``upper``.
     decision
         Why this model is served, as JSON values.
+    card
+        The model card.
     version
         The name by which people tell this model from others; the first 12 characters of ``content_hash`` by default.
 
@@ -81,6 +86,7 @@ def write_bundle(
         write_json(new / TRAINING, {name: item.model_dump() for name, item in summarise(table, cohort).items()})
         write_json(new / EVIDENCE, [item.model_dump() for item in check_metrics(metrics)])
         write_json(new / DECISION, decision)
+        write_text(new / CARD, document_json(card))
         manifest = Manifest(
             format=FORMAT,
             cohort=cohort.name,

@@ -93,6 +93,7 @@ class ModelCard(BaseModel):
     metrics: list[dict[str, Any]]
     training: dict[str, Any] = Field(description="What the model was trained on, feature by feature, in summary.")
     declaration: dict[str, Any] = Field(description="The cohort as declared.")
+    card: str = Field(description="The model card, as Markdown.")
 
 
 def patient_model(cohort: Cohort) -> type[Patient]:

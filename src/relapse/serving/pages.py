@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from relapse.bundle.load import Description
+from relapse.documents import markdown
 from relapse.serving.contract import ModelCard, batch_model, patient_model, prediction_model
 from relapse.serving.problems import Problems
 
@@ -35,6 +36,7 @@ def model_card(description: Description) -> ModelCard:
         metrics=[metric.model_dump() for metric in description.metrics],
         training={name: summary.model_dump() for name, summary in description.training.items()},
         declaration=description.cohort.model_dump(mode="json"),
+        card=markdown(description.card),
     )
 
 

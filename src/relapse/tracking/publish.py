@@ -1,20 +1,21 @@
 """Publishing a pipeline state to MLflow: the one logger. It says what the files say, once, however often it runs."""
 
 import json
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pandas as pd
 
+from relapse.documents import Document, markdown
 from relapse.evaluation.evidence import CandidateEvidence, Evidence
-from relapse.files import read_json, sha256_of_file, sha256_of_text
+from relapse.files import read_json
 from relapse.promotion.decision import Decision, Version
 from relapse.settings import Params, Workspace
-from relapse.tracking.client import git_commit
+from relapse.tracking.registered_bundle import write_challenger
 from relapse.tracking.registry import (
     CANDIDATE,
     CONTENT,
@@ -24,6 +25,7 @@ from relapse.tracking.registry import (
     make_champion,
     model_name,
 )
+from relapse.tracking.source import Source
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,44 +36,11 @@ _STATE = "relapse.state"
 _DECISION = "decision/decision.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What the published state was made from: its content hash, and the commit that made it."""
-
-    content_hash: str
-    git_commit: str | None
-    git_dirty: bool
-
-    @classmethod
-    def of(cls, at: Workspace, params: Params) -> "Source":
-        """The source of a pipeline state as it lies in its files."""
-        commit, dirty = git_commit(at.root)
-        return cls(content_hash(at, params), commit, dirty)
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """As tags of a run."""
-        commit = {"relapse.git_commit": self.git_commit or "none", "relapse.git_dirty": str(self.git_dirty).lower()}
-        return {CONTENT: self.content_hash, **commit}
-
-
-def content_hash(at: Workspace, params: Params) -> str:
-    """Identity of a pipeline state: declaration, table, settings of the protocol, and every candidate's predictions."""
-    return sha256_of_text(
-        at.declaration.read_text(encoding="utf-8"),
-        sha256_of_file(at.table),
-        json.dumps(params.model_dump(mode="json", exclude={"audit", "budget", "cohorts"}), sort_keys=True),
-        *(sha256_of_file(at.predictions(name)) for name in at.succeeded(params.candidates)),
-    )
-
-
 def published_decision(client: "MlflowClient", experiment_id: str, source: Source) -> dict[str, Any] | None:
     """The decision that was published for this content, None where there is none.
 
     What an interrupted publication left behind is marked deleted, so that the next one starts clean.
     """
-    import tempfile
-
     for run in _runs(client, experiment_id, source):
         if run.info.status == "FINISHED":
             with tempfile.TemporaryDirectory() as scratch:
@@ -90,11 +59,19 @@ def publish(
     params: Params,
     evidence: Evidence,
     decision: Decision,
-    bundle: Path,
+    card: Document,
+    documents: Callable[[dict[str, Any]], Mapping[str, str]],
 ) -> dict[str, Any]:
     """Log a pipeline state (a parent run, a child run a candidate), register the challenger, carry the decision out.
 
     The parent is marked finished last: a state counts as published only when everything about it is there.
+
+    Parameters
+    ----------
+    card
+        The challenger's model card.
+    documents
+        From the decision as JSON to the texts of the report's files, by name.
 
     Returns
     -------
@@ -117,7 +94,10 @@ def publish(
         mlflow.log_artifacts(str(at.curves), "evaluation/plots")
         run_ids = {item.name: _log_candidate(at, item, source, dataset) for item in evidence.candidates}
         failed = {name: _log_failure(at, name, source) for name in params.candidates if name not in run_ids}
-        version = _register(at, decision, source, run_ids[decision.challenger], bundle)
+        with tempfile.TemporaryDirectory() as scratch:
+            bundle = Path(scratch) / "bundle"
+            write_challenger(bundle, at, source=source, evidence=evidence, decision=decision, card=card)
+            version = _register(at, decision, source, run_ids[decision.challenger], bundle, card)
         if decision.promoted:
             make_champion(client, at.cohort, version)
         now = champion_version(client, at.cohort)
@@ -125,6 +105,8 @@ def publish(
         note = _note(evidence, decision, run_ids, experiment_id, failed)
         mlflow.set_tags({"mlflow.note.content": note, "relapse.promoted": str(decision.promoted).lower()})
         mlflow.log_dict(record, _DECISION)
+        for name, text in documents(record).items():
+            mlflow.log_text(text, f"report/{name}")
     return record
 
 
@@ -197,7 +179,7 @@ def _log_failure(at: Workspace, name: str, source: Source) -> str:
     return error
 
 
-def _register(at: Workspace, decision: Decision, source: Source, run_id: str, bundle: Path) -> str:
+def _register(at: Workspace, decision: Decision, source: Source, run_id: str, bundle: Path, card: Document) -> str:
     import mlflow
 
     from relapse import __version__
@@ -217,7 +199,7 @@ def _register(at: Workspace, decision: Decision, source: Source, run_id: str, bu
             name, description="The candidates put forward for this cohort, one version each."
         )
     version = client.create_model_version(
-        name, logged.model_uri, run_id, tags=tags, description=decision.summary, model_id=logged.model_id
+        name, logged.model_uri, run_id, tags=tags, description=markdown(card), model_id=logged.model_id
     )
     return str(version.version)
 

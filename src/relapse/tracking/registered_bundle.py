@@ -6,14 +6,17 @@ from pathlib import Path
 from relapse.bundle.write import write_bundle
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
+from relapse.documents import Document
 from relapse.evaluation.evidence import Evidence
 from relapse.files import sha256_of_file
 from relapse.promotion.decision import Decision
 from relapse.settings import Workspace
-from relapse.tracking.publish import Source
+from relapse.tracking.source import Source
 
 
-def write_challenger(folder: Path, at: Workspace, *, source: Source, evidence: Evidence, decision: Decision) -> None:
+def write_challenger(
+    folder: Path, at: Workspace, *, source: Source, evidence: Evidence, decision: Decision, card: Document
+) -> None:
     """Write the challenger's bundle into ``folder``."""
     name = decision.challenger
     labels = {metric.key: metric.label for metric in evidence.endpoint.metrics}
@@ -32,4 +35,5 @@ def write_challenger(folder: Path, at: Workspace, *, source: Source, evidence: E
             for key, found in evidence.candidate(name).metrics.items()
         ],
         decision=asdict(decision),
+        card=card,
     )
