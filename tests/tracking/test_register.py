@@ -110,6 +110,27 @@ def test_an_interrupted_publication_is_replaced_by_a_whole_one(
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
+def test_what_was_published_in_another_bundle_format_is_published_anew(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.stage("register", cohort=COHORT)
+    monkeypatch.setattr("relapse.tracking.source.FORMAT", 0)
+    project.stage("register", cohort=COHORT)
+    assert _decision()["champion"]["version"] == "2"
+
+
+def test_the_report_s_documents_are_artifacts_and_the_card_describes_the_version(project: Project) -> None:
+    project.stage("register", cohort=COHORT)
+    project.stage("report", cohort=COHORT)
+    client = _client()
+    parent = next(run for run in _runs(client) if "mlflow.parentRunId" not in run.data.tags)
+    folder = Path(client.download_artifacts(parent.info.run_id, "report"))
+    written = {path.name: path.read_text() for path in Workspace(COHORT).report.iterdir()}
+    assert {path.name: path.read_text() for path in folder.iterdir()} == written
+    version = champion_version(client, COHORT)
+    assert version.description == written["model_card.md"]
+
+
 def test_the_champion_s_bundle_comes_back_as_it_was_registered(project: Project, tmp_path: Path) -> None:
     project.stage("register", cohort=COHORT)
     version = fetch_champion(_client(), COHORT, tmp_path / "bundle")

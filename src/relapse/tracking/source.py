@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from relapse.bundle.manifest import FORMAT
 from relapse.files import sha256_of_file, sha256_of_text
 from relapse.settings import Params, Workspace
 from relapse.tracking.client import git_commit
@@ -31,8 +32,12 @@ class Source:
 
 
 def content_hash(at: Workspace, params: Params) -> str:
-    """Identity of a pipeline state: declaration, table, settings of the protocol, and every candidate's predictions."""
+    """Identity of a pipeline state: declaration, table, settings of the protocol, and every candidate's predictions.
+
+    The bundle's format counts too: what an older version published is published anew, in a form that can be served.
+    """
     return sha256_of_text(
+        str(FORMAT),
         at.declaration.read_text(encoding="utf-8"),
         sha256_of_file(at.table),
         json.dumps(params.model_dump(mode="json", exclude={"audit", "budget", "cohorts"}), sort_keys=True),
