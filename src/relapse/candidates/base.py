@@ -11,7 +11,7 @@ to relapse. Both are built from the cohort's declaration, keep only what predict
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,9 +61,17 @@ class Head:
         return params | suggest_balance(trial, cohort) if self.balanced else params
 
 
-FitTogether = Callable[
-    [Sequence["BinaryModel | SurvivalModel"], "Sequence[pd.DataFrame]", Sequence[NDArray[Any]]], None
-]
+class FitTogether(Protocol):
+    """How a family fits many models at once."""
+
+    def __call__(
+        self,
+        models: "Sequence[BinaryModel | SurvivalModel]",
+        tables: "Sequence[pd.DataFrame]",
+        targets: Sequence[NDArray[Any]],
+        held: Sequence[NDArray[np.bool_] | None] | None = None,
+    ) -> None:
+        """Fit ``models``, each on its table and target; ``held`` are the rows of each that early stopping looks at."""
 
 
 @dataclass(frozen=True, slots=True)

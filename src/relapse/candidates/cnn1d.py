@@ -1,8 +1,8 @@
 """The 1D convolutional network of the radiomic study, and the same body for survival: an ensemble of them.
 
-The study's settings are kept (Adam, at most 200 epochs, patience 25, kernels of three, average pooling), except that
-early stopping looks at a part of the training rows and never at the test fold, and that classes are weighted where the
-study made synthetic rows.
+The study's settings are kept (Adam, at most 200 epochs, patience 25, kernels of three, average pooling, SMOTE as one
+choice of the search), except that early stopping looks at a part of the training rows, as they are, and never at the
+test fold.
 """
 
 from functools import partial
@@ -26,17 +26,13 @@ def _space(trial: "optuna.Trial") -> Params:
     }
 
 
-def _binary_space(trial: "optuna.Trial") -> Params:
-    return _space(trial) | {"balanced": trial.suggest_categorical("balanced", [False, True])}
-
-
 FAMILY = Family(
     name="cnn1d",
     title="1D-CNN",
     description=(
         f"{MEMBERS} one-dimensional convolutional networks, averaged, with cross-entropy or Cox partial likelihood, on "
-        "all predictors; classes are weighted rather than resampled."
+        "all predictors."
     ),
-    binary=Head(_binary_space, partial(network_binary, body="cnn1d"), fit_together=fit_together, draft=DRAFT),
+    binary=Head(_space, partial(network_binary, body="cnn1d"), balanced=True, fit_together=fit_together, draft=DRAFT),
     survival=Head(_space, partial(network_survival, body="cnn1d"), fit_together=fit_together, draft=DRAFT),
 )

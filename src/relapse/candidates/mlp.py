@@ -22,17 +22,13 @@ def _space(trial: "optuna.Trial") -> Params:
     }
 
 
-def _binary_space(trial: "optuna.Trial") -> Params:
-    return _space(trial) | {"balanced": trial.suggest_categorical("balanced", [False, True])}
-
-
 FAMILY = Family(
     name="mlp",
     title="Multilayer perceptron",
     description=(
         f"{MEMBERS} networks of one or two hidden layers, averaged, with cross-entropy or Cox partial likelihood, on "
-        "all predictors; classes are weighted rather than resampled."
+        "all predictors."
     ),
-    binary=Head(_binary_space, partial(network_binary, body="mlp"), fit_together=fit_together, draft=DRAFT),
+    binary=Head(_space, partial(network_binary, body="mlp"), balanced=True, fit_together=fit_together, draft=DRAFT),
     survival=Head(_space, partial(network_survival, body="mlp"), fit_together=fit_together, draft=DRAFT),
 )

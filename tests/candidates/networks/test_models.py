@@ -7,8 +7,11 @@ import pytest
 from relapse.candidates.base import outcome
 from relapse.candidates.catalogue import family
 from relapse.candidates.networks import models
-from relapse.candidates.networks.estimators import MEMBERS, NetworkClassifier, _Ensemble
+from relapse.candidates.networks.estimators import MEMBERS, NetworkClassifier, Rows, _Ensemble
+from relapse.candidates.networks.validation import validation_rows
 from relapse.cohorts.schema import Cohort
+from relapse.preprocessing.sampling import oversampler
+from relapse.preprocessing.transformers import encoder
 
 PARAMS = {"width": 4, "members": 2, "learning_rate": 0.01}
 
@@ -43,12 +46,40 @@ def test_patients_are_not_divided_by_early_stopping(
 
     ensemble = models.NetworkCox if cohort.survival else NetworkClassifier
     monkeypatch.setattr(ensemble, "_tasks", spy)
-    family("mlp").head(cohort).build(cohort, PARAMS, 0).fit(table, outcome(table, cohort))
+    params = PARAMS if cohort.survival else PARAMS | {"balance": "none"}
+    family("mlp").head(cohort).build(cohort, params, 0).fit(table, outcome(table, cohort))
     assert len(tasks) == 2
     for task in tasks:
         held = set(table["patient"].to_numpy()[task.held])
         assert held
         assert held & set(table["patient"].to_numpy()[~task.held]) == set()
+
+
+def test_synthetic_rows_are_made_from_training_rows_alone_and_never_looked_at_by_early_stopping(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
+) -> None:
+    cohort, table = cohorts["wpbc"], tables["wpbc"]
+    target, patient = outcome(table, cohort), table["patient"].to_numpy()
+    matrix = encoder(cohort, cohort.predictors).fit_transform(table)
+    held = validation_rows(target == 1, patient, seed=3)
+    matrix[held] += 1000.0  # a synthetic row with a part of these would be seen
+    task = Rows(matrix, target, patient, oversampler(cohort, cohort.predictors, seed=0)).task(3)
+    np.testing.assert_array_equal(task.matrix[task.held], matrix[held])
+    np.testing.assert_array_equal(task.target[task.held], target[held])
+    trained, outcomes = task.matrix[~task.held], task.target[~task.held]
+    assert (outcomes == 1).sum() == (outcomes == 0).sum() > (target[~held] == 1).sum()
+    assert trained.max() < 900
+
+
+@pytest.mark.parametrize(
+    ("balance", "balanced", "sampled"), [("none", False, False), ("weight", True, False), ("smotenc", False, True)]
+)
+def test_rare_events_are_handled_as_the_search_says(
+    cohorts: dict[str, Cohort], balance: str, balanced: bool, sampled: bool
+) -> None:
+    model = family("cnn1d").head(cohorts["wpbc"]).build(cohorts["wpbc"], PARAMS | {"balance": balance}, 0)
+    assert model.classifier.balanced is balanced
+    assert (model.sampler is not None) is sampled
 
 
 def test_a_fitted_ensemble_is_arrays_and_shows_its_spread(

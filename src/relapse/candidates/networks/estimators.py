@@ -1,12 +1,13 @@
 """Ensembles of networks behind scikit-learn's interface; once fitted they hold arrays and need no tensor library."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from relapse.candidates.networks.engine import Schedule, Task, fit_many
 from relapse.candidates.networks.layers import Layer, convolutional, forward, multilayer
@@ -17,6 +18,40 @@ Array = NDArray[np.float64]
 
 #: Networks in an ensemble. They differ in initial weights, dropout and the rows of early stopping.
 MEMBERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What an ensemble learns from.
+
+    ``matrix`` (n, columns) is encoded, ``target`` (n,) the outcomes, ``patient`` (n,) says whose rows stay together in
+    early stopping. ``sampler`` makes synthetic rows from a member's training rows, so that none is made from, or
+    stands among, those that its early stopping looks at; ``expander`` is fitted and turns encoded rows into a network's
+    input. ``held`` (n,) names the rows of early stopping, None where each member draws its own.
+    """
+
+    matrix: Array
+    target: NDArray[Any]
+    patient: NDArray[Any]
+    sampler: Any = None
+    expander: Any = None
+    held: NDArray[np.bool_] | None = None
+
+    def task(self, seed: int) -> Task:
+        """The rows of one member."""
+        event = self.target["event"] if self.target.dtype.names else self.target == 1
+        held = validation_rows(event, self.patient, seed=seed) if self.held is None else self.held
+        matrix, target = self.matrix, self.target
+        if self.sampler is not None:
+            sampler = clone(self.sampler).set_params(random_state=seed)
+            grown, outcomes = sampler.fit_resample(matrix[~held], target[~held])
+            matrix, target = np.vstack([grown, matrix[held]]), np.concatenate([outcomes, target[held]])
+            held = np.arange(len(matrix)) >= len(grown)
+        return Task(self.expanded(matrix), target, held, seed)
+
+    def expanded(self, matrix: Array) -> Array:
+        """Encoded rows as a network takes them."""
+        return matrix if self.expander is None else np.asarray(self.expander.transform(matrix), dtype=np.float64)
 
 
 class _Ensemble(BaseEstimator):
@@ -64,7 +99,7 @@ class _Ensemble(BaseEstimator):
 
     def fit(self, X: Array, y: NDArray[Any], patient: NDArray[Any] | None = None) -> Self:
         """Fit on a matrix ``X`` (n, p) and outcomes ``y`` (n,); rows of one ``patient`` (n,) stay together."""
-        fit_ensembles([self], [X], [y], [np.arange(len(X)) if patient is None else patient])
+        fit_ensembles([self], [Rows(X, y, np.arange(len(X)) if patient is None else patient)])
         return self
 
     def member_outputs(self, X: Array) -> Array:
@@ -82,10 +117,9 @@ class _Ensemble(BaseEstimator):
     def _schedule(self) -> Schedule:
         return Schedule(self.learning_rate, self.weight_decay, self.dropout, self.balanced)
 
-    def _tasks(self, X: Array, y: NDArray[Any], patient: NDArray[Any]) -> list[Task]:
-        event = y["event"] if y.dtype.names else y == 1
+    def _tasks(self, rows: Rows) -> list[Task]:
         seeds = np.random.SeedSequence(self.random_state).generate_state(self.members)
-        return [Task(X, y, validation_rows(event, patient, seed=int(seed)), int(seed)) for seed in seeds]
+        return [rows.task(int(seed)) for seed in seeds]
 
 
 class NetworkClassifier(ClassifierMixin, _Ensemble):
@@ -113,16 +147,11 @@ class NetworkCox(_Ensemble):
         return self._output(X)
 
 
-def fit_ensembles(
-    ensembles: Sequence[_Ensemble],
-    matrices: Sequence[Array],
-    targets: Sequence[NDArray[Any]],
-    patients: Sequence[NDArray[Any]],
-) -> None:
+def fit_ensembles(ensembles: Sequence[_Ensemble], rows: Sequence[Rows]) -> None:
     """Fit ensembles that differ in rows, seed and number of members only, all their networks as one program."""
     first = ensembles[0]
-    tasks = [one._tasks(*data) for one, *data in zip(ensembles, matrices, targets, patients, strict=True)]
-    layers = first._layers(matrices[0].shape[1])
+    tasks = [one._tasks(mine) for one, mine in zip(ensembles, rows, strict=True)]
+    layers = first._layers(tasks[0][0].matrix.shape[1])
     networks = iter(fit_many(layers, first._loss, [task for mine in tasks for task in mine], first._schedule()))
     for ensemble, mine in zip(ensembles, tasks, strict=True):
         members = [next(networks) for _ in mine]

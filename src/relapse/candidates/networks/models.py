@@ -9,7 +9,8 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from relapse.candidates.base import BinaryModel, Params, SurvivalModel, binary_model, breslow, survival_model
-from relapse.candidates.networks.estimators import NetworkClassifier, NetworkCox, fit_ensembles
+from relapse.candidates.imbalance import weighted, without_balance
+from relapse.candidates.networks.estimators import NetworkClassifier, NetworkCox, Rows, fit_ensembles
 from relapse.cohorts.schema import Cohort
 
 if TYPE_CHECKING:
@@ -38,36 +39,52 @@ class NetworkSurvivalModel(SurvivalModel):
 
 
 def fit_together(
-    models: Sequence[BinaryModel | SurvivalModel], tables: "Sequence[pd.DataFrame]", targets: Sequence[NDArray[Any]]
+    models: Sequence[BinaryModel | SurvivalModel],
+    tables: "Sequence[pd.DataFrame]",
+    targets: Sequence[NDArray[Any]],
+    held: Sequence[NDArray[np.bool_] | None] | None = None,
 ) -> None:
-    """Fit models that share their hyperparameters, each on a table and target of its own, as one program."""
-    transforms, matrices, ensembles = [], [], []
-    for model, table in zip(models, tables, strict=True):
-        transform = Pipeline([("encode", clone(model.encoder)), ("expand", clone(model.expander))])
-        matrices.append(np.asarray(transform.fit_transform(table), dtype=np.float64))
-        transforms.append(transform)
-        ensembles.append(clone(model.regressor if isinstance(model, SurvivalModel) else model.classifier))
-    fit_ensembles(ensembles, matrices, targets, [table["patient"].to_numpy() for table in tables])
-    for model, transform, ensemble, matrix, target in zip(
-        models, transforms, ensembles, matrices, targets, strict=True
-    ):
+    """Fit models that share their hyperparameters, each on a table and target of its own, as one program.
+
+    ``held`` names rows of each table that early stopping looks at and nothing else is learnt from; without it, each
+    member of an ensemble holds back a part of its own.
+    """
+    rows = [_rows(*one) for one in zip(models, tables, targets, held or [None] * len(models), strict=True)]
+    ensembles = [clone(model.regressor if isinstance(model, SurvivalModel) else model.classifier) for model in models]
+    fit_ensembles(ensembles, [mine for _, mine in rows])
+    for model, ensemble, (encoder, mine) in zip(models, ensembles, rows, strict=True):
         if isinstance(model, SurvivalModel):
-            model.transform_, model.regressor_ = transform, ensemble
-            log_hazard = ensemble.predict(matrix)
-            model.baseline_times_, model.baseline_hazard_ = breslow(target["time"], target["event"], log_hazard)
+            model.transform_ = Pipeline([("encode", encoder), ("expand", mine.expander)])
+            model.regressor_ = ensemble
+            log_hazard = ensemble.predict(mine.expanded(mine.matrix))
+            model.baseline_times_, model.baseline_hazard_ = breslow(
+                mine.target["time"], mine.target["event"], log_hazard
+            )
         else:
             model.classes_ = ensemble.classes_
-            model.pipeline_ = Pipeline([*transform.steps, ("classify", ensemble)])
+            model.pipeline_ = Pipeline([("encode", encoder), ("expand", mine.expander), ("classify", ensemble)])
+
+
+def _rows(
+    model: BinaryModel | SurvivalModel,
+    table: "pd.DataFrame",
+    target: NDArray[Any],
+    held: NDArray[np.bool_] | None,
+) -> tuple[Any, Rows]:
+    """The fitted encoder, and the rows as an ensemble learns from them."""
+    seen = table if held is None else table[~held]
+    encoder = clone(model.encoder).fit(seen)
+    expander = clone(model.expander).fit(encoder.transform(seen))
+    matrix = np.asarray(encoder.transform(table), dtype=np.float64)
+    sampler = None if isinstance(model, SurvivalModel) else model.sampler
+    return encoder, Rows(matrix, np.asarray(target), table["patient"].to_numpy(), sampler, expander, held)
 
 
 def network_binary(cohort: Cohort, params: Params, seed: int, *, body: str) -> NetworkBinaryModel:
-    """The unfitted binary model with hyperparameters ``params``.
-
-    Synthetic rows would carry patients of the early-stopping part into training, so classes are weighted instead.
-    """
-    ensemble = NetworkClassifier(**params, body=body, random_state=seed)
-    plain = binary_model(cohort, ensemble, seed=seed, resample=False)
-    return NetworkBinaryModel(plain.encoder, plain.expander, plain.classifier)
+    """The unfitted binary model with hyperparameters ``params``."""
+    ensemble = NetworkClassifier(**without_balance(params), balanced=weighted(params), body=body, random_state=seed)
+    plain = binary_model(cohort, ensemble, seed=seed, params=params)
+    return NetworkBinaryModel(plain.encoder, plain.expander, plain.classifier, sampler=plain.sampler)
 
 
 def network_survival(cohort: Cohort, params: Params, seed: int, *, body: str) -> NetworkSurvivalModel:
