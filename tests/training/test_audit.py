@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from relapse.candidates.catalogue import family
 from relapse.cohorts.schema import Cohort, Numeric
 from relapse.cohorts.simulation import simulate_radiomics
 from relapse.cohorts.table import canonical, typed
@@ -48,6 +49,19 @@ def test_a_planted_leak_is_detected(
     assert _mean(simulated, cohorts["radiomics"], BY_NAME[name]) > honest + margin
 
 
+@pytest.mark.parametrize(("name", "margin"), [("stopping", 0.02), ("rows_smote", 0.1)])
+def test_a_leak_planted_for_a_network_is_detected(
+    simulated: list[pd.DataFrame], cohorts: dict[str, Cohort], name: str, margin: float
+) -> None:
+    fixed = PARAMS.model_copy(update={"draws": 1})
+    honest, naive = (
+        np.mean([measure(table, cohorts["radiomics"], "cnn1d", item, fixed, 7, 0) for table in simulated])
+        for item in (HONEST, BY_NAME[name])
+    )
+    assert honest < 0.8
+    assert naive > honest + margin
+
+
 def test_selection_on_all_rows_finds_a_signal_in_pure_noise() -> None:
     rng = np.random.default_rng(5)
     noise = {f"noise{number}": Numeric(type="continuous", range=(-9, 9)) for number in range(60)}
@@ -90,7 +104,11 @@ def test_every_applicable_protocol_has_a_row_for_each_candidate(found: Audit) ->
 
 def test_what_does_not_apply_says_why(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:
     reasons = {
-        name: {item.name: item.obstacle(tables[name], cohorts[name]) for item in NAIVE} for name in ("gbsg", "wpbc")
+        name: {
+            item.name: item.obstacle(tables[name], cohorts[name], [family("xgboost").head(cohorts[name])])
+            for item in NAIVE
+        }
+        for name in ("gbsg", "wpbc")
     }
     assert "every patient has one row" in str(reasons["gbsg"]["rows"])
     assert "binary endpoints only" in str(reasons["gbsg"]["smote"])
@@ -98,7 +116,10 @@ def test_what_does_not_apply_says_why(cohorts: dict[str, Cohort], tables: dict[s
     assert reasons["wpbc"]["smote"] is None
     assert reasons["wpbc"]["selection"] is None
     untouched = cohorts["wpbc"].model_copy(update={"imbalance": "none"})
-    assert "asks for no synthetic rows" in str(BY_NAME["smote"].obstacle(tables["wpbc"], untouched))
+    heads = [family(name).head(untouched) for name in ("xgboost", "cnn1d")]
+    assert "asks for no synthetic rows" in str(BY_NAME["smote"].obstacle(tables["wpbc"], untouched, heads))
+    assert "none of the candidates audited stops early" in str(reasons["wpbc"]["stopping"])
+    assert BY_NAME["stopping"].obstacle(tables["wpbc"], untouched, heads) is None
 
 
 def test_survival_is_audited_by_concordance(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:

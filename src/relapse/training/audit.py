@@ -1,5 +1,6 @@
 """The leakage audit: what a candidate would be reported to reach under naive protocols, beside what it reaches."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ from relapse.training.splits import derived_seed, fold_numbers
 from relapse.training.tuning import FIT_FAILURES, discrimination
 
 Array = NDArray[np.float64]
+
+#: Positions of the rows that a model is fitted to, and of those it is measured on.
+_Part = tuple[NDArray[np.int_], NDArray[np.int_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ def audit(table: pd.DataFrame, cohort: Cohort, *, params: AuditParams, seed: int
     """Run the candidates of ``params`` under every protocol that says something about the cohort.
 
     All protocols of a candidate choose among the same hyperparameters, drawn once, so that they differ in nothing else.
+    Ensembles of networks are audited at the size with which hyperparameters are compared, smaller than the final one.
 
     Parameters
     ----------
@@ -57,12 +62,18 @@ def audit(table: pd.DataFrame, cohort: Cohort, *, params: AuditParams, seed: int
     """
     from joblib import Parallel, delayed, parallel_config
 
-    obstacles = {item.name: item.obstacle(table, cohort) for item in NAIVE}
+    heads = {name: head for name in params.candidates if (head := family(name).head(cohort))}
+    obstacles = {item.name: item.obstacle(table, cohort, heads.values()) for item in NAIVE}
     naive = [item for item in NAIVE if obstacles[item.name] is None]
     wanted = {item.baseline for item in naive}
     run = [item for item in (HONEST, SELECTED) if item.name in wanted] + naive
-    names = [name for name in params.candidates if family(name).head(cohort)]
-    jobs = [(name, item, repeat) for name in names for item in run for repeat in range(params.repeats)]
+    jobs = [
+        (name, item, repeat)
+        for name, head in heads.items()
+        for item in run
+        if item.concerns(head)
+        for repeat in range(params.repeats)
+    ]
     with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
         tasks = (delayed(measure)(table, cohort, name, item, params, seed, repeat) for name, item, repeat in jobs)
         done = Parallel(return_as="generator")(tasks)
@@ -79,7 +90,8 @@ def audit(table: pd.DataFrame, cohort: Cohort, *, params: AuditParams, seed: int
             "honest": float(np.mean(found[name, str(item.baseline)])),
         }
         for item in naive
-        for name in names
+        for name, head in heads.items()
+        if item.concerns(head)
     ]
     columns = ["candidate", "title", "protocol", "naive", "honest"]
     optimism = pd.DataFrame(rows, columns=columns).assign(optimism=lambda frame: frame["naive"] - frame["honest"])
@@ -108,20 +120,28 @@ def measure(
     split_seed = derived_seed(seed, "audit", "split", repeat)
     with threadpool_limits(limits=1):
         rows = _Rows.of(table, cohort, head, protocol, seed=derived_seed(seed, "audit", "model"))
-        outer = fold_numbers(rows.keys, folds=params.folds, seed=split_seed)
-        values = []
-        for fold in range(params.folds):
-            train, test = np.flatnonzero(outer != fold), np.flatnonzero(outer == fold)
-            if protocol.tuning == "test":
-                values.append(max(rows.value(choice, train, test) for choice in settings))
-                continue
-            best = settings[0]
-            if len(settings) > 1:
-                inner = fold_numbers(rows.keys.iloc[train], folds=params.inner_folds, seed=split_seed)
-                parts = [(train[inner != part], train[inner == part]) for part in range(params.inner_folds)]
-                best = max(settings, key=lambda choice: np.mean([rows.value(choice, *part) for part in parts]))
-            values.append(rows.value(best, train, test))
-    return float(np.mean(values))
+        outer = _parts(fold_numbers(rows.keys, folds=params.folds, seed=split_seed))
+        if protocol.tuning == "test":
+            return float(np.max([rows.values(choice, outer) for choice in settings], axis=0).mean())
+        chosen = np.zeros(len(outer), dtype=int)
+        if len(settings) > 1:
+            inner = [part for train, _ in outer for part in _inner_parts(rows, train, params, split_seed)]
+            compared = np.array([rows.values(choice, inner) for choice in settings])
+            chosen = compared.reshape(len(settings), len(outer), -1).mean(axis=2).argmax(axis=0)
+        values = np.empty(len(outer))
+        for number in np.unique(chosen):
+            mine = np.flatnonzero(chosen == number)
+            values[mine] = rows.values(settings[number], [outer[place] for place in mine])
+    return float(values.mean())
+
+
+def _parts(folds: NDArray[np.int_]) -> list[_Part]:
+    return [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in range(folds.max() + 1)]
+
+
+def _inner_parts(rows: "_Rows", train: NDArray[np.int_], params: AuditParams, seed: int) -> list[_Part]:
+    inner = fold_numbers(rows.keys.iloc[train], folds=params.inner_folds, seed=seed)
+    return [(train[seen], train[unseen]) for seen, unseen in _parts(inner)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +161,7 @@ class _Rows:
         keys = table[["patient", "site", "event"]].reset_index(drop=True)
         if protocol.unit == "rows":
             keys = keys.assign(patient=[f"row {number}" for number in range(len(keys))])
-        X, target = table.reset_index(drop=True), outcome(table, cohort)
+        X, target = table.reset_index(drop=True).assign(patient=keys["patient"]), outcome(table, cohort)
         if protocol.synthetic == "before":
             sampler = oversampler(cohort, cohort.predictors, seed=seed)
             if sampler is None:
@@ -151,27 +171,48 @@ class _Rows:
             made = len(target) - len(keys)
             names = [f"synthetic {number}" for number in range(made)]
             synthetic = pd.DataFrame({"patient": names, "site": "", "event": target[len(keys) :]})
-            X, keys = pd.DataFrame(matrix), pd.concat([keys, synthetic], ignore_index=True)
+            keys = pd.concat([keys, synthetic], ignore_index=True)
+            X = pd.DataFrame(matrix).rename(columns=str).assign(patient=keys["patient"])
         return cls(X, target, keys, cohort, head, protocol, seed)
 
-    def value(self, params: Params, train: NDArray[np.int_], test: NDArray[np.int_]) -> float:
-        """AUC or C on the rows ``test`` of a model fitted to the rows ``train``; the lowest value where it fails."""
+    def values(self, params: Params, parts: Sequence[_Part]) -> list[float]:
+        """AUC or C on the test rows of each part, by a model fitted to its training rows; the lowest where it fails."""
         try:
-            score = self._model(params, train).predict_score(self.X.iloc[test])
+            models = self._fitted(params, parts)
+            return [
+                discrimination(self.target[test], model.predict_score(self.X.iloc[test]), self.cohort)
+                for model, (_, test) in zip(models, parts, strict=True)
+            ]
         except FIT_FAILURES:
-            return 0.0
-        return discrimination(self.target[test], score, self.cohort)
+            # One part may have failed for all of them.
+            return [0.0] if len(parts) == 1 else [value for part in parts for value in self.values(params, [part])]
+
+    def _fitted(self, params: Params, parts: Sequence[_Part]) -> list[BinaryModel | SurvivalModel]:
+        models = [self._model(params, train) for train, _ in parts]
+        seen = [train for train, _ in parts]
+        held: list[NDArray[np.bool_] | None] = [None] * len(parts)
+        if self.protocol.stopping == "test":
+            seen = [np.concatenate(part) for part in parts]
+            held = [np.arange(len(rows)) >= len(train) for rows, (train, _) in zip(seen, parts, strict=True)]
+        tables, targets = [self.X.iloc[rows] for rows in seen], [self.target[rows] for rows in seen]
+        if self.head.fit_together is not None:
+            self.head.fit_together(models, tables, targets, held)
+            return models
+        return [model.fit(X, y) for model, X, y in zip(models, tables, targets, strict=True)]
 
     def _model(self, params: Params, train: NDArray[np.int_]) -> BinaryModel | SurvivalModel:
+        """The unfitted model, with the features selected that the protocol selects."""
         cohort = self.cohort
         if self.protocol.selection != "none":
             seen = train if self.protocol.selection == "inside" else np.arange(len(self.X))
             cohort = _restricted(cohort, _most_associated(self.X.iloc[seen], self.target[seen], cohort))
-        model = self.head.build(cohort, params, self.seed)
+        model = self.head.build(cohort, params | self.head.draft, self.seed)
         if self.protocol.synthetic == "before":
-            as_it_is = ColumnTransformer([], remainder="passthrough", sparse_threshold=0.0)
+            as_it_is = ColumnTransformer(
+                [("known by", "drop", ["patient"])], remainder="passthrough", sparse_threshold=0.0
+            )
             model.set_params(encoder=as_it_is, sampler=None)
-        return model.fit(self.X.iloc[train], self.target[train])
+        return model
 
 
 def _settings(head: Head, cohort: Cohort, draws: int, seed: int) -> list[Params]:

@@ -1,10 +1,12 @@
 """The protocols that the leakage audit compares: the honest one, and naive ones that differ from it in one thing."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
+from relapse.candidates.base import Head
 from relapse.cohorts.schema import Cohort
 
 #: Fewer predictors than this leave nothing to select from.
@@ -13,7 +15,7 @@ ENOUGH_PREDICTORS = 10
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How rows are split, when synthetic rows are made, where tuning and selection look.
+    """How rows are split, when synthetic rows are made, where tuning, selection and early stopping look.
 
     Parameters
     ----------
@@ -26,6 +28,8 @@ class Protocol:
         Whether hyperparameters are chosen on ``inner`` folds or on the ``test`` folds that are reported.
     selection
         Whether features are selected, and on which rows: ``inside`` the training part, or ``before`` the split.
+    stopping
+        Whether early stopping looks ``inside`` the training part, or at the ``test`` fold that is reported.
     baseline
         Name of the honest protocol to compare with; the honest ones have none.
     """
@@ -37,10 +41,17 @@ class Protocol:
     synthetic: Literal["inside", "before"] = "inside"
     tuning: Literal["inner", "test"] = "inner"
     selection: Literal["none", "inside", "before"] = "none"
+    stopping: Literal["inside", "test"] = "inside"
     baseline: str | None = "honest"
 
-    def obstacle(self, table: pd.DataFrame, cohort: Cohort) -> str | None:
-        """Why the protocol says nothing about a cohort, None where it does."""
+    def concerns(self, head: Head) -> bool:
+        """Whether the protocol differs from the honest one for this kind of model."""
+        return self.stopping == "inside" or head.fit_together is not None
+
+    def obstacle(self, table: pd.DataFrame, cohort: Cohort, heads: Iterable[Head]) -> str | None:
+        """Why the protocol says nothing about a cohort and the candidates audited, None where it does."""
+        if not any(self.concerns(head) for head in heads):
+            return "none of the candidates audited stops early"
         if self.unit == "rows" and table["patient"].nunique() == len(table):
             return "every patient has one row, so that rows and patients are the same"
         if self.synthetic == "before":
@@ -98,5 +109,11 @@ NAIVE = (
         "The features most associated with the outcome are chosen on all rows, test rows included.",
         selection="before",
         baseline="selected",
+    ),
+    Protocol(
+        "stopping",
+        "Stopped early on the test fold",
+        "A network trains until it does best on the fold that is reported, which so becomes a part of its training.",
+        stopping="test",
     ),
 )
