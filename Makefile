@@ -36,11 +36,11 @@ setup: .venv/.done  ## make .venv with every dependency at its pinned version
 run: setup  ## run the whole pipeline on every cohort of params.yaml
 	dvc repro
 
-test: setup  ## run all tests
-	pytest
+test: setup  ## run all tests, the files of tests shared out to the cores
+	pytest -n auto --dist loadfile
 
 test-fast: setup  ## run the tests that take seconds
-	pytest -m 'not slow'
+	pytest -n auto --dist loadfile -m 'not slow'
 
 lint: setup  ## check style, types and the direction of imports
 	ruff check .
