@@ -80,7 +80,7 @@ def test_losing_mlflow_s_files_publishes_again_and_trains_nothing(finished: Proj
 def test_a_killed_run_starts_again_and_ends_with_the_same_predictions(tmp_path: Path, finished: Project) -> None:
     project = Project.copy(tmp_path / "killed")
     assert project.run("dvc", "init", "--no-scm", "--quiet").returncode == 0
-    running = project.start("dvc", "repro")
+    running = project.start("dvc", "repro", "train")
     assert running.stdout is not None
     for line in running.stdout:
         if "Running stage 'train@gbsg-linear'" in line:
@@ -90,7 +90,7 @@ def test_a_killed_run_starts_again_and_ends_with_the_same_predictions(tmp_path: 
     running.wait()
     running.stdout.close()
     assert len(_predictions(project)) < 4
-    done = project.run("dvc", "repro")
+    done = project.run("dvc", "repro", "train")
     assert done.returncode == 0, done.stdout
     expected, found = _predictions(finished), _predictions(project)
     assert expected.keys() == found.keys()
