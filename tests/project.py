@@ -5,11 +5,14 @@ import runpy
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ruamel.yaml import YAML
+
+from relapse.settings import read_params
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,9 +30,10 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Project:
-    """The copy at ``root``."""
+    """The copy at ``root``; ``settings`` are environment variables of the commands run in it."""
 
     root: Path
+    settings: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def copy(cls, root: Path, **params: Any) -> "Project":
@@ -57,6 +61,19 @@ class Project:
             (budget if name in budget else content)[name] = value
         yaml.dump(content, path)
 
+    def evaluated(self, cohort: str) -> "Project":
+        """Run every stage of a cohort before ``register`` in this process; returns the project."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.root)
+            for name, value in self.settings.items():
+                patch.setenv(name, value)
+            for stage in ("ingest", "gate", "split"):
+                self.stage(stage, cohort=cohort)
+            for candidate in read_params().candidates:
+                self.stage("train", cohort=cohort, candidate=candidate)
+            self.stage("evaluate", cohort=cohort)
+        return self
+
     def stage(self, name: str, **arguments: str) -> None:
         """Run a stage in this process; the working folder has to be :attr:`root`."""
         runpy.run_path(str(self.root / "pipelines" / f"{name}.py"))["main"](**arguments)
@@ -74,6 +91,7 @@ class Project:
             "PYTHONPATH": str(self.root / "src"),
             "OMP_NUM_THREADS": "1",
             "DVC_NO_ANALYTICS": "true",
+            **self.settings,
         }
 
     def start(self, *command: str) -> "subprocess.Popen[str]":

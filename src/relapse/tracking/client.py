@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
 from relapse.errors import RegistryError
+from relapse.files import sha256_of_text
 from relapse.settings import Machinery
 
 if TYPE_CHECKING:
@@ -29,15 +30,14 @@ def connect(machinery: Machinery) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with _alone(machinery.tracking_uri):
+    # Several processes that create its tables at once break each other.
+    with exclusive(machinery.tracking_uri, "tables"):
         mlflow.set_tracking_uri(machinery.tracking_uri)
         client = mlflow.MlflowClient(machinery.tracking_uri)
         try:
             client.search_experiments(max_results=1)
         except MlflowException as error:
-            raise RegistryError(
-                f"MLflow at {_without_password(machinery.tracking_uri)} does not answer: {error}"
-            ) from None
+            raise _silent(machinery.tracking_uri, error) from None
     return client
 
 
@@ -52,18 +52,61 @@ def experiment(client: "MlflowClient", name: str, machinery: Machinery) -> str:
 
 
 @contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """Hold a lock beside a SQLite file: several processes that create its tables at once break each other."""
-    if not uri.startswith("sqlite:///"):
+def exclusive(uri: str, purpose: str) -> Iterator[None]:
+    """Keep out every other process that asks for the same ``purpose`` on the same database, wherever it runs.
+
+    A lock beside a SQLite file, an advisory lock of PostgreSQL; both end with the process that holds them. Nothing
+    where a tracking server stands between: it has no lock to give.
+
+    Raises
+    ------
+    RegistryError
+        The database does not answer, or its driver is not installed.
+    """
+    if uri.startswith("sqlite:///"):
+        with _locked_file(Path(unquote(uri.removeprefix("sqlite:///"))), purpose):
+            yield
+    elif uri.startswith("postgresql"):
+        with _advisory_lock(uri, purpose):
+            yield
+    else:
         yield
-        return
+
+
+@contextmanager
+def _locked_file(database: Path, purpose: str) -> Iterator[None]:
     import fcntl
 
-    path = Path(unquote(uri.removeprefix("sqlite:///")))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / f".{path.name}.lock").open("w") as lock:
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with (database.parent / f".{database.name}.{purpose}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _advisory_lock(uri: str, purpose: str) -> Iterator[None]:
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.pool import NullPool
+
+    # 15 digits of a digest: PostgreSQL knows its locks by number.
+    number = int(sha256_of_text("relapse", purpose)[:15], 16)
+    try:
+        connection = create_engine(uri, poolclass=NullPool).connect()
+    except ModuleNotFoundError as error:
+        raise RegistryError(
+            f"The driver {error.name} of {_without_password(uri)} is not installed. Install "
+            "relapse[postgres] and write postgresql+psycopg://…"
+        ) from None
+    except OperationalError as error:
+        raise _silent(uri, error) from None
+    with connection:
+        connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
+        yield
+
+
+def _silent(uri: str, error: Exception) -> RegistryError:
+    return RegistryError(f"MLflow at {_without_password(uri)} does not answer: {error}")
 
 
 def _without_password(uri: str) -> str:

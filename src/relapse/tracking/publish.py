@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _STATE = "relapse.state"
 _DECISION = "decision/decision.json"
 
+#: Letters of a version's description. SQLite takes more, other databases refuse them.
+_DESCRIPTION = 5000
+
 
 def published_decision(client: "MlflowClient", experiment_id: str, source: Source) -> dict[str, Any] | None:
     """The decision that was published for this content, None where there is none.
@@ -199,9 +202,20 @@ def _register(at: Workspace, decision: Decision, source: Source, run_id: str, bu
             name, description="The candidates put forward for this cohort, one version each."
         )
     version = client.create_model_version(
-        name, logged.model_uri, run_id, tags=tags, description=markdown(card), model_id=logged.model_id
+        name, logged.model_uri, run_id, tags=tags, description=_described(card), model_id=logged.model_id
     )
     return str(version.version)
+
+
+def _described(card: Document) -> str:
+    """As much of the model card as a description of a version may hold, whole sections only."""
+    for kept in range(len(card.sections), 0, -1):
+        text = markdown(Document(card.title, card.sections[:kept]))
+        if kept < len(card.sections):
+            text += "\nThe rest stands in this version's run, in `report/model_card.md`.\n"
+        if len(text) <= _DESCRIPTION:
+            return text
+    return f"# {card.title}\n\nSee `report/model_card.md` in this version's run.\n"
 
 
 def _dataset(at: Workspace) -> "PandasDataset":

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from relapse.preprocessing.transformers import encoder
 from relapse.settings import AuditParams, Machinery
 from relapse.training.protocols import HONEST, NAIVE, SELECTED, Protocol
 from relapse.training.splits import derived_seed, fold_numbers
+from relapse.training.studies import blind_trials
 from relapse.training.tuning import FIT_FAILURES, discrimination
 
 Array = NDArray[np.float64]
@@ -217,14 +219,10 @@ class _Rows:
 
 def _settings(head: Head, cohort: Cohort, draws: int, seed: int) -> list[Params]:
     """Hyperparameters to choose from; rare events are handled alike in all of them, as the cohort asks for."""
-    import optuna
-
     if head.space is None:
         return [{}]
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     fixed = {KEY: cohort.imbalance} if head.balanced and cohort.survival is None else {}
-    return [head.space(study.ask()) | fixed for _ in range(draws)]
+    return [head.space(trial) | fixed for trial in islice(blind_trials(seed=seed), draws)]
 
 
 def _most_associated(table: pd.DataFrame, target: NDArray[Any], cohort: Cohort) -> list[str]:

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from relapse.errors import NoTrialError
 from relapse.settings import Machinery
 from relapse.training.kept_sets import FinishedSet, KeptSets, Tried, kept_sets
 from relapse.training.splits import derived_seed, fold_numbers
+from relapse.training.studies import blind_trials
 from relapse.training.tuning import FIT_FAILURES, TrialRecord, Tuned, discrimination, with_learnt_risks
 
 Array = NDArray[np.float64]
@@ -122,11 +124,7 @@ def tune_and_fit_together(
 def _drawn(head: Head, cohort: Cohort, trials: int, *, seed: int) -> list[Params]:
     if head.space is None:
         return [{}]
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    return [head.draw(study.ask(), cohort) for _ in range(trials)]
+    return [head.draw(trial, cohort) for trial in islice(blind_trials(seed=seed), trials)]
 
 
 def _compare(

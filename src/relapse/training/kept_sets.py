@@ -51,10 +51,9 @@ class KeptSets:
         self._study().set_user_attr(f"{_SET}{number}", asdict(finished))
 
     def _study(self) -> "optuna.Study":
+        storage = storage_of(self.storage, self.name)
         import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        storage = storage_of(self.storage, self.name)
         return optuna.create_study(storage=storage, study_name=self.name, direction="maximize", load_if_exists=True)
 
 

@@ -2,6 +2,7 @@
 
 import platform
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from relapse.errors import NoTrialError
 from relapse.files import write_json
 from relapse.settings import TrainParams
 from relapse.training.nested import Trained
-from relapse.training.studies import VERSIONED
+from relapse.training.studies import VERSIONED, blind_trials
 
 _DRAWS = 30
 
@@ -41,16 +42,12 @@ def write_failure(path: Path, error: NoTrialError, *, candidate: str, seed: int,
 
 def search_space(candidate: str, cohort: Cohort) -> dict[str, str]:
     """What the search of a candidate chooses from, in words by hyperparameter; empty where nothing is tuned."""
-    import optuna
-
     head = family(candidate).head(cohort)
     if head is None or head.space is None:
         return {}
     found: dict[str, str] = {}
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     # Some are asked for only after a certain choice of another, so that one draw does not meet them all.
-    for _ in range(_DRAWS):
-        trial = study.ask()
+    for trial in islice(blind_trials(seed=0), _DRAWS):
         head.draw(trial, cohort)
         found |= {name: _in_words(distribution) for name, distribution in trial.distributions.items()}
     return found

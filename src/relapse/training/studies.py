@@ -7,11 +7,12 @@ time works on a study; machines that share a database share finished trials, and
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -61,18 +62,14 @@ class Studies:
 def prepare(storage: str) -> None:
     """Create the tables of a database once, before workers open it at the same time; a folder needs nothing."""
     if is_url(storage):
-        import optuna
-
-        optuna.storages.RDBStorage(storage)
+        storage_of(storage, "")
 
 
 def open_study(
     studies: Studies | None, table: pd.DataFrame, cohort: Cohort, *, seed: int, folds: int, startup: int
 ) -> "optuna.Study":
     """The study of one set of rows: in memory, or with the trials that were finished before."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    optuna = _quiet_optuna()
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
     if studies is None:
         return optuna.create_study(direction="maximize", pruner=pruner)
@@ -85,6 +82,21 @@ def open_study(
     for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return study
+
+
+def blind_trials(*, seed: int) -> "Iterator[optuna.Trial]":
+    """Trials without end whose hyperparameters are drawn at random, before any data is seen."""
+    optuna = _quiet_optuna()
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    while True:
+        yield study.ask()
+
+
+def _quiet_optuna() -> Any:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
 
 
 def finished(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
@@ -103,10 +115,12 @@ def is_url(storage: str) -> bool:
 
 def storage_of(storage: str, name: str) -> "optuna.storages.BaseStorage":
     """The database of that URL, or the study's own journal file in that folder."""
-    import optuna
-
+    optuna = _quiet_optuna()
     if is_url(storage):
-        return optuna.storages.RDBStorage(storage)
+        from sqlalchemy.pool import NullPool
+
+        # No connection outlives its use: workers come and go, and a database has only so many to give.
+        return optuna.storages.RDBStorage(storage, engine_kwargs={"poolclass": NullPool})
     from optuna.storages.journal import JournalFileBackend
 
     path = Path(storage) / f"{name}.log"
