@@ -145,6 +145,21 @@ class Workspace:
         return self.of("gate") / "docs"
 
     @property
+    def table_one(self) -> Path:
+        """Table 1: the cohort overall and by outcome."""
+        return self.of("describe") / "table_one.json"
+
+    @property
+    def description(self) -> Path:
+        """Folder of the frames that descriptive figures are drawn from, one CSV a figure."""
+        return self.of("describe") / "plots"
+
+    @property
+    def description_figures(self) -> Path:
+        """Folder of the descriptive figures, each as SVG and PNG."""
+        return self.of("describe") / "figures"
+
+    @property
     def folds(self) -> Path:
         """Which row stands in which outer test fold."""
         return self.of("split") / "folds.parquet"

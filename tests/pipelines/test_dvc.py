@@ -52,6 +52,7 @@ def test_the_paths_of_dvc_yaml_are_those_of_the_workspace() -> None:
     expected = {
         "ingest": {at.table, at.flow},
         "gate": {at.gate, at.data_docs},
+        "describe": {at.table_one, at.description, at.description_figures},
         "split": {at.folds},
         "train": {at.trained("c")},
         "evaluate": {at.metrics, at.evidence, at.figures, at.curves},

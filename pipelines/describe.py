@@ -1,0 +1,31 @@
+"""Stage *describe*: Table 1 and the figures of the table itself, before any model."""
+
+from dataclasses import asdict
+
+from relapse.cohorts.catalogue import read_cohort
+from relapse.cohorts.table import read_table
+from relapse.console import say, stage
+from relapse.description.frames import FRAMES
+from relapse.description.table_one import table_one
+from relapse.files import write_csv, write_json
+from relapse.report.description_figures import description_figures
+from relapse.report.style import save
+from relapse.settings import Workspace
+
+
+def main(cohort: str) -> None:
+    """Describe the table of a cohort."""
+    at = Workspace(cohort)
+    declared = read_cohort(at.declaration)
+    table = read_table(at.table, declared)
+    frames = {name: frame(table, declared) for name, frame in FRAMES.items()}
+    for name, frame in frames.items():
+        write_csv(at.description / f"{name}.csv", frame)
+    for name, figure in description_figures(frames, declared).items():
+        save(figure, at.description_figures / name)
+    write_json(at.table_one, [asdict(line) for line in table_one(table, declared)])
+    say(f"{cohort}: {len(declared.features)} features described")
+
+
+if __name__ == "__main__":
+    stage(main)

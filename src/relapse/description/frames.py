@@ -1,0 +1,194 @@
+"""The tables that descriptive figures are drawn from: distributions, distributions by outcome, ranks, missing values.
+
+Tails are cut at :data:`TAIL` and what lies beyond is counted into the last bar, so that no frame tells who is extreme.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from relapse.cohorts.schema import Categorical, Cohort
+from relapse.description.outcome import by_outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Share of the rows beyond each end of an axis.
+TAIL = 0.01
+
+#: Bars of a histogram, and points of a density.
+BARS, POINTS = 12, 60
+
+#: The outcome's name in the frame of rank correlations.
+OUTCOME = "outcome"
+
+
+def distributions(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
+    """Rows a bar or a level.
+
+    Returns
+    -------
+    DataFrame
+        ``feature``; ``lower`` and ``upper`` end of a bar (NaN for levels); ``level`` (empty for bars); ``rows``;
+        ``missing``, the share of rows without a value.
+    """
+    import pandas as pd
+
+    records = []
+    for name, feature in cohort.features.items():
+        missing = float(table[name].isna().mean())
+        known = table[name].dropna()
+        if isinstance(feature, Categorical):
+            counts = known.value_counts()
+            records += [(name, np.nan, np.nan, level, int(counts.get(level, 0)), missing) for level in feature.names]
+            continue
+        values = known.to_numpy(dtype=np.float64)
+        edges = _edges(values)
+        rows, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+        records += [
+            (name, low, high, "", int(count), missing)
+            for low, high, count in zip(edges[:-1], edges[1:], rows, strict=True)
+        ]
+    return pd.DataFrame(records, columns=["feature", "lower", "upper", "level", "rows", "missing"])
+
+
+def densities(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
+    """Gaussian kernel densities (Scott's width) of the numeric features by outcome, with quartiles.
+
+    Returns
+    -------
+    DataFrame
+        ``feature``, ``group``, ``value``, ``density`` (largest of the feature = 1), and the group's ``lower`` quartile,
+        ``median`` and ``upper`` quartile. A group in which a feature does not vary has no rows.
+    """
+    import pandas as pd
+    from scipy.stats import gaussian_kde
+
+    parts = []
+    for name in cohort.numeric(list(cohort.features)):
+        low, high = table[name].quantile([TAIL, 1 - TAIL])
+        grid = np.linspace(low, high, POINTS)
+        for group, rows in by_outcome(table, cohort).items():
+            values = np.clip(rows[name].dropna().to_numpy(dtype=np.float64), low, high)
+            if len(values) < 2 or np.ptp(values) == 0:
+                continue
+            quartiles = np.quantile(values, [0.25, 0.5, 0.75])
+            part = pd.DataFrame({"feature": name, "group": group, "value": grid, "density": gaussian_kde(values)(grid)})
+            parts.append(part.assign(**dict(zip(("lower", "median", "upper"), quartiles, strict=True))))
+    columns = ["feature", "group", "value", "density", "lower", "median", "upper"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    found = pd.concat(parts, ignore_index=True)
+    found["density"] /= found.groupby("feature")["density"].transform("max")
+    return found
+
+
+def levels(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
+    """Levels by outcome: ``feature``, ``level``, ``group``, ``rows`` and ``share`` of the group's known rows."""
+    import pandas as pd
+
+    records = []
+    for name in cohort.categorical(list(cohort.features)):
+        for group, rows in by_outcome(table, cohort).items():
+            known = rows[name].dropna()
+            for level in cohort.features[name].names:  # type: ignore[union-attr]  # categorical() gives these only
+                found = int((known == level).sum())
+                records.append((name, level, group, found, found / len(known) if len(known) else np.nan))
+    return pd.DataFrame(records, columns=["feature", "level", "group", "rows", "share"])
+
+
+def rank_correlations(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
+    """Kendall's tau-b of every two features that have an order, and of each with the outcome (:data:`OUTCOME`).
+
+    With a time to an event, the figure for the outcome is 2C - 1 (Harrell's C of the feature alone): the surplus of
+    pairs in which the larger value goes with the earlier event, over the pairs whose order is known.
+
+    Returns
+    -------
+    DataFrame
+        ``first``, ``second``, ``tau``: every pair once. Nominal features of more than two levels have no order and are
+        left out; pairs of which one does not vary have NaN.
+    """
+    import pandas as pd
+
+    ranks = _ranked(table, cohort)
+    names = list(ranks)
+    records = [
+        (one, two, _tau(ranks[one], ranks[two])) for place, one in enumerate(names) for two in names[place + 1 :]
+    ]
+    records += [(name, OUTCOME, _with_outcome(table, ranks[name], cohort)) for name in names]
+    return pd.DataFrame(records, columns=["first", "second", "tau"])
+
+
+def missing_values(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
+    """``feature``, ``rows`` without a value, their ``share``; declared order."""
+    import pandas as pd
+
+    names = list(cohort.features)
+    rows = [int(table[name].isna().sum()) for name in names]
+    return pd.DataFrame({"feature": names, "rows": rows, "share": np.array(rows) / len(table)})
+
+
+def missing_together(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
+    """Which features lack a value in the same rows: ``features`` (joined by " + ", "none" first) and ``rows``."""
+    import pandas as pd
+
+    absent = table[list(cohort.features)].isna()
+    patterns = absent.apply(lambda row: " + ".join(absent.columns[row]) or "none", axis=1)
+    counts = patterns.value_counts().rename_axis("features").reset_index(name="rows")
+    order = counts["features"].ne("none")
+    return pd.DataFrame(counts.assign(order=order).sort_values(["order", "rows"], ascending=[True, False]))[
+        ["features", "rows"]
+    ].reset_index(drop=True)
+
+
+def _edges(values: "np.ndarray") -> "np.ndarray":
+    distinct = np.unique(values)
+    if len(distinct) <= BARS and np.allclose(distinct, np.round(distinct)):
+        return np.arange(distinct[0] - 0.5, distinct[-1] + 1.0) if len(distinct) else np.array([0.0, 1.0])
+    low, high = np.quantile(values, [TAIL, 1 - TAIL])
+    return np.linspace(low, high if high > low else low + 1.0, BARS + 1)
+
+
+def _ranked(table: "pd.DataFrame", cohort: Cohort) -> "dict[str, pd.Series[float]]":
+    found = {}
+    for name, feature in cohort.features.items():
+        if not isinstance(feature, Categorical):
+            found[name] = table[name].astype("float64")
+        elif feature.type == "ordinal" or len(feature.names) == 2:
+            codes = {level: float(code) for code, level in enumerate(feature.names)}
+            found[name] = table[name].astype("str").map(codes).astype("float64")
+    return found
+
+
+def _tau(one: "pd.Series[float]", two: "pd.Series[float]") -> float:
+    from scipy.stats import kendalltau
+
+    known = one.notna() & two.notna()
+    if min(one[known].nunique(), two[known].nunique()) < 2:
+        return float("nan")
+    return float(kendalltau(one[known], two[known]).statistic)
+
+
+def _with_outcome(table: "pd.DataFrame", values: "pd.Series[float]", cohort: Cohort) -> float:
+    from relapse.evaluation.statistics.concordance import concordance
+
+    known = values.notna()
+    if not cohort.survival:
+        return _tau(values, table["event"].astype("float64"))
+    if values[known].nunique() < 2:
+        return float("nan")
+    time, event = table.loc[known, "time"].to_numpy(), table.loc[known, "event"].to_numpy()
+    return 2 * concordance(time, event, values[known].to_numpy()) - 1
+
+
+#: Every frame by name.
+FRAMES: "dict[str, Callable[[pd.DataFrame, Cohort], pd.DataFrame]]" = {
+    "distributions": distributions,
+    "densities": densities,
+    "levels": levels,
+    "rank_correlations": rank_correlations,
+    "missing_values": missing_values,
+    "missing_together": missing_together,
+}
