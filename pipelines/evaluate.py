@@ -1,5 +1,7 @@
 """Stage *evaluate*: metrics with intervals, paired tests and all figures, from predictions tables alone."""
 
+import pandas as pd
+
 from relapse.cohorts.catalogue import read_cohort
 from relapse.console import say, stage
 from relapse.evaluation.evidence import endpoint_of, gather
@@ -12,7 +14,8 @@ from relapse.settings import Workspace, read_params
 def main(cohort: str) -> None:
     """Evaluate and compare the candidates of a cohort."""
     at, params = Workspace(cohort), read_params()
-    endpoint = endpoint_of(read_cohort(at.declaration))
+    declared = read_cohort(at.declaration)
+    endpoint = endpoint_of(declared)
     tables = {
         name: read_predictions(at.predictions(name), risks=endpoint.risk_columns, timed=endpoint.timed)
         for name in at.succeeded(params.candidates)
@@ -26,6 +29,8 @@ def main(cohort: str) -> None:
         to_figures=at.figures,
         titles={name: read_json(at.record(name))["title"] for name in tables},
         flow=read_json(at.flow),
+        columns={name: declared.features[name].label or name for name in declared.subgroups},
+        trials={name: pd.read_parquet(at.trials(name)) for name in tables},
     )
     for name, numbers in evidence.headline().items():
         write_json(at.metrics / f"{name}.json", numbers)

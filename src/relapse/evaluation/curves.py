@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from relapse.evaluation.bands import auc_over_time_frame, precision_recall_band_frame, roc_band_frame
 from relapse.evaluation.metrics import Endpoint, Horizon, pooled
 from relapse.evaluation.statistics.arrays import FloatArray, both_classes, numbers
 from relapse.evaluation.statistics.decision_curve import net_benefit, net_benefit_at_horizon
@@ -42,13 +43,19 @@ def curves(predictions: pd.DataFrame, endpoint: Endpoint) -> dict[str, pd.DataFr
     Returns
     -------
     dict
-        ``roc``, ``precision_recall``, ``calibration``, ``decision_curve`` and ``risks`` where the endpoint has no time;
-        else ``calibration_<horizon>``, ``decision_curve_<horizon>`` and ``risks_<horizon>`` for each horizon (such as
-        ``calibration_5y``), and ``risk_groups`` at the last horizon.
+        ``roc`` and ``precision_recall``, each with its ``…_band``, ``calibration``, ``decision_curve`` and ``risks``
+        where the endpoint has no time; else ``calibration_<horizon>``, ``decision_curve_<horizon>`` and
+        ``risks_<horizon>`` for each horizon (such as ``calibration_5y``), ``auc_over_time`` and, at the last horizon,
+        ``risk_groups``.
     """
     table = pooled(predictions)
     if not endpoint.timed:
-        ranked = {"roc": roc_curve_frame(table), "precision_recall": precision_recall_frame(table)}
+        ranked = {
+            "roc": roc_curve_frame(table),
+            "roc_band": roc_band_frame(table),
+            "precision_recall": precision_recall_frame(table),
+            "precision_recall_band": precision_recall_band_frame(table),
+        }
         if not endpoint.risks:
             return ranked
         return {
@@ -65,7 +72,10 @@ def curves(predictions: pd.DataFrame, endpoint: Endpoint) -> dict[str, pd.DataFr
         frames[f"risks{suffix}"] = risk_histogram_frame(table, column=horizon.column)
     if not endpoint.horizons:
         return {}
-    return frames | {"risk_groups": risk_group_frame(table, horizon=endpoint.horizons[-1])}
+    last = endpoint.horizons[-1]
+    frames["auc_over_time"] = auc_over_time_frame(table, horizon=last)
+    frames["risk_groups"] = risk_group_frame(table, horizon=last)
+    return frames
 
 
 def roc_curve_frame(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -8,8 +8,12 @@ import pandas as pd
 
 from relapse.evaluation.curves import curves
 from relapse.evaluation.evidence import Evidence, write_evidence
+from relapse.evaluation.forests import pairs_frame, subgroups_frame
 from relapse.files import write_csv
 from relapse.report.figures import draw, read_curves
+from relapse.report.style import drawing, save
+from relapse.report.tuning_figure import tuning_history
+from relapse.training.history import tuning_frame
 
 
 def write_evaluation(
@@ -21,6 +25,8 @@ def write_evaluation(
     to_figures: Path,
     titles: Mapping[str, str],
     flow: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
+    trials: Mapping[str, pd.DataFrame] | None = None,
 ) -> None:
     """Write what an evaluation found.
 
@@ -36,9 +42,21 @@ def write_evaluation(
         Candidate names for people.
     flow
         The patient flow, where there is one to be drawn.
+    columns
+        Names of subgroup columns for people.
+    trials
+        Candidate name to its trials, where there was a search.
     """
     for name, table in tables.items():
         for figure, frame in curves(table, evidence.endpoint).items():
             write_csv(to_plots / figure / f"{name}.csv", frame)
-    draw(to_figures, read_curves(to_plots), evidence, flow=flow, titles=titles)
+    write_csv(to_plots / "pairs.csv", pairs_frame(evidence))
+    write_csv(to_plots / "subgroups.csv", subgroups_frame(evidence))
+    draw(to_figures, read_curves(to_plots), evidence, flow=flow, titles=titles, columns=columns)
+    if trials:
+        frame = tuning_frame(trials)
+        write_csv(to_plots / "tuning.csv", frame)
+        with drawing():
+            history = tuning_history(frame, titles, label=evidence.primary_label)
+        save(history, to_figures / "tuning")
     write_evidence(to_evidence, evidence)

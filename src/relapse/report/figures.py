@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relapse.evaluation.evidence import Evidence
+from relapse.evaluation.forests import pairs_frame, subgroups_frame
+from relapse.report.answer import REFERENCE
 from relapse.report.calibration_figure import calibration
 from relapse.report.decision_figure import decision_curves
 from relapse.report.flow_figure import patient_flow
+from relapse.report.forest_figures import pairs, subgroups
 from relapse.report.ranking_figure import ranking
 from relapse.report.style import MUTED, RULE, WIDTH, describe, drawing, marks, new_figure, save, unit_square
-from relapse.report.survival_figure import risk_groups
+from relapse.report.survival_figure import auc_over_time, risk_groups
 from relapse.report.wording import horizon_words, number
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Curves = dict[str, dict[str, "pd.DataFrame"]]
@@ -37,17 +41,28 @@ def read_curves(folder: Path) -> Curves:
 
 
 def draw(
-    folder: Path, curves: Curves, evidence: Evidence, *, flow: Mapping[str, Any] | None, titles: Mapping[str, str]
+    folder: Path,
+    curves: Curves,
+    evidence: Evidence,
+    *,
+    flow: Mapping[str, Any] | None,
+    titles: Mapping[str, str],
+    columns: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Draw every figure of a cohort and save it as ``folder/<name>.svg`` and ``.png``; returns the names."""
-    drawn = figures(curves, evidence, flow=flow, titles=titles)
+    drawn = figures(curves, evidence, flow=flow, titles=titles, columns=columns)
     for name, figure in drawn.items():
         save(figure, folder / name)
     return list(drawn)
 
 
 def figures(
-    curves: Curves, evidence: Evidence, *, flow: Mapping[str, Any] | None, titles: Mapping[str, str]
+    curves: Curves,
+    evidence: Evidence,
+    *,
+    flow: Mapping[str, Any] | None,
+    titles: Mapping[str, str],
+    columns: Mapping[str, str] | None = None,
 ) -> dict[str, "Figure"]:
     """Every figure of a cohort that its frames allow, by name.
 
@@ -61,16 +76,24 @@ def figures(
         The patient flow, as ``flow.json`` has it; not drawn where it is None.
     titles
         Candidate name to the name that people read.
+    columns
+        The same for the columns of subgroups.
     """
     known = {item.name: titles.get(item.name, item.name) for item in evidence.candidates}
     order = {figure: {name: frames[name] for name in known if name in frames} for figure, frames in curves.items()}
     with drawing():
         drawn = {"flow": patient_flow(flow, evidence)} if flow is not None else {}
         drawn["ranking"] = ranking(evidence, known)
-        if "roc" in order:
-            drawn["roc"] = roc(order["roc"], evidence, known)
-        if "precision_recall" in order:
-            drawn["precision_recall"] = precision_recall(order["precision_recall"], evidence, known)
+        if len(known) > 1:
+            drawn["pairs"] = pairs(pairs_frame(evidence), known, label=evidence.primary_label)
+        for name, draw_curve in (("roc", roc), ("precision_recall", precision_recall)):
+            if name in order:
+                drawn[name] = draw_curve(order[name], order.get(f"{name}_band", {}), evidence, known)
+        if "auc_over_time" in order:
+            last = evidence.endpoint.horizons[-1]
+            drawn["auc_over_time"] = auc_over_time(
+                order["auc_over_time"], last, titles=known, banded=compared(evidence)
+            )
         if evidence.endpoint.timed and evidence.best.name in order.get("risk_groups", {}):
             horizon = evidence.endpoint.horizons[-1]
             frame = order["risk_groups"][evidence.best.name]
@@ -82,11 +105,23 @@ def figures(
             useful = figure.replace("calibration", "decision_curve")
             if useful in order:
                 drawn[useful] = decision_curves(order[useful], known, when=when)
+        if evidence.best.subgroups:
+            drawn["subgroups"] = subgroups(
+                subgroups_frame(evidence), known, columns or {}, shown=compared(evidence), label=evidence.primary_label
+            )
     return drawn
 
 
-def roc(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
-    """ROC curves of all candidates, with the point where each one's threshold puts it."""
+def compared(evidence: Evidence) -> list[str]:
+    """The candidates that are shown where all would be too many: the best, and the reference (else the first)."""
+    names = [item.name for item in evidence.candidates]
+    return list(dict.fromkeys([REFERENCE if REFERENCE in names else names[0], evidence.best.name]))
+
+
+def roc(
+    frames: "dict[str, pd.DataFrame]", bands: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[str, str]
+) -> "Figure":
+    """ROC curves of all candidates, with the point where each one's threshold puts it; bands of the two compared."""
     figure = new_figure(3.3 + 0.17 * len(frames), width=WIDTH / 2)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=1, zorder=0)
@@ -97,6 +132,7 @@ def roc(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[s
         area = number(metrics["auc"].value)
         said.append(f"{titles[name]} {area}")
         label = f"{titles[name]}, AUC {area}"
+        _band(axes, bands, name, "fpr", evidence)
         axes.plot(frames[name]["fpr"], frames[name]["tpr"], color=mark.colour, linestyle=mark.dash, label=label)
         if "specificity" not in metrics:
             continue
@@ -108,7 +144,9 @@ def roc(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[s
     return describe(figure, f"ROC curves of {len(frames)} candidates. Area under the curve: {'; '.join(said)}.")
 
 
-def precision_recall(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
+def precision_recall(
+    frames: "dict[str, pd.DataFrame]", bands: "dict[str, pd.DataFrame]", evidence: Evidence, titles: Mapping[str, str]
+) -> "Figure":
     """Precision-recall curves of all candidates, as the steps whose area is the average precision."""
     figure = new_figure(3.3 + 0.17 * len(frames), width=WIDTH / 2)
     axes = figure.subplots()
@@ -120,6 +158,7 @@ def precision_recall(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titl
         area = number(evidence.candidate(name).metrics["average_precision"].value)
         said.append(f"{titles[name]} {area}")
         frame = frames[name]
+        _band(axes, bands, name, "recall", evidence)
         axes.step(
             [0.0, *frame["recall"]],
             [float(frame["precision"].iloc[0]), *frame["precision"]],
@@ -133,6 +172,13 @@ def precision_recall(frames: "dict[str, pd.DataFrame]", evidence: Evidence, titl
     figure.legend(loc="outside lower left", handlelength=3.2)
     text = f"Precision-recall curves of {len(frames)} candidates. Average precision: {'; '.join(said)}."
     return describe(figure, text)
+
+
+def _band(axes: "Axes", bands: "dict[str, pd.DataFrame]", name: str, along: str, evidence: Evidence) -> None:
+    """The 95% band of one curve, for the candidates compared only: eight bands would hide each other."""
+    if name in bands and name in compared(evidence):
+        band, colour = bands[name], marks(list(bands))[name].colour
+        axes.fill_between(band[along], band["lower"], band["upper"], color=colour, alpha=0.13, linewidth=0)
 
 
 def _calibrations(evidence: Evidence) -> dict[str, str]:

@@ -1,12 +1,13 @@
 """Kaplan-Meier curves by predicted risk, with the numbers at risk beneath."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from relapse.evaluation.curves import RISK_GROUPS
 from relapse.evaluation.metrics import Horizon
-from relapse.report.style import INK, MUTED, RULE, describe, new_figure
+from relapse.report.style import INK, MUTED, RULE, describe, marks, new_figure
 from relapse.report.wording import horizon_unit, horizon_words, number
 
 if TYPE_CHECKING:
@@ -17,6 +18,31 @@ if TYPE_CHECKING:
 _LOOKS: dict[str, tuple[str, Any]] = dict(
     zip(RISK_GROUPS, (("#7aa6c2", "-"), ("#a0568a", (0, (5, 1.5))), ("#3d1f47", (0, (1.5, 1.2)))), strict=True)
 )
+
+
+def auc_over_time(
+    frames: "Mapping[str, pd.DataFrame]", horizon: Horizon, *, titles: Mapping[str, str], banded: list[str]
+) -> "Figure":
+    """Cumulative/dynamic AUC by time; bands for the candidates ``banded`` only, so that they can be told apart.
+
+    ``frames`` as :func:`relapse.evaluation.bands.auc_over_time_frame` gives them, by candidate.
+    """
+    amount, unit = horizon_unit(horizon.label) or (horizon.time, "")
+    scale = horizon.time / amount
+    figure = new_figure(3.1 + 0.1 * len(frames))
+    axes = figure.subplots()
+    axes.axhline(0.5, color=RULE, linewidth=1, zorder=0)
+    said = []
+    for name, mark in marks(list(frames)).items():
+        frame = frames[name]
+        time = frame["time"] / scale
+        if name in banded:
+            axes.fill_between(time, frame["lower"], frame["upper"], color=mark.colour, alpha=0.14, linewidth=0)
+        axes.plot(time, frame["auc"], color=mark.colour, linestyle=mark.dash, label=titles[name])
+        said.append(f"{titles[name]} {number(float(frame['auc'].min()), 2)} to {number(float(frame['auc'].max()), 2)}")
+    axes.set(xlabel=f"Time ({unit}s)" if unit else "Time", ylabel="AUC of those with the event by then")
+    figure.legend(loc="outside lower left", ncols=4, handlelength=3.2)
+    return describe(figure, f"AUC over time, lowest to highest: {'; '.join(said)}.")
 
 
 def risk_groups(frame: "pd.DataFrame", horizon: Horizon, *, title: str) -> "Figure":
