@@ -173,6 +173,14 @@ class Workspace:
         """A candidate fitted on all rows."""
         return self.trained(candidate) / "model.skops"
 
+    def fold_model(self, candidate: str, fold: int) -> Path:
+        """A candidate fitted without the rows of one outer fold of the first repeat."""
+        return self.trained(candidate) / "folds" / f"{fold}.skops"
+
+    def explained(self, candidate: str) -> Path:
+        """Folder of a candidate's explanations: tables, and figures with the frames they are drawn from."""
+        return self.of("explain") / candidate
+
     @property
     def audit(self) -> Path:
         """What the leakage audit found."""
