@@ -43,7 +43,13 @@ def exact(
     taken = members[:, owner].astype(bool)
     mixed = (np.where(taken[:, None, :], row, background[None]).reshape(-1, matrix.shape[1]) for row in matrix)
     worth = np.stack([_batched(output, rows).reshape(-1, len(background)) @ weights for rows in mixed])
-    return np.asarray(worth @ _marginal(members).T)
+    share = _shares(features)[members.sum(axis=1)]
+    values = np.empty((len(matrix), features))
+    for feature in range(features):
+        without = np.flatnonzero(members[:, feature] == 0)
+        # Differences first: a feature that changes nothing gets exactly 0.
+        values[:, feature] = (worth[:, without + 2**feature] - worth[:, without]) @ share[without]
+    return values
 
 
 def sampled(
@@ -87,11 +93,7 @@ def _batched(output: Output, rows: Array) -> Array:
     return np.concatenate([output(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)])
 
 
-def _marginal(members: NDArray[np.int_]) -> Array:
-    """What a coalition's worth counts (features, coalitions) in each feature's Shapley value."""
-    features = members.shape[1]
-    size = members.sum(axis=1)
+def _shares(features: int) -> Array:
+    """What joining a coalition of 0, 1, … features counts in a feature's Shapley value."""
     whole = factorial(features)
-    joining = np.array([factorial(max(k - 1, 0)) * factorial(features - k) / whole for k in range(features + 1)])
-    staying = np.array([factorial(k) * factorial(max(features - k - 1, 0)) / whole for k in range(features + 1)])
-    return np.asarray(np.where(members == 1, joining[size][:, None], -staying[size][:, None]).T)
+    return np.array([factorial(k) * factorial(max(features - k - 1, 0)) / whole for k in range(features + 1)])

@@ -1,5 +1,6 @@
 """Figures of explanations, each a frame and its drawing: beeswarm, importance of features, three typical patients."""
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +37,9 @@ def beeswarm_frame(explained: Explained, table: pd.DataFrame, cohort: Cohort) ->
     parts = []
     for name in _order(explained, cohort):
         shap = explained.shap[name].to_numpy()
-        rows = pd.DataFrame({"feature": name, "label": cohort.label(name), "shap": shap})
-        parts.append(rows.assign(level=_level(values[name], cohort, name)).sort_values(["shap", "level"]))
+        rows = pd.DataFrame({"feature": name, "label": cohort.label(name), "shap": np.round(shap, 6)})
+        level = np.round(_level(values[name], cohort, name), 4)
+        parts.append(rows.assign(level=level).sort_values(["shap", "level"]))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -57,7 +59,7 @@ def importance_frame(explained: Explained, cohort: Cohort) -> pd.DataFrame:
         rows.append(
             {
                 "features": " + ".join(item.features),
-                "label": _together([cohort.label(name) for name in item.features]),
+                "label": _together([cohort.features[name].label or name for name in item.features]),
                 "together": int(not alone),
                 "shap": item.shap,
                 "shap_lower": min(item.shap_by_fold),
@@ -105,8 +107,7 @@ def beeswarm(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
 
     names = list(dict.fromkeys(frame["feature"]))
     shown = [name for name in names if (frame.loc[frame["feature"] == name, "shap"] != 0).any()][:SHOWN]
-    colours = LinearSegmentedColormap.from_list("low to high", [_LOW, _MIDDLE, _HIGH])
-    colours.set_bad(MUTED)
+    colours = LinearSegmentedColormap.from_list("low to high", [_LOW, _MIDDLE, _HIGH]).with_extremes(bad=MUTED)
     with drawing():
         figure = new_figure(1.1 + 0.36 * max(len(shown), 2))
         figure.suptitle(title, fontsize=9, x=0.01, ha="left", color=INK)
@@ -128,6 +129,8 @@ def beeswarm(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
                 s=6,
                 linewidths=0,
                 plotnonfinite=True,
+                # Thousands of points as shapes would make the SVG a megabyte.
+                rasterized=True,
             )
         _rows(axes, labels)
         axes.set_xlabel(f"Shapley value, {scale}: to the right raises the risk")
@@ -161,8 +164,8 @@ def importance(frame: pd.DataFrame, *, scale: str, metric: str, title: str) -> "
             if len(groups) and len(singles):
                 axes.axhline(len(singles) - 0.5, color=RULE, linewidth=0.8)
         right.axvline(0, color=RULE, linewidth=1, zorder=0)
-        left.set(title="Mean size of the Shapley value", xlabel=f"{scale}\nline: smallest and largest fold")
-        right.set(title="Loss when shuffled", xlabel=f"loss of {metric}\nline: 95% interval over patients")
+        left.set(title="Mean |Shapley value|", xlabel=f"{fill(scale, 30)}\n(line: smallest, largest fold)")
+        right.set(title="Loss when shuffled", xlabel=f"loss of {metric}\n(line: 95% interval)")
         right.tick_params(axis="y", labelleft=False)
     return describe(figure, f"{title}. Mean |Shapley value| ({scale}) and loss of {metric}: {'; '.join(said)}.")
 
@@ -183,14 +186,15 @@ def waterfall(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
                 axes.barh(place, change, left=start, height=0.66, color=_HIGH if change > 0 else _LOW)
                 beyond = max(start, start + change) + 0.01 * reach
                 sign = "+" if change > 0 else ""
-                axes.text(beyond, place, f"{sign}{number(change, 2)}", va="center", fontsize=7)
+                text = axes.text(beyond, place, f"{sign}{number(change, 2)}", va="center", fontsize=7)
+                text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.6})
             axes.axvline(first["base"], color=RULE, linewidth=1, zorder=0)
             axes.axvline(first["output"], color=MUTED, linewidth=1, linestyle=(0, (3, 2)), zorder=0)
             _rows(axes, [label for label, _, _ in steps])
             outcome = f"average {number(first['base'], 2)}, this patient {number(first['output'], 2)}"
             axes.set_title(f"Typical patient of {size} risk: {outcome}")
             said.append(f"{size} risk, {outcome}: {'; '.join(f'{label} {number(c, 2)}' for label, _, c in steps)}")
-        rows[-1].set_xlabel(f"{scale}; orange raises it, blue lowers it; dashed: this patient")
+        rows[-1].set_xlabel(f"{scale}\norange raises it, blue lowers it; solid: average, dashed: this patient")
         rows[-1].set_xlim(min(ends) - 0.04 * reach, max(ends) + 0.12 * reach)
     return describe(figure, f"{title}. {' '.join(said)}.")
 
@@ -213,9 +217,7 @@ def _level(values: pd.Series, cohort: Cohort, name: str) -> Any:
 
 
 def _together(labels: list[str]) -> str:
-    if len(labels) <= 2:
-        return " and ".join(labels) + (" together" if len(labels) == 2 else "")
-    return f"{labels[0]} and {len(labels) - 1} more together"
+    return labels[0] if len(labels) == 1 else f"{labels[0]} + {len(labels) - 1} correlated"
 
 
 def _value(value: Any, cohort: Cohort, name: str) -> str:
@@ -225,10 +227,10 @@ def _value(value: Any, cohort: Cohort, name: str) -> str:
         return "missing"
     if isinstance(feature, Categorical):
         return str(value)
-    if feature.type == "count" or value == 0:
-        return f"{value:.0f}"
-    digits = max(0, 1 - int(np.floor(np.log10(abs(value)))))
-    return number(float(f"{value:.1e}"), digits) + (f" {feature.unit}" if feature.unit else "")
+    whole = feature.type == "count" or value == 0
+    digits = 0 if whole else max(0, 1 - int(np.floor(np.log10(abs(value)))))
+    rounded = value if whole else float(f"{value:.1e}")
+    return number(rounded, digits) + (f" {feature.unit}" if feature.unit else "")
 
 
 def _steps(rows: pd.DataFrame) -> list[tuple[str, float, float]]:
@@ -250,9 +252,11 @@ def _swarm(values: np.ndarray, *, width: float) -> np.ndarray:
     bins = np.round(values / width * 90).astype(int)
     offset = np.zeros(len(values))
     largest = max(np.unique(bins, return_counts=True)[1].max(), 8)
+    rng = np.random.default_rng(0)
     for one in np.unique(bins):
         mine = np.flatnonzero(bins == one)
-        turn = np.arange(len(mine))
+        # In no order: else the points of a bin, which come sorted, would form an arrow.
+        turn = rng.permutation(len(mine))
         offset[mine] = np.where(turn % 2, 1, -1) * ((turn + 1) // 2) * 0.8 / largest
     return offset
 
