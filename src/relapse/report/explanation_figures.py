@@ -133,11 +133,14 @@ def beeswarm(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
                 rasterized=True,
             )
         _rows(axes, labels)
-        axes.set_xlabel(f"Shapley value, {scale}: to the right raises the risk")
+        axes.set_xlabel(
+            f"Shapley value, {scale}: to the right raises the risk\ncolour: the feature's value, grey where it is "
+            "missing or has no order"
+        )
         if shown:
             bar = figure.colorbar(points, ax=axes, ticks=[0, 1], fraction=0.025, pad=0.01)
             bar.ax.set_yticklabels(["low", "high"])
-            bar.set_label("value of the feature (grey: missing or unordered)", fontsize=7)
+            bar.set_label("value", fontsize=7)
             bar.outline.set_visible(False)
     return describe(figure, f"{title}. Shapley values ({scale}) of held-out rows, most important first: {labels}.")
 
