@@ -36,6 +36,8 @@ def main(cohort: str, candidate: str) -> None:
     write_parquet(at.predictions(candidate), trained.predictions)
     write_parquet(at.trials(candidate), trained.trials)
     dump_model(trained.model, at.model(candidate))
+    for fold, model in trained.fold_models.items():
+        dump_model(model, at.fold_model(candidate, fold))
     write_record(
         at.record(candidate), trained, cohort=declared, candidate=candidate, seed=params.seed, settings=params.train
     )

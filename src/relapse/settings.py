@@ -60,6 +60,18 @@ class AuditParams(Declared):
     draws: Annotated[int, Field(ge=1, le=1000)]
 
 
+class ExplainParams(Declared):
+    """Explanations: artificial patients to compare with, shuffles of each feature, resamples behind each interval.
+
+    Features whose ranks correlate by at least ``correlated`` are also shuffled together.
+    """
+
+    background: Annotated[int, Field(ge=1, le=200)]
+    shuffles: Annotated[int, Field(ge=1, le=1000)]
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+    correlated: Annotated[float, Field(gt=0, le=1)]
+
+
 class RegisterParams(Declared):
     """The promotion policy: see :mod:`relapse.promotion.policy`."""
 
@@ -78,6 +90,7 @@ class Params(Declared):
     train: TrainParams
     evaluate: EvaluateParams
     audit: AuditParams
+    explain: ExplainParams
     register_: Annotated[RegisterParams, Field(alias="register")]
 
     @model_validator(mode="after")
@@ -98,7 +111,9 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     content = read_yaml(path)
     budgets, chosen = content.pop("budgets", None), content.get("budget")
     if not isinstance(budgets, dict) or not all(isinstance(item, dict) for item in budgets.values()):
-        raise DeclarationError(f"{path}: budgets: expected names, each with sections split, train, evaluate, audit.")
+        raise DeclarationError(
+            f"{path}: budgets: expected names, each with sections split, train, evaluate, audit, explain."
+        )
     if chosen not in budgets:
         raise DeclarationError(f"{path}: budget: {chosen!r} is none of {', '.join(budgets)}.")
     checked = {name: parse(Params, content | sections, origin=path) for name, sections in budgets.items()}
@@ -187,6 +202,14 @@ class Workspace:
     def model(self, candidate: str) -> Path:
         """A candidate fitted on all rows."""
         return self.trained(candidate) / "model.skops"
+
+    def fold_model(self, candidate: str, fold: int) -> Path:
+        """A candidate fitted without the rows of one outer fold of the first repeat."""
+        return self.trained(candidate) / "folds" / f"{fold}.skops"
+
+    def explained(self, candidate: str) -> Path:
+        """Folder of a candidate's explanations: tables, and figures with the frames they are drawn from."""
+        return self.of("explain") / candidate
 
     @property
     def audit(self) -> Path:

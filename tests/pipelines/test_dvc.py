@@ -56,6 +56,7 @@ def test_the_paths_of_dvc_yaml_are_those_of_the_workspace() -> None:
         "split": {at.folds},
         "train": {at.trained("c")},
         "evaluate": {at.metrics, at.evidence, at.figures, at.curves},
+        "explain": {at.explained("c").parent},
         "audit": {at.audit, at.optimism, at.optimism.with_suffix(".png"), at.optimism.with_suffix(".svg")},
         "register": {at.decision, at.published},
         "package": {at.bundle.parent},

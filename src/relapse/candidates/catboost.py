@@ -78,19 +78,35 @@ class _CatBoost(BaseEstimator):
 
     def _margin(self, X: Array) -> Array:
         """The sum of the trees (n,), before any link."""
+        return np.asarray(
+            self._booster().predict(self._pool(X), prediction_type="RawFormulaVal", thread_count=1), dtype=np.float64
+        )
+
+    def contributions(self, X: Array) -> Array:
+        """Shapley values of the margin (n, p + 1), the last column the base; exact (Lundberg et al. 2020, TreeSHAP)."""
+        numbers, codes = self._kinds(X)
+        found = self._booster().get_feature_importance(self._pool(X), type="ShapValues", thread_count=1)
+        values = np.empty((len(X), X.shape[1] + 1))
+        # CatBoost gives them in the order in which its pool holds the columns.
+        values[:, [*numbers, *codes, X.shape[1]]] = found
+        return values
+
+    def _booster(self) -> Any:
         from catboost import CatBoost
 
         if not hasattr(self, "_loaded"):
             self._loaded = CatBoost().load_model(blob=self.model_cbm_)
-        return np.asarray(
-            self._loaded.predict(self._pool(X), prediction_type="RawFormulaVal", thread_count=1), dtype=np.float64
-        )
+        return self._loaded
+
+    def _kinds(self, X: Array) -> tuple[list[int], list[int]]:
+        """Columns that are numbers, and those that are codes of levels."""
+        codes = sorted(self.nominal)
+        return [at for at in range(X.shape[1]) if at not in codes], codes
 
     def _pool(self, X: Array, label: Array | None = None, weight: Array | None = None) -> Any:
         from catboost import FeaturesData, Pool
 
-        codes = sorted(self.nominal)
-        numbers = [at for at in range(X.shape[1]) if at not in codes]
+        numbers, codes = self._kinds(X)
         features = FeaturesData(
             num_feature_data=np.ascontiguousarray(X[:, numbers], dtype=np.float32) if numbers else None,
             cat_feature_data=X[:, codes].astype(np.int64).astype(bytes).astype(object) if codes else None,

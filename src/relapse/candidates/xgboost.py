@@ -56,12 +56,18 @@ class _Booster(BaseEstimator):
 
     def _margin(self, X: Array) -> Array:
         """The sum of the trees (n,), before any link."""
+        return self._predicted(X, output_margin=True)
+
+    def contributions(self, X: Array) -> Array:
+        """Shapley values of the margin (n, p + 1), the last column the base; exact (Lundberg et al. 2020, TreeSHAP)."""
+        return self._predicted(X, pred_contribs=True)
+
+    def _predicted(self, X: Array, **what: bool) -> Array:
         import xgboost
 
         if not hasattr(self, "_loaded"):
             self._loaded = xgboost.Booster({"nthread": 1}, model_file=bytearray(self.model_json_.encode()))
-        data = xgboost.DMatrix(X, nthread=1)
-        return np.asarray(self._loaded.predict(data, output_margin=True), dtype=np.float64)
+        return np.asarray(self._loaded.predict(xgboost.DMatrix(X, nthread=1), **what), dtype=np.float64)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())

@@ -10,8 +10,8 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from relapse.cohorts.checklist import ITEMS, NUMBERS
 from relapse.declarations import Declared
 
-#: Columns that every canonical table has; a feature cannot take one of these names.
-RESERVED_COLUMNS = ("row", "patient", "site", "event", "time")
+#: Columns that stand beside the features in canonical tables and in tables of Shapley values; no feature is called so.
+RESERVED_COLUMNS = ("row", "patient", "site", "event", "time", "fold", "base", "output")
 
 _DAYS_PER = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}
 _HORIZON_UNITS = {"d": "day", "w": "week", "m": "month", "y": "year"}

@@ -122,7 +122,8 @@ def save(figure: "Figure", path: Path) -> None:
     with drawing():
         # The first layout places a legend outside the axes only roughly; from the second on it stays.
         figure.draw_without_rendering()
-        for suffix, metadata, dots in ((".svg", svg, 72), (".png", png, 200)):
+        # Of an SVG the dots are those of its bitmaps, where it has any.
+        for suffix, metadata, dots in ((".svg", svg, 200), (".png", png, 200)):
             write_atomic(
                 path.with_name(path.name + suffix),
                 lambda temporary, kind=suffix[1:], about=metadata, dpi=dots: figure.savefig(  # type: ignore[misc]

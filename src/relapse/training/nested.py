@@ -28,7 +28,8 @@ class Trained:
 
     ``predictions`` keeps the contract of :mod:`relapse.predictions`; ``trials`` has one row a trial of each fold;
     ``model`` is fitted on all rows, tuned in the same way, with ``params`` chosen; ``folds`` says what each outer
-    fold chose; ``seconds`` is the time all jobs took together.
+    fold chose; ``fold_models`` are the models of the first repeat, by the fold that they have not seen; ``seconds`` is
+    the time all jobs took together.
     """
 
     model: RiskModel
@@ -36,6 +37,7 @@ class Trained:
     predictions: pd.DataFrame
     trials: pd.DataFrame
     folds: list[dict[str, Any]]
+    fold_models: dict[int, RiskModel]
     seconds: float
 
 
@@ -97,6 +99,9 @@ def train(
             {"repeat": job.repeat, "fold": job.fold, "params": tuned.params, **_learnt(tuned.model)}
             for job, (tuned, _, _) in zip(jobs[1:], outer, strict=True)
         ],
+        fold_models={
+            job.fold: tuned.model for job, (tuned, _, _) in zip(jobs[1:], outer, strict=True) if job.repeat == 0
+        },
         seconds=sum(seconds for _, _, seconds in results),
     )
 

@@ -1,0 +1,123 @@
+"""Speed of explanations, and our Shapley values against the plain calls of the shap package.
+
+``OMP_NUM_THREADS=1 python -P benchmarks/explanation.py`` from the repository root, after ``dvc repro explain`` (the
+trained fold models are read); the second part needs ``pip install -e .[benchmarks]``.
+
+*All of it*: the stage's work, every candidate, with as many workers as the machine gives. *Against shap*: candidates
+for which the package has no exact method of its own, with the same background, on rows of one fold that the model has
+not seen. Its Kernel and Permutation explainers run with their default settings on the model's function of the matrix.
+Seconds are those of the processor, which other work on the machine does not lengthen; differences are the largest one
+of a feature's mean |Shapley value|, as a share of the largest mean.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from relapse.bundle.model_file import load_model
+from relapse.cohorts.catalogue import read_cohort
+from relapse.cohorts.schema import Cohort
+from relapse.cohorts.table import read_table
+from relapse.explanation.background import Background, typical_patients
+from relapse.explanation.out_of_fold import explain
+from relapse.explanation.shapley import explainer
+from relapse.settings import Workspace, machinery, read_params
+
+Array = NDArray[np.float64]
+
+PARAMS = read_params()
+
+
+def everything(at: Workspace, cohort: Cohort, table: pd.DataFrame, folds: pd.DataFrame) -> None:
+    names = at.succeeded(PARAMS.candidates)
+    start = time.perf_counter()
+    models = {
+        name: {fold: load_model(at.fold_model(name, fold)) for fold in range(PARAMS.split.folds)} for name in names
+    }
+    explain(table, cohort, folds, models, params=PARAMS.explain, seed=PARAMS.seed, machinery=machinery())
+    print(
+        f"{cohort.name}: all of explain, {len(names)} candidates, {len(table)} rows, {machinery().workers} workers: "
+        f"{time.perf_counter() - start:.0f} s wall clock",
+        flush=True,
+    )
+
+
+def timed(call: Callable[[], Array]) -> tuple[Array, float]:
+    """What a call returns, and the processor's seconds."""
+    start = time.process_time()
+    return call(), time.process_time() - start
+
+
+def against_shap(at: Workspace, cohort: Cohort, table: pd.DataFrame, folds: pd.DataFrame, *, rows: int) -> None:
+    import shap
+
+    # Its first call compiles.
+    masker = shap.maskers.Independent(np.zeros((2, 3)))
+    shap.PermutationExplainer(lambda rows: rows.sum(axis=1), masker)(np.ones((2, 3)), silent=True)
+    first = folds[folds["repeat"] == 0].set_index("row")["fold"]
+    held_out = (first.loc[table["row"]] == 0).to_numpy()
+    typical = typical_patients(table[~held_out], cohort, size=PARAMS.explain.background)
+    # The Permutation explainer knows no weights.
+    background = Background(typical.table, np.full(len(typical.table), 1 / len(typical.table)))
+    shown = table[held_out][:rows]
+    print(f"{len(shown)} rows of {cohort.name}, {len(background.table)} background rows: ours, Kernel, Permutation")
+    for name in ("svm", "forest", "mlp", "cnn1d"):
+        model = load_model(at.fold_model(name, 0))
+        ready = explainer(model, background, cohort)
+        parts = ready.parts
+        output = parts.output
+        if name == "forest" and not cohort.survival:
+
+            def output(matrix: Array, parts=parts) -> Array:
+                return parts.estimator.predict_proba(matrix)[:, 1]
+
+        elif name == "forest":
+            horizon = cohort.survival.horizons[-1].time
+
+            def output(matrix: Array, parts=parts, horizon=horizon) -> Array:
+                return parts.estimator.predict_cumulative_hazard(matrix, np.array([horizon]))[:, 0]
+
+        matrix, around = parts.matrix(shown), parts.matrix(background.table)
+        columns = np.eye(len(parts.used))[parts.owner]
+        ours, seconds = timed(lambda ready=ready: ready(shown).values)
+        ours = ours[:, [cohort.predictors.index(feature) for feature in parts.used]]
+        np.random.seed(0)  # noqa: NPY002 - the Kernel explainer draws from numpy's global state
+        kernel, its = timed(
+            lambda output=output, around=around, matrix=matrix: shap.KernelExplainer(output, around).shap_values(
+                matrix, silent=True
+            )
+        )
+        walk = shap.PermutationExplainer(output, shap.maskers.Independent(around, max_samples=len(around)), seed=0)
+        permutation, theirs = timed(lambda walk=walk, matrix=matrix: walk(matrix, silent=True).values)
+        kernel, permutation = kernel @ columns, permutation @ columns
+        print(
+            f"{name:<12}{seconds:>22.2f} s"
+            f"{its:>12.1f} s{its / seconds:>6.0f}x, {_difference(ours, kernel)}"
+            f"{theirs:>12.1f} s{theirs / seconds:>6.0f}x, {_difference(ours, permutation)}",
+            flush=True,
+        )
+
+
+def _difference(ours: Array, theirs: Array) -> str:
+    mine, other = np.abs(ours).mean(axis=0), np.abs(theirs).mean(axis=0)
+    return f"{np.abs(mine - other).max() / mine.max():.1e}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=40, help="rows explained in the comparison with shap")
+    rows = parser.parse_args().rows
+    for name in PARAMS.cohorts:
+        at = Workspace(name)
+        cohort = read_cohort(at.declaration)
+        table, folds = read_table(at.table, cohort), pd.read_parquet(at.folds)
+        everything(at, cohort, table, folds)
+        against_shap(at, cohort, table, folds, rows=rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Stage *explain*: what each candidate's predictions rest on, each row explained by the model that has not seen it."""
+
+import pandas as pd
+
+from relapse.bundle.model_file import load_model
+from relapse.cohorts.catalogue import read_cohort
+from relapse.cohorts.table import read_table
+from relapse.console import say, stage
+from relapse.explanation.out_of_fold import explain
+from relapse.files import read_json
+from relapse.report.explanation_files import write_explanation
+from relapse.settings import Workspace, machinery, read_params
+
+
+def main(cohort: str) -> None:
+    """Explain the candidates of a cohort."""
+    at, params = Workspace(cohort), read_params()
+    declared = read_cohort(at.declaration)
+    table, folds = read_table(at.table, declared), pd.read_parquet(at.folds)
+    names = at.succeeded(params.candidates)
+    numbers = sorted(folds["fold"].unique())
+    models = {name: {fold: load_model(at.fold_model(name, fold)) for fold in numbers} for name in names}
+    found = explain(table, declared, folds, models, params=params.explain, seed=params.seed, machinery=machinery())
+    for name, explained in found.items():
+        title = read_json(at.record(name))["title"]
+        write_explanation(at.explained(name), explained, table, declared, candidate=name, title=title)
+        first = max(explained.importance[: len(declared.predictors)], key=lambda item: item.shap)
+        say(f"{cohort} {name}: most important {first.features[0]}, {explained.scale}")
+
+
+if __name__ == "__main__":
+    stage(main)

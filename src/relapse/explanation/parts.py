@@ -1,0 +1,64 @@
+"""A fitted model taken apart: from the table to its matrix, from the matrix to its output, and whose each column is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import logit
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from relapse.candidates.base import EPSILON, SurvivalModel
+from relapse.candidates.risk_model import RiskModel
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is between a table and a model's output.
+
+    ``estimator`` takes the matrix (n, c) that :meth:`matrix` makes; ``owner`` (c,) is the position, in ``used``, of the
+    feature that each column comes from. ``survival`` says whether the output is a log-hazard or log-odds.
+    """
+
+    pipeline: Pipeline
+    estimator: Any
+    used: list[str]
+    owner: NDArray[np.int_]
+    survival: bool
+
+    def matrix(self, table: pd.DataFrame) -> Array:
+        """Imputed, scaled and expanded features (n, c)."""
+        return np.asarray(self.pipeline.transform(table), dtype=np.float64)
+
+    def output(self, matrix: Array) -> Array:
+        """Log-hazard or log-odds (n,), before any recalibration."""
+        if self.survival:
+            return np.asarray(self.estimator.predict(matrix), dtype=np.float64)
+        risk = np.clip(self.estimator.predict_proba(matrix)[:, 1], EPSILON, 1 - EPSILON)
+        return np.asarray(logit(risk), dtype=np.float64)
+
+
+def parts_of(model: RiskModel) -> Parts:
+    """Take a trained candidate apart."""
+    inner = model.model
+    survival = isinstance(inner, SurvivalModel)
+    pipeline: Pipeline = inner.transform_ if isinstance(inner, SurvivalModel) else inner.pipeline_[:-1]
+    estimator = inner.regressor_ if isinstance(inner, SurvivalModel) else inner.pipeline_[-1]
+    encode, expand = pipeline.named_steps["encode"], pipeline.named_steps["expand"]
+    used = [name for step, _, names in encode.transformers_ if step != "remainder" for name in names]
+    return Parts(pipeline, estimator, used, _owners(expand), survival)
+
+
+def _owners(expand: ColumnTransformer) -> NDArray[np.int_]:
+    """The encoded column that each expanded one comes from."""
+    owners: list[int] = []
+    for _, step, columns in expand.transformers_:
+        for place, column in enumerate(columns):
+            width = len(step.categories_[place]) - 1 if isinstance(step, OneHotEncoder) else 1
+            owners += [int(column)] * width
+    return np.array(owners, dtype=np.int64)

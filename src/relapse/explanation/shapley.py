@@ -1,0 +1,167 @@
+"""Shapley values of a candidate's predictions, by the fastest exact way that its family has.
+
+======================  ===========================================================================================
+linear in its matrix    closed form, coefficient × (x - mean); logistic and Cox regression, linear support vectors
+XGBoost, CatBoost       the library's own TreeSHAP, exact; features are absent as along the trees' paths
+forests                 exact over leaves: :mod:`relapse.explanation.trees`
+all others              all coalitions, with many features random orders: :mod:`relapse.explanation.coalitions`
+======================  ===========================================================================================
+
+All but the boosted trees compare with a background; those compare with the rows they were trained on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+
+from relapse.candidates.forest import SurvivalForest
+from relapse.candidates.risk_model import RiskModel
+from relapse.candidates.svm import MarginClassifier
+from relapse.cohorts.schema import Cohort
+from relapse.explanation.background import Background
+from relapse.explanation.coalitions import EXACT, exact, sampled
+from relapse.explanation.parts import Parts, parts_of
+from relapse.explanation.trees import MOST_FEATURES, Leaves, forest_shapley, leaves_of
+
+Array = NDArray[np.float64]
+
+#: Values (n, used features) of patients whose matrix (n, c) is given, and the base.
+_Method = Callable[[Array], tuple[Array, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """What each predictor adds to a model's output for each patient.
+
+    Attributes
+    ----------
+    scale
+        What the numbers are of, for people.
+    base
+        The output averaged over the background (for boosted trees: over the rows they were trained on).
+    values : array (n, p)
+        One column a predictor of the cohort, in declared order; positive raises the risk; 0 for one that is not used.
+    output : array (n,)
+        ``base`` plus the row's values: the model's output, before any recalibration.
+    """
+
+    scale: str
+    base: float
+    values: Array
+    output: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Explainer:
+    """A model made ready to be explained: worth keeping where one patient after another is asked about."""
+
+    parts: Parts
+    scale: str
+    predictors: list[str]
+    method: _Method
+
+    def __call__(self, table: pd.DataFrame) -> Attribution:
+        """Explain the rows of a typed table that has the predictors."""
+        found, base = self.method(self.parts.matrix(table))
+        values = np.zeros((len(table), len(self.predictors)))
+        values[:, [self.predictors.index(name) for name in self.parts.used]] = found
+        return Attribution(self.scale, base, values, base + values.sum(axis=1))
+
+
+def attribute(model: RiskModel, table: pd.DataFrame, background: Background, cohort: Cohort) -> Attribution:
+    """Shapley values of ``model`` for the rows of a typed ``table``, compared with ``background``."""
+    return explainer(model, background, cohort)(table)
+
+
+def explainer(model: RiskModel, background: Background, cohort: Cohort) -> Explainer:
+    """Make a trained candidate ready to be explained: see the head of this module for how."""
+    parts = parts_of(model)
+    rows, weights = parts.matrix(background.table), background.weights
+    scale = "log-hazard" if parts.survival else "log-odds of relapse"
+    coefficients = _coefficients(parts.estimator)
+    forest = _forest(parts, cohort)
+    if coefficients is not None:
+        method = _linear(parts, coefficients, weights @ rows)
+    elif hasattr(parts.estimator, "contributions"):
+        method = _boosted(parts)
+    elif forest is not None and len(parts.used) <= MOST_FEATURES:
+        leaves, scale = forest
+        method = _leafwise(parts, leaves, rows, weights)
+    else:
+        method = _coalitions(parts, rows, weights)
+    return Explainer(parts, scale, cohort.predictors, method)
+
+
+def _summed(parts: Parts, columns: Array) -> Array:
+    """Columns of the matrix (n, c) summed into the features (n, used) that they come from."""
+    return np.asarray(columns @ np.eye(len(parts.used))[parts.owner])
+
+
+def _coefficients(estimator: Any) -> tuple[Array, float] | None:
+    """Coefficients (c,) and intercept of a model that is linear in its matrix, else None."""
+    machine = estimator.machine_ if isinstance(estimator, MarginClassifier) else estimator
+    if getattr(machine, "kernel", "linear") != "linear" or not hasattr(machine, "coef_"):
+        return None
+    intercept = getattr(machine, "intercept_", 0.0)
+    return np.ravel(machine.coef_), float(np.ravel(intercept)[0])
+
+
+def _linear(parts: Parts, fitted: tuple[Array, float], mean: Array) -> _Method:
+    coefficients, intercept = fitted
+    base = float(intercept + mean @ coefficients)
+    return lambda matrix: (_summed(parts, (matrix - mean) * coefficients), base)
+
+
+def _boosted(parts: Parts) -> _Method:
+    def method(matrix: Array) -> tuple[Array, float]:
+        found = parts.estimator.contributions(matrix)
+        return _summed(parts, found[:, :-1]), float(found[0, -1])
+
+    return method
+
+
+def _forest(parts: Parts, cohort: Cohort) -> tuple[Leaves, str] | None:
+    """The leaves of a forest and the scale of their values, None for any other model."""
+    estimator = parts.estimator
+    columns = len(parts.owner)
+    if isinstance(estimator, RandomForestClassifier):
+        trees = [tree.tree_ for tree in estimator.estimators_]
+        values = [tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1) for tree in trees]
+        return leaves_of(trees, values, columns=columns), "probability of relapse, before recalibration"
+    if isinstance(estimator, SurvivalForest) and cohort.survival:
+        trees = [tree.tree_ for tree in estimator.forest_.estimators_]
+        horizon = cohort.survival.horizons[-1]
+        step = int(np.searchsorted(estimator.forest_.unique_times_, horizon.time, side="right")) - 1
+        values = [tree.value[:, step, 0] if step >= 0 else np.zeros(tree.node_count) for tree in trees]
+        return leaves_of(trees, values, columns=columns), f"cumulative hazard by {horizon.label}"
+    return None
+
+
+def _leafwise(parts: Parts, leaves: Leaves, rows: Array, weights: Array) -> _Method:
+    features = len(parts.used)
+    background = leaves.inside(rows, owner=parts.owner, features=features)
+    whole = background == np.uint64((1 << features) - 1)
+    base = float(weights @ (whole @ leaves.value))
+
+    def method(matrix: Array) -> tuple[Array, float]:
+        patients = leaves.inside(matrix, owner=parts.owner, features=features)
+        return forest_shapley(patients, background, leaves.value, weights=weights, features=features), base
+
+    return method
+
+
+def _coalitions(parts: Parts, rows: Array, weights: Array) -> _Method:
+    features = len(parts.used)
+    base = float(weights @ parts.output(rows))
+    shapley = exact if features <= EXACT else sampled
+
+    def method(matrix: Array) -> tuple[Array, float]:
+        found = shapley(parts.output, matrix, rows, weights=weights, owner=parts.owner, features=features)
+        return found, base
+
+    return method

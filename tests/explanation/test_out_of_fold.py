@@ -1,0 +1,142 @@
+"""Explanations on held-out rows: what matters comes first, what does not loses nothing, any number of workers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from relapse.candidates.risk_model import RiskModel
+from relapse.cohorts.schema import Cohort
+from relapse.explanation.out_of_fold import Explained, explain
+from relapse.explanation.permutation import correlated_groups, losses, shuffle
+from relapse.explanation.stability import stability
+from relapse.settings import ExplainParams, Machinery
+from relapse.training.splits import outer_folds
+from tests.bundle.making import small_model
+
+from .conftest import Fitted
+
+Tables = dict[str, pd.DataFrame]
+
+PARAMS = ExplainParams(background=4, shuffles=3, resamples=100, correlated=0.8)
+
+
+def _explain(
+    cohort: Cohort, table: pd.DataFrame, candidates: list[str], *, workers: int = 1, params: ExplainParams = PARAMS
+) -> dict[str, Explained]:
+    folds = outer_folds(table, folds=2, repeats=1, seed=3)
+    models: dict[str, dict[int, RiskModel]] = {
+        name: {
+            fold: small_model(cohort, table[(folds["fold"] != fold).to_numpy()].reset_index(drop=True), name)
+            for fold in (0, 1)
+        }
+        for name in candidates
+    }
+    machinery = Machinery(workers=workers, tracking_uri="", artifact_root=None, backend="loky")
+    return explain(table, cohort, folds, models, params=params, seed=11, machinery=machinery)
+
+
+@pytest.fixture(scope="module")
+def explained(cohorts: dict[str, Cohort], _tables: Tables) -> dict[str, Explained]:
+    return _explain(cohorts["wpbc"], _tables["wpbc"], ["reference", "xgboost"])
+
+
+def test_one_and_two_workers_give_the_same(
+    explained: dict[str, Explained], cohorts: dict[str, Cohort], tables: Tables
+) -> None:
+    again = _explain(cohorts["wpbc"], tables["wpbc"], ["reference", "xgboost"], workers=2)
+    for name, found in again.items():
+        pd.testing.assert_frame_equal(found.shap, explained[name].shap, check_exact=True)
+        assert found.importance == explained[name].importance
+
+
+def test_every_row_is_explained_once_and_adds_up(
+    explained: dict[str, Explained], cohorts: dict[str, Cohort], tables: Tables
+) -> None:
+    for found in explained.values():
+        assert list(found.shap["row"]) == sorted(tables["wpbc"]["row"])
+        total = found.shap["base"] + found.shap[cohorts["wpbc"].predictors].sum(axis=1)
+        np.testing.assert_allclose(total, found.shap["output"], atol=1e-9)
+        assert (np.diff(found.typical_values.output) >= 0).all()
+
+
+def test_a_row_is_explained_by_the_model_that_has_not_seen_it(cohorts: dict[str, Cohort], tables: Tables) -> None:
+    """Spoil one fold's rows: models that saw them change, and with them the values of the other fold, not their own."""
+    cohort, table = cohorts["wpbc"], tables["wpbc"]
+    folds = outer_folds(table, folds=2, repeats=1, seed=3)
+    models = {
+        fold: small_model(cohort, table[(folds["fold"] != fold).to_numpy()].reset_index(drop=True), "reference")
+        for fold in (0, 1)
+    }
+    machinery = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
+
+    def shap(given: dict[int, RiskModel]) -> pd.DataFrame:
+        return explain(table, cohort, folds, {"r": given}, params=PARAMS, seed=1, machinery=machinery)["r"].shap
+
+    right, swapped = shap(models), shap({0: models[0], 1: models[0]})
+    same = (right["output"] == swapped["output"]).to_numpy()
+    np.testing.assert_array_equal(same, (right["fold"] == 0).to_numpy())
+
+
+def test_a_feature_that_a_model_does_not_use_loses_exactly_nothing(
+    explained: dict[str, Explained], cohorts: dict[str, Cohort]
+) -> None:
+    cohort = cohorts["wpbc"]
+    for item in explained["reference"].importance[: len(cohort.predictors)]:
+        if item.features[0] not in cohort.reference:
+            assert item.shap == 0
+            assert (item.loss.value, item.loss.lower, item.loss.upper) == (0, 0, 0)
+            assert set(item.loss_by_fold) == {0.0}
+        else:
+            assert item.loss.lower <= item.loss.value <= item.loss.upper
+
+
+def test_a_planted_informative_feature_comes_first_and_noise_loses_about_nothing(
+    cohorts: dict[str, Cohort], tables: Tables
+) -> None:
+    cohort, table = cohorts["gbsg"], tables["gbsg"]
+    rng = np.random.default_rng(8)
+    table["estrec"] = np.where(table["event"] == 1, 300.0, 100.0) + rng.normal(0, 60, len(table))
+    table["progrec"] = rng.permutation(table["progrec"].to_numpy())
+    found = _explain(cohort, table, ["xgboost"])["xgboost"]
+    by_name = {item.features[0]: item for item in found.importance[: len(cohort.predictors)]}
+    assert max(by_name, key=lambda name: by_name[name].shap) == "estrec"
+    assert max(by_name, key=lambda name: by_name[name].loss.value) == "estrec"
+    assert by_name["estrec"].loss.lower > 0.05
+    assert abs(by_name["progrec"].loss.value) < 0.02
+    assert found.shap_stability.best[cohort.predictors.index("estrec")] == 1
+    assert found.shap_stability.worst[cohort.predictors.index("estrec")] == 1
+
+
+def test_copies_hide_each_other_until_they_are_shuffled_together(
+    fitted: Fitted, cohorts: dict[str, Cohort], tables: Tables
+) -> None:
+    cohort, table = cohorts["wpbc"], tables["wpbc"]
+    groups = correlated_groups(table, cohort, threshold=0.8)
+    assert ["mean_radius", "mean_perimeter", "mean_area", "worst_radius", "worst_perimeter", "worst_area"] in groups
+    related = table[cohort.predictors].corr(method="spearman").abs()
+    for group in groups:
+        assert related.loc[group, group].to_numpy().min() >= 0.8 - 1e-6
+    assert correlated_groups(table, cohort, threshold=1.0) == []
+    model = fitted("wpbc", "reference")
+    players = [["tsize"], ["pnodes"], ["tsize", "pnodes"]]
+    shuffled = shuffle(model, table, players, shuffles=20, seed=1)
+    alone, other, both = losses(shuffled, table, cohort, resamples=100, seed=1)
+    assert both.value > max(alone.value, other.value)
+    # Without both of its features the reference model ranks by chance.
+    intact = losses(replace(shuffled, scores=shuffled.scores[2:]), table, cohort, resamples=100, seed=1)[0]
+    assert intact == both
+
+
+def test_stability_is_kendalls_w() -> None:
+    same = stability(np.array([[3.0, 2.0, 1.0, 0.0], [6.0, 5.0, 4.0, 0.0]]))
+    assert same.agreement == pytest.approx(1)
+    assert same.best == same.worst == (1.0, 2.0, 3.0, 4.0)
+    assert stability(np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]])).agreement == pytest.approx(0)
+    # W and the mean Spearman correlation of m judges: W = (1 + (m - 1) mean) / m.
+    scores = np.array([[1, 6, 3, 2, 5, 4], [1, 5, 6, 4, 2, 3], [6, 3, 2, 5, 4, 1]], dtype=float)
+    pairs = [spearmanr(scores[i], scores[j]).statistic for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert stability(scores).agreement == pytest.approx((1 + 2 * np.mean(pairs)) / 3)
+    assert np.isnan(stability(np.array([[1.0, 0.0], [2.0, 0.0]])).agreement)
