@@ -1,7 +1,7 @@
 """Speed of explanations, and our Shapley values against the plain calls of the shap package.
 
 ``OMP_NUM_THREADS=1 python -P benchmarks/explanation.py`` from the repository root, after ``dvc repro explain`` (the
-trained fold models are read); the second part needs ``pip install -e .[benchmarks]``.
+trained fold models are read).
 
 *All of it*: the stage's work, every candidate, with as many workers as the machine gives. *Against shap*: candidates
 for which the package has no exact method of its own, with the same background, on rows of one fold that the model has

@@ -161,3 +161,26 @@ def test_explaining_loads_neither_torch_nor_mlflow_nor_training() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cohort", "candidate"), [("wpbc", "forest"), ("gbsg", "svm"), ("gbsg", "mlp")])
+def test_values_are_those_that_the_shap_package_finds(
+    cohort: str, candidate: str, fitted: Fitted, cohorts: dict[str, Cohort], tables: Tables
+) -> None:
+    import shap
+
+    model, rows = fitted(cohort, candidate), tables[cohort][:3]
+    background = Background(tables[cohort][20:28], np.full(8, 1 / 8))
+    parts = parts_of(model)
+    around, matrix = parts.matrix(background.table), parts.matrix(rows)
+    assert np.unique(parts.owner).size == matrix.shape[1], "a column a feature, so that both speak of the same"
+    if candidate == "forest":
+        explained = shap.TreeExplainer(parts.estimator, data=around, feature_perturbation="interventional")
+        expected = explained.shap_values(matrix, check_additivity=False)[..., 1]
+    else:
+        masker = shap.maskers.Independent(around, max_samples=len(around))
+        expected = shap.explainers.Exact(parts.output, masker)(matrix).values
+    found = attribute(model, rows, background, cohorts[cohort]).values
+    used = [cohorts[cohort].predictors.index(parts.used[owner]) for owner in parts.owner]
+    np.testing.assert_allclose(found[:, used], expected, atol=1e-6)
