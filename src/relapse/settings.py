@@ -24,6 +24,10 @@ for _name, _value in _QUIET.items():
     os.environ.setdefault(_name, _value)
 
 
+#: Name of the summary in a folder of explanations.
+EXPLANATION = "explanation.json"
+
+
 class SplitParams(Declared):
     """Outer folds, drawn ``repeats`` times."""
 
@@ -210,6 +214,10 @@ class Workspace:
     def explained(self, candidate: str) -> Path:
         """Folder of a candidate's explanations: tables, and figures with the frames they are drawn from."""
         return self.of("explain") / candidate
+
+    def explanation(self, candidate: str) -> Path:
+        """The summary of a candidate's explanations."""
+        return self.explained(candidate) / EXPLANATION
 
     @property
     def audit(self) -> Path:

@@ -1,6 +1,6 @@
 """Two small cohorts with seeded predictions of three candidates, and everything that a report is made from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from relapse.evaluation.evidence import Evidence, endpoint_of, gather
 from relapse.files import write_csv
 from relapse.report.document import build_report
 from relapse.report.figures import Curves, draw, read_curves
+from relapse.report.material import Material
 
 #: Text that would break a page, or be read as mathematics, if it were taken for anything but text.
 HOSTILE = "<script>alert('x')</script> & \"quoted\" $x^{2$ </figcaption> {{ 7 * 7 }}"
@@ -43,11 +44,23 @@ class Made:
         """Draw all figures into a folder."""
         return draw(folder, self.frames, self.evidence, flow=self.flow, titles=self.titles)
 
+    @property
+    def material(self) -> Material:
+        """What documents are written from."""
+        return Material(
+            cohort=self.cohort,
+            flow=self.flow,
+            gate=self.gate,
+            evidence=self.evidence,
+            decision=self.decision,
+            records=self.records,
+            failed={},
+            pictures=(self.folder,),
+        )
+
     def page(self, **changed: Any) -> str:
         """Build the report."""
-        names = ("flow", "gate", "evidence", "decision", "records")
-        parts = {name: getattr(self, name) for name in names} | {"figures": self.folder} | changed
-        return build_report(parts.pop("cohort", self.cohort), **parts)
+        return build_report(replace(self.material, **changed))
 
 
 def make(cohort: Cohort, folder: Path, *, rows: int = 150, rows_per_patient: int = 1) -> Made:

@@ -4,6 +4,7 @@ import base64
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -168,8 +169,8 @@ def test_several_rows_a_patient_are_said(paired_rows: Made, binary: Made) -> Non
     assert "Several rows a patient" not in binary.page()
 
 
-def test_a_figure_that_is_not_there_is_left_out(binary: Made, tmp_path: object) -> None:
-    assert "<img" not in binary.page(figures=tmp_path)
+def test_a_figure_that_is_not_there_is_left_out(binary: Made, tmp_path: Path) -> None:
+    assert "<img" not in binary.page(pictures=(tmp_path,))
 
 
 def test_a_metric_without_interval_is_said(binary: Made) -> None:

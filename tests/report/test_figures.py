@@ -13,10 +13,12 @@ from relapse.report.style import marks
 
 from .conftest import HOSTILE, Made
 
-BINARY = ["flow", "ranking", "roc", "precision_recall", "calibration", "decision_curve"]
+BINARY = ["flow", "ranking", "pairs", "roc", "precision_recall", "calibration", "decision_curve"]
 SURVIVAL = [
     "flow",
     "ranking",
+    "pairs",
+    "auc_over_time",
     "risk_groups",
     "calibration_3y",
     "decision_curve_3y",

@@ -1,21 +1,34 @@
 """The report of a cohort: one self-contained HTML page, for a clinician first."""
 
 import base64
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relapse.cohorts.schema import Categorical, Cohort, Known
-from relapse.evaluation.evidence import Comparison, Evidence
-from relapse.evaluation.metrics import Metric
-from relapse.evaluation.statistics.results import Estimate
+from markupsafe import Markup
+
+from relapse.documents import html
+from relapse.evaluation.evidence import Evidence
 from relapse.report import answer
 from relapse.report.caveats import caveats, failures
-from relapse.report.wording import horizon_words, interval, number, p_value
-
-_TEMPLATE = "template.html.j2"
+from relapse.report.material import Material
+from relapse.report.model_card import model_card
+from relapse.report.page_tables import (
+    agreement_rows,
+    calibration_table,
+    data_dictionary,
+    further_table,
+    importance_table,
+    optimism_table,
+    results_table,
+    spaces_table,
+    subgroup_table,
+    table_one_rows,
+    tests_tables,
+)
+from relapse.report.tripod import checklist, tally
+from relapse.report.wording import horizon_words, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,177 +39,79 @@ class Picture:
     alt: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A number of a table with its interval, as text; ``interval`` is empty where there is none."""
-
-    value: str
-    interval: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Tests:
-    """A table of paired tests of one kind."""
-
-    title: str
-    measure: str
-    rows: list[tuple[str, Cell, str, str]]
-
-
-def build_report(
-    cohort: Cohort,
-    *,
-    flow: Mapping[str, Any],
-    gate: Mapping[str, Any],
-    evidence: Evidence,
-    decision: Mapping[str, Any],
-    records: Mapping[str, Mapping[str, Any]],
-    figures: Path,
-    failed: Mapping[str, str] | None = None,
-) -> str:
-    """Write the whole page, as HTML text.
-
-    Parameters
-    ----------
-    flow, gate, decision
-        The content of ``flow.json``, ``gate.json`` and ``decision.json``.
-    records
-        Candidate name to training record, ``record.json``.
-    figures
-        Folder that :func:`relapse.report.figures.draw` wrote; a figure that is not there is left out.
-    """
+def build_report(material: Material) -> str:
+    """Write the whole page, as HTML text; a figure or a stage's file that is not there is left out."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("relapse.report", "."),
+        loader=PackageLoader("relapse.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    titles = {item.name: records.get(item.name, {}).get("title", item.name) for item in evidence.candidates}
-    headline = [metric for metric in evidence.endpoint.metrics if metric.headline]
-    further = [metric for metric in evidence.endpoint.metrics if not metric.headline]
-    return environment.get_template(_TEMPLATE).render(
-        cohort=cohort,
-        flow=flow,
-        gate=gate,
-        evidence=evidence,
-        decision=decision,
-        records=records,
-        titles=titles,
-        metrics=headline,
-        further=further,
-        primary=headline[0],
-        verdict=answer.verdict(evidence, titles),
-        behind=answer.figures_behind(evidence, titles),
-        setting=answer.setting(cohort, evidence),
-        decided=answer.decided(decision, titles),
-        reservation=answer.reservation(evidence),
-        results=results_table(evidence, titles),
-        further_results=further_table(evidence, titles, further),
-        calibration_rows=calibration_table(evidence, titles),
-        subgroups=subgroup_table(evidence),
-        tests=tests_tables(evidence, titles),
-        dictionary=data_dictionary(cohort),
-        caveats=[*caveats(cohort, evidence, records), *failures(failed or {})],
-        protocol=protocol(records),
-        versions=versions(records),
-        pictures=pictures(figures),
-        calibrations=_calibrations(evidence),
-        last_horizon=horizon_words(evidence.endpoint.horizons[-1].label) if evidence.endpoint.timed else "",
-        params_text=_params_text,
-        number=number,
+    return environment.get_template("page.html.j2").render(
+        **_said(material), **_tables(material), **_shown(material), number=number, params_text=_params_text
     )
 
 
-def results_table(evidence: Evidence, titles: Mapping[str, str]) -> list[tuple[str, list[Cell]]]:
-    """Give a row a candidate: its title, every metric with its interval, the mean over the folds with its range."""
-    rows = []
-    for item in evidence.candidates:
-        cells = [estimate_cell(item.metrics[metric.key]) for metric in evidence.endpoint.metrics if metric.headline]
-        known = [value for value in item.primary_by_fold if math.isfinite(value)]
-        span = f"{number(min(known))} to {number(max(known))}" if known else ""
-        rows.append((titles[item.name], [*cells, Cell(number(item.mean_over_folds), span)]))
-    return rows
+def _said(m: Material) -> dict[str, Any]:
+    """What the page says in sentences, and what it names."""
+    evidence = m.evidence
+    return {
+        "cohort": m.cohort,
+        "flow": m.flow,
+        "gate": m.gate,
+        "evidence": evidence,
+        "decision": m.decision,
+        "records": m.records,
+        "titles": m.titles,
+        "verdict": answer.verdict(evidence, m.titles),
+        "behind": answer.figures_behind(evidence, m.titles),
+        "setting": answer.setting(m.cohort, evidence),
+        "decided": answer.decided(m.decision, m.titles),
+        "reservation": answer.reservation(evidence),
+        "caveats": [*caveats(m.cohort, evidence, m.records), *failures(m.failed)],
+        "protocol": protocol(m.records),
+        "versions": versions(m.records),
+        "last_horizon": horizon_words(evidence.endpoint.horizons[-1].label) if evidence.endpoint.timed else "",
+        "checklist": checklist(m),
+        "tally": tally(checklist(m)),
+        # The structure escapes all text itself.
+        "card": Markup(html(model_card(m), level=3)),
+    }
 
 
-def further_table(evidence: Evidence, titles: Mapping[str, str], metrics: list[Metric]) -> list[tuple[str, list[Cell]]]:
-    """Give a row a candidate with the metrics that do not lead the results table."""
-    return [
-        (titles[item.name], [estimate_cell(item.metrics[metric.key]) for metric in metrics])
-        for item in evidence.candidates
-    ]
+def _tables(m: Material) -> dict[str, Any]:
+    """The page's tables."""
+    headline = [metric for metric in m.evidence.endpoint.metrics if metric.headline]
+    further = [metric for metric in m.evidence.endpoint.metrics if not metric.headline]
+    return {
+        "metrics": headline,
+        "further": further,
+        "primary": headline[0],
+        "results": results_table(m.evidence, m.titles),
+        "further_results": further_table(m.evidence, m.titles, further),
+        "calibration_rows": calibration_table(m.evidence, m.titles),
+        "subgroups": subgroup_table(m.evidence),
+        "tests": tests_tables(m.evidence, m.titles),
+        "dictionary": data_dictionary(m.cohort),
+        "table_one": table_one_rows(m.table_one),
+        "optimism": optimism_table(m.audit) if m.audit else [],
+        "importance": importance_table(m.explained, m.cohort, m.titles),
+        "agreement": agreement_rows(m.explained, m.titles),
+        "spaces": spaces_table(m.records),
+    }
 
 
-def calibration_table(evidence: Evidence, titles: Mapping[str, str]) -> list[tuple[str, str, list[Cell]]]:
-    """Give a row a candidate and horizon: slope, in the large, observed over expected, integrated calibration index."""
-    rows = []
-    for item in evidence.candidates:
-        for found in item.calibration.values():
-            estimates = (found.slope, found.in_the_large, found.observed_expected)
-            cells = [*(estimate_cell(estimate) for estimate in estimates), Cell(number(found.ici))]
-            rows.append(
-                (titles[item.name], horizon_words(found.label.removeprefix("at ")) if found.label else "", cells)
-            )
-    return rows
-
-
-def subgroup_table(evidence: Evidence) -> list[tuple[str, str, int, int, list[Cell]]]:
-    """Give a row a subgroup: column, level, rows, events, and each candidate's ranking metric or why there is none."""
-    rows = []
-    for same in zip(*(item.subgroups for item in evidence.candidates), strict=True):
-        cells = [
-            estimate_cell(item.metrics[evidence.primary]) if item.metrics else Cell("not given", item.note)
-            for item in same
-        ]
-        rows.append((same[0].column, same[0].level, same[0].rows, same[0].events, cells))
-    return rows
-
-
-def estimate_cell(estimate: Estimate) -> Cell:
-    """Make a cell of an estimate."""
-    return Cell(number(estimate.value), interval(estimate.lower, estimate.upper))
-
-
-def tests_tables(evidence: Evidence, titles: Mapping[str, str]) -> list[Tests]:
-    """The paired tests, one table a kind: of the ranking metric, and of decisions where there are any."""
-    labels = {metric.key: metric.label for metric in evidence.endpoint.metrics}
-    tables = []
-    for key in dict.fromkeys(item.metric for item in evidence.comparisons):
-        found = [item for item in evidence.comparisons if item.metric == key]
-        methods = ", ".join(sorted({item.test.method for item in found}))
-        tables.append(Tests(methods, labels.get(key, key), [_test_row(item, titles) for item in found]))
-    return tables
-
-
-def _test_row(item: Comparison, titles: Mapping[str, str]) -> tuple[str, Cell, str, str]:
-    difference = Cell(number(item.test.difference), interval(item.test.lower, item.test.upper))
-    pair = f"{titles[item.first]} \N{MINUS SIGN} {titles[item.second]}"
-    return pair, difference, p_value(item.test.p), p_value(item.p_holm)
-
-
-def data_dictionary(cohort: Cohort) -> list[dict[str, str]]:
-    """Give a row a feature, from the declaration."""
-    rows = []
-    for name, feature in cohort.features.items():
-        if isinstance(feature, Categorical):
-            join = " < " if feature.type == "ordinal" else ", "
-            allowed = join.join(feature.names)
-        else:
-            allowed = f"{feature.range[0]:g} to {feature.range[1]:g}"
-        late = "described only: known after baseline" if feature.known is Known.AFTER else "predictor"
-        rows.append(
-            {
-                "name": name,
-                "label": cohort.label(name),
-                "type": feature.type,
-                "allowed": allowed,
-                "role": "reference and predictor" if name in cohort.reference else late,
-                "description": feature.description or "",
-            }
-        )
-    return rows
+def _shown(m: Material) -> dict[str, Any]:
+    """The page's figures; those of the explained candidate go under their plain names."""
+    folders = [*m.pictures, *([m.explanations / m.champion] if m.explanations else [])]
+    return {
+        "pictures": {name: picture for folder in folders for name, picture in pictures(folder).items()},
+        "calibrations": _calibrations(m.evidence),
+        "explained": m.titles[m.champion] if m.champion in m.explained else "",
+    }
 
 
 def protocol(records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

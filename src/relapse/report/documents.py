@@ -12,16 +12,7 @@ REPORT, CARD, CHECKLIST = "report.html", "model_card.md", "tripod.md"
 def documents(material: Material) -> dict[str, str]:
     """File name to content."""
     return {
-        REPORT: build_report(
-            material.cohort,
-            flow=material.flow,
-            gate=material.gate,
-            evidence=material.evidence,
-            decision=material.decision,
-            records=material.records,
-            failed=material.failed,
-            figures=material.figures,
-        ),
+        REPORT: build_report(material),
         CARD: markdown(model_card(material)),
         CHECKLIST: markdown(checklist_document(material)),
     }

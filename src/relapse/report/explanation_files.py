@@ -18,6 +18,7 @@ from relapse.report.explanation_figures import (
     waterfall_frame,
 )
 from relapse.report.style import save
+from relapse.settings import EXPLANATION
 
 
 def write_explanation(
@@ -41,7 +42,7 @@ def write_explanation(
         save(figures[name], folder / name)
     write_parquet(folder / "shap.parquet", explained.shap)
     write_json(
-        folder / "explanation.json",
+        folder / EXPLANATION,
         {
             "cohort": cohort.name,
             "candidate": candidate,

@@ -1,7 +1,7 @@
 """What the documents on a cohort are written from: the files of the stages before, read once."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ class Material:
     """All that is known of a cohort and its models once the decision has been made.
 
     ``flow``, ``gate``, ``decision`` are the content of their JSON files; ``records`` are training records by candidate,
-    ``failed`` the errors of candidates that could not be trained, by title; ``figures`` is a folder of pictures.
+    ``failed`` the errors of candidates that could not be trained, by title; ``table_one`` are the lines of Table 1;
+    ``audit`` is what the leakage audit found, None where it was not run; ``explained`` are the summaries of explained
+    candidates, below the folder ``explanations``; ``pictures`` are folders of figures.
     """
 
     cohort: Cohort
@@ -29,7 +31,11 @@ class Material:
     decision: Json
     records: Mapping[str, Json]
     failed: Mapping[str, str]
-    figures: Path
+    table_one: Sequence[Json] = ()
+    audit: Json | None = None
+    explained: Mapping[str, Json] = field(default_factory=dict)
+    explanations: Path | None = None
+    pictures: tuple[Path, ...] = ()
 
     @classmethod
     def read(cls, at: Workspace, candidates: tuple[str, ...], *, decision: Json) -> "Material":
@@ -43,7 +49,13 @@ class Material:
             decision=decision,
             records={name: record for name, record in records.items() if "failed" not in record},
             failed={record["title"]: record["failed"] for record in records.values() if "failed" in record},
-            figures=at.figures,
+            table_one=read_json(at.table_one),
+            audit=read_json(at.audit),
+            explained={
+                name: read_json(at.explanation(name)) for name, record in records.items() if "failed" not in record
+            },
+            explanations=at.of("explain"),
+            pictures=(at.figures, at.description_figures, at.of("audit")),
         )
 
     @property
