@@ -37,6 +37,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_one_command_gives_every_result(finished: Project) -> None:
     for cohort in ("gbsg", "wpbc"):
         results = finished.root / "results"
+        for candidate in ("reference", "linear"):
+            assert (results / "explain" / cohort / candidate / "beeswarm.svg").is_file()
         assert (results / "package" / cohort / f"relapse-{cohort}.bento").stat().st_size > 10_000
         assert "<html" in (results / "report" / cohort / "report.html").read_text()
         assert (results / "gate" / cohort / "docs" / "index.html").is_file()

@@ -19,8 +19,9 @@ BATCH = 4096
 #: With up to this many features all coalitions are gone through: 512 of them.
 EXACT = 9
 
-#: Orders, each walked in both directions, that are drawn for each background row where there are more features.
-ORDERS = 2
+#: Orders, each walked in both directions, that are drawn for each background row where there are more features. With
+#: 32 features and 14 background rows, values of networks are off by 2% of the largest mean one (3% with 2 orders).
+ORDERS = 4
 
 
 def exact(
