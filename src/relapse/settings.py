@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from relapse.declarations import Declared, parse, read_yaml
 from relapse.errors import DeclarationError
@@ -60,11 +60,32 @@ class AuditParams(Declared):
     draws: Annotated[int, Field(ge=1, le=1000)]
 
 
-class RegisterParams(Declared):
-    """The promotion policy: see :mod:`relapse.promotion.policy`."""
+Bounds = tuple[float, float]
 
+
+def _rising(value: Bounds) -> Bounds:
+    if not 0 < value[0] < value[1]:
+        raise ValueError(f"[{value[0]:g}, {value[1]:g}] is no range: two positive numbers, the lower one first.")
+    return value
+
+
+class CalibrationBounds(Declared):
+    """Where the intervals of the calibration slope and of observed over expected have to reach into."""
+
+    slope: Annotated[Bounds, AfterValidator(_rising)]
+    observed_expected: Annotated[Bounds, AfterValidator(_rising)]
+
+
+class RegisterParams(Declared):
+    """The promotion policy: see :mod:`relapse.promotion.rules` for what each threshold is held against."""
+
+    choice: Literal["simplest", "best"]
     margin: Annotated[float, Field(ge=0, le=0.5)]
     significance: Annotated[float, Field(gt=0, lt=0.5)]
+    calibration: CalibrationBounds
+    net_benefit: Annotated[Bounds, AfterValidator(_rising)]
+    subgroup_floor: Annotated[float, Field(ge=0, le=1)]
+    events_per_parameter: Annotated[float, Field(gt=0)]
 
 
 class Params(Declared):

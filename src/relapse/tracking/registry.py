@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from relapse.errors import RegistryError
 from relapse.promotion.decision import Version
-from relapse.promotion.policy import Champion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,18 +50,18 @@ def identity(version: "ModelVersion") -> Version:
     return Version(str(version.version), version.tags[CANDIDATE])
 
 
-def champion(client: "MlflowClient", cohort: str) -> Champion | None:
-    """The champion with its out-of-fold predictions, for a comparison; None where there is none."""
-    import pandas as pd
+def download(
+    client: "MlflowClient", version: "ModelVersion", artifact: str, folder: Path, *, run_id: str | None = None
+) -> Path:
+    """An artifact of a version's run (or of ``run_id``), as a file below ``folder``."""
+    with readable(version):
+        return Path(client.download_artifacts(run_id or str(version.run_id), artifact, str(folder)))
 
-    found = champion_version(client, cohort)
-    if found is None:
-        return None
-    version = identity(found)
-    with tempfile.TemporaryDirectory() as scratch, _readable(found):
-        path = client.download_artifacts(str(found.run_id), PREDICTIONS, scratch)
-        predictions = pd.read_parquet(path)
-    return Champion(version, found.tags.get(CONTENT, ""), predictions)
+
+def parent_run(client: "MlflowClient", version: "ModelVersion") -> str:
+    """The id of the run of the whole pipeline state that a version comes from."""
+    with readable(version):
+        return str(client.get_run(str(version.run_id)).data.tags["mlflow.parentRunId"])
 
 
 def fetch_champion(client: "MlflowClient", cohort: str, destination: Path) -> Version:
@@ -73,25 +72,30 @@ def fetch_champion(client: "MlflowClient", cohort: str, destination: Path) -> Ve
     RegistryError
         There is no champion.
     """
-    import shutil
-
-    import mlflow
-
     found = champion_version(client, cohort)
     if found is None:
         raise RegistryError(
             f"{model_name(cohort)} has no champion: nothing was promoted yet. The decision says why; "
             "run the register stage first, or correct what the policy complains of."
         )
-    with tempfile.TemporaryDirectory() as scratch, _readable(found):
-        uri = f"models:/{found.name}/{found.version}"
-        model = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
-        shutil.copytree(model / "data" / "bundle", destination, dirs_exist_ok=True)
+    fetch_version(found, destination)
     return identity(found)
 
 
+def fetch_version(version: "ModelVersion", destination: Path) -> None:
+    """Put the bundle of a registered version into the empty folder ``destination``."""
+    import shutil
+
+    import mlflow
+
+    with tempfile.TemporaryDirectory() as scratch, readable(version):
+        uri = f"models:/{version.name}/{version.version}"
+        model = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
+        shutil.copytree(model / "data" / "bundle", destination, dirs_exist_ok=True)
+
+
 @contextmanager
-def _readable(version: "ModelVersion") -> Iterator[None]:
+def readable(version: "ModelVersion") -> Iterator[None]:
     """Say in one message that what a registered version consists of is not where MLflow says."""
     from mlflow.exceptions import MlflowException
 
