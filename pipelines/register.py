@@ -14,7 +14,7 @@ from relapse.report.model_card import model_card
 from relapse.settings import Workspace, machinery, read_params
 from relapse.tracking.client import connect, experiment
 from relapse.tracking.opponent import opponent
-from relapse.tracking.publish import publish, published_decision, receipt
+from relapse.tracking.publish import publish, published_decision, receipt, standing
 from relapse.tracking.source import Source
 
 
@@ -43,6 +43,7 @@ def main(cohort: str) -> None:
             client,
             into,
             at,
+            machinery=machinery(),
             source=source,
             params=params,
             evidence=evidence,
@@ -50,8 +51,8 @@ def main(cohort: str) -> None:
             card=model_card(material),
             documents=lambda decided: documents(replace(material, decision=decided)),
         )
-    write_json(at.decision, record)
-    write_json(at.published, receipt(client, cohort, source))
+    write_json(at.decision, record | {"champion": standing(client, cohort)})
+    write_json(at.published, receipt(client, cohort, source.content_hash))
     say(f"{cohort}: {record['summary']}")
 
 

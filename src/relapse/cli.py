@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from relapse.console import readable_errors, say
+from relapse.registry_commands import registry
 
 app = typer.Typer(
     help="Relapse models for breast cancer. The pipeline itself runs with `dvc repro`.",
@@ -13,6 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(registry, name="registry")
 
 
 @app.command()

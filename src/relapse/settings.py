@@ -259,6 +259,7 @@ class Machinery:
     artifact_root: str | None
     backend: Literal["loky", "threading", "dask", "ray"] | str
     storage: str | None = None
+    promotes: bool = True
 
 
 def machinery(root: Path = Path()) -> Machinery:
@@ -275,7 +276,13 @@ def machinery(root: Path = Path()) -> Machinery:
     ``RELAPSE_OPTUNA_STORAGE``
         Where Optuna keeps finished trials, so that a run that was killed goes on from them: a folder of journal files,
         ``.cache/optuna`` by default, or the URL of a database that several machines reach.
+    ``RELAPSE_PROMOTE``
+        ``later`` registers a challenger and writes the decision, and leaves it to ``relapse registry promote`` to carry
+        it out; ``now`` by default.
     """
+    promote = os.environ.get("RELAPSE_PROMOTE") or "now"
+    if promote not in ("now", "later"):
+        raise DeclarationError(f"RELAPSE_PROMOTE={promote}: allowed are now and later.")
     tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
     remote = tracking.startswith("http")
     artifacts = os.environ.get("RELAPSE_ARTIFACT_ROOT") or (
@@ -287,4 +294,5 @@ def machinery(root: Path = Path()) -> Machinery:
         artifact_root=artifacts,
         backend=os.environ.get("RELAPSE_BACKEND") or "loky",
         storage=os.environ.get("RELAPSE_OPTUNA_STORAGE") or str(root / ".cache" / "optuna"),
+        promotes=promote == "now",
     )

@@ -1,14 +1,14 @@
 """MLflow, quiet and ready: the only module that connects to it."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 
 from relapse.errors import RegistryError
 from relapse.settings import Machinery
+from relapse.tracking.locks import alone, lockable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,7 +29,9 @@ def connect(machinery: Machinery) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with _alone(machinery.tracking_uri):
+    # Several processes that create MLflow's tables at once break each other.
+    uri = machinery.tracking_uri
+    with alone(uri, "tables") if lockable(uri) else nullcontext():
         mlflow.set_tracking_uri(machinery.tracking_uri)
         client = mlflow.MlflowClient(machinery.tracking_uri)
         try:
@@ -49,21 +51,6 @@ def experiment(client: "MlflowClient", name: str, machinery: Machinery) -> str:
     location = f"{machinery.artifact_root}/{name}" if machinery.artifact_root else None
     # The UI shows an experiment of this kind as model training, not as a chat application.
     return str(client.create_experiment(name, location, tags={"mlflow.experimentKind": "custom_model_development"}))
-
-
-@contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """Hold a lock beside a SQLite file: several processes that create its tables at once break each other."""
-    if not uri.startswith("sqlite:///"):
-        yield
-        return
-    import fcntl
-
-    path = Path(unquote(uri.removeprefix("sqlite:///")))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _without_password(uri: str) -> str:

@@ -1,4 +1,4 @@
-"""The model registry: one registered model a cohort, whose alias ``champion`` is moved here and nowhere else."""
+"""The model registry: one registered model a cohort, and what is read from it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"
+CHALLENGER = "challenger"
+PREVIOUS = "previous"
 CONTENT = "relapse.content"
 CANDIDATE = "relapse.candidate"
+
+#: Tags of a version that name its external validations begin like this.
+VALIDATED = "relapse.validated."
 
 #: Where a candidate's run keeps its out-of-fold predictions.
 PREDICTIONS = "predictions/predictions.parquet"
@@ -28,12 +33,32 @@ def model_name(cohort: str) -> str:
 
 def champion_version(client: "MlflowClient", cohort: str) -> "ModelVersion | None":
     """The registered champion of a cohort, None where there is none."""
+    return _found(client, cohort, CHAMPION)
+
+
+def version_called(client: "MlflowClient", cohort: str, name: str) -> "ModelVersion":
+    """A version by its number or its alias.
+
+    Raises
+    ------
+    RegistryError
+        There is none.
+    """
+    found = _found(client, cohort, name)
+    if found is None:
+        what = f"version {name}" if name.isdigit() else f"version with the alias {name!r}"
+        raise RegistryError(f"{model_name(cohort)} has no {what}. `relapse registry list {cohort}` shows those it has.")
+    return found
+
+
+def _found(client: "MlflowClient", cohort: str, name: str) -> "ModelVersion | None":
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
     absent = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
+    look_up = client.get_model_version if name.isdigit() else client.get_model_version_by_alias
     try:
-        return client.get_model_version_by_alias(model_name(cohort), CHAMPION)
+        return look_up(model_name(cohort), name)
     except MlflowException as error:
         if error.error_code in absent:
             return None
@@ -109,6 +134,15 @@ def readable(version: "ModelVersion") -> Iterator[None]:
         ) from None
 
 
-def make_champion(client: "MlflowClient", cohort: str, version: str) -> None:
-    """Move the alias."""
-    client.set_registered_model_alias(model_name(cohort), CHAMPION, version)
+def cohorts(client: "MlflowClient") -> list[str]:
+    """The cohorts that have a registered model."""
+    prefix = model_name("")
+    names = [item.name for item in client.search_registered_models(f"name LIKE '{prefix}%'", max_results=1000)]
+    return sorted(name.removeprefix(prefix) for name in names if "." not in name)
+
+
+def validations(version: "ModelVersion") -> dict[str, str]:
+    """What external validations of a version found, by cohort; empty where none was made."""
+    return {
+        name.removeprefix(VALIDATED): text for name, text in sorted(version.tags.items()) if name.startswith(VALIDATED)
+    }
