@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from relapse.cohorts.catalogue import read_cohort
 from relapse.console import say, stage
 from relapse.evaluation.evidence import read_evidence
 from relapse.files import read_json, write_json
@@ -12,8 +13,8 @@ from relapse.report.material import Material
 from relapse.report.model_card import model_card
 from relapse.settings import Workspace, machinery, read_params
 from relapse.tracking.client import connect, experiment
-from relapse.tracking.publish import publish, published_decision, receipt
-from relapse.tracking.registry import champion
+from relapse.tracking.opponent import opponent
+from relapse.tracking.publish import publish, published_decision, receipt, standing
 from relapse.tracking.source import Source
 
 
@@ -30,8 +31,9 @@ def main(cohort: str) -> None:
         decision = decide(
             evidence,
             {name: read_predictions(at.predictions(name), risks=risks, timed=timed) for name in names},
-            champion(client, cohort),
-            gate_passed=read_json(at.gate)["passed"],
+            opponent(client, at),
+            cohort=read_cohort(at.declaration),
+            gate=read_json(at.gate),
             titles={name: read_json(at.record(name))["title"] for name in names},
             content_hash=source.content_hash,
             params=params.register_,
@@ -41,6 +43,7 @@ def main(cohort: str) -> None:
             client,
             into,
             at,
+            machinery=machinery(),
             source=source,
             params=params,
             evidence=evidence,
@@ -48,8 +51,8 @@ def main(cohort: str) -> None:
             card=model_card(material),
             documents=lambda decided: documents(replace(material, decision=decided)),
         )
-    write_json(at.decision, record)
-    write_json(at.published, receipt(client, cohort, source))
+    write_json(at.decision, record | {"champion": standing(client, cohort)})
+    write_json(at.published, receipt(client, cohort, source.content_hash))
     say(f"{cohort}: {record['summary']}")
 
 

@@ -25,6 +25,7 @@ SMALL = {
     "train": {"inner_folds": 2, "trials": 2},
     "evaluate": {"resamples": 100},
     "audit": {"candidates": ["linear"], "folds": 2, "repeats": 1, "inner_folds": 2, "draws": 2},
+    "explain": {"background": 4, "shuffles": 2, "resamples": 100, "correlated": 0.8},
 }
 
 
@@ -71,7 +72,8 @@ class Project:
                 self.stage(stage, cohort=cohort)
             for candidate in read_params().candidates:
                 self.stage("train", cohort=cohort, candidate=candidate)
-            self.stage("evaluate", cohort=cohort)
+            for stage in ("evaluate", "describe", "explain", "audit"):
+                self.stage(stage, cohort=cohort)
         return self
 
     def stage(self, name: str, **arguments: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from relapse.console import readable_errors, say
+from relapse.registry_commands import registry
 
 app = typer.Typer(
     help="Relapse models for breast cancer. The pipeline itself runs with `dvc repro`.",
@@ -13,6 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(registry, name="registry")
 
 
 @app.command()
@@ -135,6 +137,60 @@ def propose(
     materials = [Material.read(at, params.candidates, decision=read_json(at.decision)) for at in places]
     write_text(out, markdown(proposal(materials)))
     say(f"{out}: {', '.join(params.cohorts)}")
+
+
+@app.command()
+def validate(
+    model: Annotated[str, typer.Argument(help="relapse-<cohort>@champion, relapse-<cohort>/<version>, or a bundle.")],
+    cohort: Annotated[str, typer.Argument(help="Name of another declared cohort.")],
+    out: Annotated[Path | None, typer.Option(help="Write evidence.json, tables and figures into this folder.")] = None,
+) -> None:
+    """Validate a model on a cohort that it was not trained on, as it is and recalibrated.
+
+    Where its features have other names, units or levels there, the cohort's section `validates` translates them.
+    A registered model's validation is logged to MLflow and marks its version.
+    """
+    import tempfile
+    from dataclasses import replace
+
+    from relapse.cohorts.catalogue import read_cohort
+    from relapse.cohorts.table import ingest, typed
+    from relapse.errors import DeclarationError
+    from relapse.evaluation.evidence import endpoint_of, gather
+    from relapse.quality.gate import check as gate
+    from relapse.report.evaluation_files import write_evaluation
+    from relapse.report.tables import show_evidence
+    from relapse.settings import Workspace, machinery, read_params
+    from relapse.tracking.validation import find_model, record_validation
+    from relapse.training.external import external_predictions
+
+    bundle, version = find_model(model, machinery())
+    if bundle.cohort.name == cohort:
+        raise DeclarationError(f"{model} was trained on {cohort}: name another cohort.")
+    declared, params = read_cohort(Workspace(cohort).declaration), read_params()
+    table, flow = ingest(declared, root=Path())
+    gate(table, declared).require(source=flow.source)
+    tables = external_predictions(bundle.model, bundle.cohort, typed(table, declared), declared, seed=params.seed)
+    evidence = gather(
+        tables, endpoint_of(declared), cohort=cohort, resamples=params.evaluate.resamples, seed=params.seed
+    )
+    # Three ways to see one model: nothing was chosen among them.
+    evidence = replace(evidence, selection=None)
+    show_evidence(evidence)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = out or Path(scratch)
+        write_evaluation(
+            tables,
+            evidence,
+            to_evidence=folder / "evidence.json",
+            to_plots=folder / "plots",
+            to_figures=folder / "figures",
+            titles={name: name for name in tables},
+        )
+        if version is not None:
+            say(
+                f"{version.name} version {version.version}: {record_validation(version, evidence, folder, machinery())}"
+            )
 
 
 @app.command()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from relapse.declarations import Declared, parse, read_yaml
 from relapse.errors import DeclarationError
@@ -76,11 +76,32 @@ class ExplainParams(Declared):
     correlated: Annotated[float, Field(gt=0, le=1)]
 
 
-class RegisterParams(Declared):
-    """The promotion policy: see :mod:`relapse.promotion.policy`."""
+Bounds = tuple[float, float]
 
+
+def _rising(value: Bounds) -> Bounds:
+    if not 0 < value[0] < value[1]:
+        raise ValueError(f"[{value[0]:g}, {value[1]:g}] is no range: two positive numbers, the lower one first.")
+    return value
+
+
+class CalibrationBounds(Declared):
+    """Where the intervals of the calibration slope and of observed over expected have to reach into."""
+
+    slope: Annotated[Bounds, AfterValidator(_rising)]
+    observed_expected: Annotated[Bounds, AfterValidator(_rising)]
+
+
+class RegisterParams(Declared):
+    """The promotion policy: see :mod:`relapse.promotion.rules` for what each threshold is held against."""
+
+    choice: Literal["simplest", "best"]
     margin: Annotated[float, Field(ge=0, le=0.5)]
     significance: Annotated[float, Field(gt=0, lt=0.5)]
+    calibration: CalibrationBounds
+    net_benefit: Annotated[Bounds, AfterValidator(_rising)]
+    subgroup_floor: Annotated[float, Field(ge=0, le=1)]
+    events_per_parameter: Annotated[float, Field(gt=0)]
 
 
 class Params(Declared):
@@ -284,6 +305,7 @@ class Machinery:
     artifact_root: str | None
     backend: Literal["loky", "threading", "dask", "ray"] | str
     storage: str | None = None
+    promotes: bool = True
 
 
 def machinery(root: Path = Path()) -> Machinery:
@@ -300,7 +322,13 @@ def machinery(root: Path = Path()) -> Machinery:
     ``RELAPSE_OPTUNA_STORAGE``
         Where Optuna keeps finished trials, so that a run that was killed goes on from them: a folder of journal files,
         ``.cache/optuna`` by default, or the URL of a database that several machines reach.
+    ``RELAPSE_PROMOTE``
+        ``later`` registers a challenger and writes the decision, and leaves it to ``relapse registry promote`` to carry
+        it out; ``now`` by default.
     """
+    promote = os.environ.get("RELAPSE_PROMOTE") or "now"
+    if promote not in ("now", "later"):
+        raise DeclarationError(f"RELAPSE_PROMOTE={promote}: allowed are now and later.")
     tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
     remote = tracking.startswith("http")
     artifacts = os.environ.get("RELAPSE_ARTIFACT_ROOT") or (
@@ -312,4 +340,5 @@ def machinery(root: Path = Path()) -> Machinery:
         artifact_root=artifacts,
         backend=os.environ.get("RELAPSE_BACKEND") or "loky",
         storage=os.environ.get("RELAPSE_OPTUNA_STORAGE") or str(root / ".cache" / "optuna"),
+        promotes=promote == "now",
     )

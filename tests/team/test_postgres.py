@@ -8,7 +8,8 @@ import pytest
 
 from relapse.errors import RegistryError
 from relapse.settings import Machinery, Workspace
-from relapse.tracking.client import connect, exclusive
+from relapse.tracking.client import connect
+from relapse.tracking.locks import alone
 from tests.project import Project
 from tests.team.postgres import Server
 
@@ -62,7 +63,7 @@ def test_the_registry_lives_in_the_database_alone(project: Project, postgres: Se
 def test_a_lock_keeps_others_out_and_goes_with_its_holder(postgres: Server) -> None:
     uri = postgres.create("locks")
     asked = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-    with exclusive(uri, "one"), exclusive(uri, "two"):
+    with alone(uri, "one"), alone(uri, "two"):
         assert postgres.ask("locks", asked) == "2"
     assert postgres.ask("locks", asked) == "0"
 

@@ -17,27 +17,9 @@ from relapse.tracking.compare import compare_runs
 from relapse.tracking.registry import CHAMPION, CONTENT, champion_version, fetch_champion
 from relapse.training.record import write_failure
 from tests.project import Project
+from tests.tracking.conftest import COHORT
 
 pytestmark = pytest.mark.slow
-
-COHORT = "wpbc"
-
-
-@pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project in which everything before ``register`` has run."""
-    return Project.copy(tmp_path_factory.mktemp("project"), cohorts=[COHORT]).evaluated(COHORT)
-
-
-@pytest.fixture
-def project(evaluated: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A fresh copy of it, with a registry of its own."""
-    import shutil
-
-    shutil.copytree(evaluated.root, tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return Project(tmp_path / "copy")
 
 
 def _client() -> MlflowClient:

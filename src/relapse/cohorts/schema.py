@@ -130,11 +130,23 @@ class BinaryEndpoint(_Endpoint):
         return ["risk"]
 
 
+class OtherEvent(Declared):
+    """A further event that counts, with the time until it or until the end of follow-up for it."""
+
+    event: str
+    time: str
+
+
 class SurvivalEndpoint(_Endpoint):
-    """Time to relapse or to the end of follow-up, with the horizons at which risks are reported."""
+    """Time to relapse or to the end of follow-up, with the horizons at which risks are reported.
+
+    ``also`` makes a composite: whichever of the events came first counts, at its time; where none came, follow-up ends
+    with the shortest of the times.
+    """
 
     kind: Literal["survival"]
     time: str
+    also: tuple[OtherEvent, ...] = ()
     unit: Literal["day", "week", "month", "year"]
     horizons: Annotated[tuple[Horizon, ...], Field(min_length=1)]
 
@@ -153,6 +165,11 @@ class SurvivalEndpoint(_Endpoint):
         if any(later.time <= earlier.time for earlier, later in pairwise(value)):
             raise ValueError("horizons are given in rising order, each once.")
         return value
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Columns of the source with an event and its time: the one declared first, then those of ``also``."""
+        return [(self.event, self.time), *((other.event, other.time) for other in self.also)]
 
     @property
     def risk_columns(self) -> list[str]:
@@ -235,6 +252,8 @@ class Exclusion(Declared):
     @field_validator("equals", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
+        if value is None:
+            return None
         return tuple(str(item) for item in (value if isinstance(value, list) else [value]))
 
     @model_validator(mode="after")
@@ -245,10 +264,32 @@ class Exclusion(Declared):
         return self
 
 
+class Translation(Declared):
+    """How a model's feature is made from one of this cohort: of the same name where ``feature`` is not given.
+
+    ``levels`` maps level names of this cohort to the model's, where they differ. ``cut`` makes the levels of the
+    model's feature, in their order, from a number: up to the first cut, above it up to the second, …
+    """
+
+    feature: str | None = None
+    levels: dict[str, str] | None = None
+    cut: tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Translation":
+        if self.levels is not None and self.cut is not None:
+            raise ValueError("give levels for a feature with levels, or cut for a number, not both.")
+        if self.cut is not None and any(later <= earlier for earlier, later in pairwise(self.cut)):
+            raise ValueError("cut: the numbers rise, each given once.")
+        return self
+
+
 class Cohort(Declared):
     """A cohort as its YAML file declares it. Everything else about the data set is derived from this.
 
     ``tripod`` answers items of the TRIPOD+AI checklist, by number, that only the study's people can answer.
+    ``validates`` says, by the cohort that a model was trained on, how its features are made from the ones here, where
+    they are not of the same name, unit and levels.
     """
 
     name: str
@@ -266,6 +307,7 @@ class Cohort(Declared):
     subgroups: tuple[str, ...] = ()
     imbalance: Literal["none", "smotenc"] = "none"
     tripod: Annotated[dict[str, str], Field(default_factory=dict)]
+    validates: Annotated[dict[str, dict[str, Translation]], Field(default_factory=dict)]
 
     @field_validator("tripod", mode="before")
     @classmethod

@@ -99,7 +99,26 @@ def canonical(raw: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     columns["event"] = _number(_text(raw[endpoint.event]).replace(codes))
     if cohort.survival:
         columns["time"] = _number(raw[cohort.survival.time])
+        for event, time in cohort.survival.pairs[1:]:
+            other = _number(_text(raw[event]).replace(codes)), _number(raw[time])
+            columns["event"], columns["time"] = _first_of(columns["event"], columns["time"], *other)
     return pd.DataFrame(columns)
+
+
+def _first_of(
+    event: pd.Series, time: pd.Series, other_event: pd.Series, other_time: pd.Series
+) -> tuple[pd.Series, pd.Series]:
+    """The earlier of two events and its time; what cannot be read comes through, for the gate to name it."""
+    numeric = pd.api.types.is_numeric_dtype
+    if not (numeric(event) and numeric(other_event)):
+        return (other_event if numeric(event) else event), time
+    if not (numeric(time) and numeric(other_time)):
+        return event, (other_time if numeric(time) else time)
+    # An event that did not come bounds the time only where the other did not come either.
+    mine, theirs = time.where(event == 1, np.inf), other_time.where(other_event == 1, np.inf)
+    none = ~np.isfinite(mine) & ~np.isfinite(theirs)
+    first = mine.clip(upper=theirs).where(~none, time.clip(upper=other_time))
+    return event.clip(lower=other_event).where(other_event.isin([0, 1]) & event.isin([0, 1]), np.nan), first
 
 
 def read_table(path: Path, cohort: Cohort) -> pd.DataFrame:
@@ -127,7 +146,7 @@ def _require_columns(raw: pd.DataFrame, cohort: Cohort, *, where: str) -> None:
         endpoint.event: "the endpoint's event",
     }
     if cohort.survival:
-        needed[cohort.survival.time] = "the endpoint's time"
+        needed |= {column: "the endpoint" for pair in cohort.survival.pairs for column in pair if column not in needed}
     for column, role in ((cohort.patient, "patient"), (cohort.site, "site")):
         if column:
             needed[column] = f"the {role}"
@@ -146,7 +165,8 @@ def _require_columns(raw: pd.DataFrame, cohort: Cohort, *, where: str) -> None:
 
 
 def _without_outcome(cohort: Cohort) -> list[Exclusion]:
-    columns = [cohort.endpoint.event, *([cohort.survival.time] if cohort.survival else [])]
+    pairs = cohort.survival.pairs if cohort.survival else [(cohort.endpoint.event,)]
+    columns = dict.fromkeys(column for pair in pairs for column in pair)
     return [Exclusion(column=column, reason=f"no outcome recorded ({column})", missing=True) for column in columns]
 
 

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.calibration import CalibrationSummary, calibration
 from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
+from relapse.evaluation.selection import Selection, correct_selection
 from relapse.evaluation.statistics.agreement import mcnemar
 from relapse.evaluation.statistics.binary import delong_test
 from relapse.evaluation.statistics.concordance import kang_test
@@ -67,7 +68,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All results for one cohort; candidates stand in the order of ``params.yaml``."""
+    """All results for one cohort; candidates stand in the order of ``params.yaml``.
+
+    ``selection`` corrects the best candidate's ranking metric for its having been chosen; None where there is one only.
+    """
 
     __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")
 
@@ -79,6 +83,7 @@ class Evidence:
     resamples: int
     candidates: tuple[CandidateEvidence, ...]
     comparisons: tuple[Comparison, ...]
+    selection: Selection | None = None
 
     @property
     def primary(self) -> str:
@@ -174,6 +179,7 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
         resamples=resamples,
         candidates=candidates,
         comparisons=tuple(_comparisons(flat, endpoint)),
+        selection=correct_selection(flat, endpoint, weights),
     )
 
 

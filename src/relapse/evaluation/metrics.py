@@ -113,6 +113,11 @@ def evaluate(predictions: pd.DataFrame, endpoint: Endpoint, weights: Counts) -> 
     return found
 
 
+def primary_replicates(predictions: pd.DataFrame, endpoint: Endpoint, weights: Counts) -> Array:
+    """The ranking metric of a pooled table in each resample: (resamples,), NaN where it does not exist."""
+    return next(iter(_registry(endpoint).values()))(predictions, weights)
+
+
 def primary_by_fold(predictions: pd.DataFrame, endpoint: Endpoint) -> list[float]:
     """The ranking metric in each outer fold of each repeat, for the mean over folds beside the pooled value."""
     values = []

@@ -15,6 +15,15 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A candidate that was considered, and the names of the rules about itself that it breaks."""
+
+    candidate: str
+    title: str
+    broken: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """A registered model: its version in the registry and the candidate it is."""
 
@@ -28,6 +37,7 @@ class Decision:
 
     ``challenger`` is the candidate put forward; ``champion_before`` the registered champion it was held against, None
     where there was none; ``content_hash`` identifies the data, declaration, settings and predictions behind it.
+    ``considered`` has every candidate of the run; ``policy`` is the section ``register`` of ``params.yaml``.
     """
 
     cohort: str
@@ -37,6 +47,8 @@ class Decision:
     promoted: bool
     summary: str
     rules: tuple[Rule, ...]
+    considered: tuple[Standing, ...]
+    policy: dict[str, Any]
     content_hash: str
 
     def to_json(self, *, champion: Version | None = None) -> dict[str, Any]:

@@ -1,37 +1,18 @@
 """The policy: which candidate is put forward, and whether it may become champion."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
-from relapse.errors import PredictionsError
-from relapse.evaluation.evidence import Evidence, compare
-from relapse.evaluation.metrics import Endpoint, pooled
-from relapse.evaluation.statistics.results import PairedTest
-from relapse.promotion.decision import Decision, Rule, Version
+from relapse.candidates.catalogue import MODULES
+from relapse.cohorts.schema import Cohort
+from relapse.evaluation.evidence import Evidence
+from relapse.evaluation.metrics import pooled
+from relapse.promotion import rules
+from relapse.promotion.decision import Decision, Rule, Standing
+from relapse.promotion.rival import Champion, against_champion
 from relapse.settings import RegisterParams
-
-#: Below this many events on common rows a paired comparison says nothing.
-MIN_EVENTS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Champion:
-    """The registered champion: its version, the content it was made from, and its out-of-fold predictions."""
-
-    version: Version
-    content_hash: str
-    predictions: pd.DataFrame
-
-
-def challenger(evidence: Evidence, *, margin: float) -> str:
-    """The candidate to put forward: the best one shown to be no worse than the reference, else the reference itself.
-
-    A model that asks for more than the clinic has today has to earn it: among the candidates whose difference to the
-    reference has a lower 95% bound of at least ``-margin``, the one with the largest ranking metric is taken.
-    """
-    ranked = sorted(evidence.candidates, key=lambda item: item.metrics[evidence.primary].value, reverse=True)
-    return next(item.name for item in ranked if _against_reference(evidence, item.name, margin=margin).passed)
 
 
 def decide(
@@ -39,7 +20,8 @@ def decide(
     predictions: dict[str, pd.DataFrame],
     champion: Champion | None,
     *,
-    gate_passed: bool,
+    cohort: Cohort,
+    gate: Mapping[str, Any],
     titles: dict[str, str],
     content_hash: str,
     params: RegisterParams,
@@ -54,110 +36,97 @@ def decide(
         Out-of-fold predictions of this run by candidate.
     champion
         The champion so far, None where there is none.
-    gate_passed
-        Whether the data passed the gate.
+    cohort
+        As declared.
+    gate
+        What the gate found, as its JSON file has it.
     titles
         Candidate names for people.
     content_hash
         Of this run.
     params
-        The margin towards the reference and the level of the test against the champion.
+        The thresholds of the rules.
     """
-    name = challenger(evidence, margin=params.margin)
-    rules = (
-        Rule("data gate", "the table keeps its declaration", "kept" if gate_passed else "broken", gate_passed),
-        _against_reference(evidence, name, margin=params.margin),
-        _against_champion(predictions[name], champion, evidence.endpoint, significance=params.significance),
+    own = {name: own_rules(evidence, predictions[name], name, cohort=cohort, params=params) for name in predictions}
+    name = challenger(evidence, own, params=params)
+    found = (
+        rules.data_gate(gate),
+        rules.leakage(gate, predictions[name]),
+        *own[name],
+        against_champion(evidence, predictions, name, champion, margin=params.margin, significance=params.significance),
     )
-    promoted = all(rule.passed for rule in rules)
+    considered = tuple(
+        Standing(item, titles[item], tuple(rule.name for rule in kept if not rule.passed)) for item, kept in own.items()
+    )
     return Decision(
         cohort=evidence.cohort,
         challenger=name,
         challenger_title=titles[name],
         champion_before=champion.version if champion else None,
-        promoted=promoted,
-        summary=_summary(evidence, name, titles, rules, champion, margin=params.margin),
-        rules=rules,
+        promoted=all(rule.passed for rule in found),
+        summary=_summary(evidence, name, titles, considered, found, champion),
+        rules=found,
+        considered=considered,
+        policy=params.model_dump(mode="json"),
         content_hash=content_hash,
     )
 
 
-def _against_reference(evidence: Evidence, name: str, *, margin: float) -> Rule:
-    requirement = f"the difference to the clinical reference has a lower 95% bound of at least {-margin:g}"
-    if name == "reference":
-        return Rule("reference", requirement, "it is the clinical reference", passed=True)
-    test = evidence.paired(name, "reference").test
-    return Rule("reference", requirement, _figure(test, evidence.primary_label), test.lower >= -margin)
-
-
-def _against_champion(
-    predictions: pd.DataFrame, champion: Champion | None, endpoint: Endpoint, *, significance: float
-) -> Rule:
-    requirement = f"not worse than the champion in the paired test on the same patients (p < {significance:g})"
-    if champion is None:
-        return Rule("champion", requirement, "there is no champion yet", passed=True)
-    try:
-        mine, theirs = on_common_rows(pooled(predictions), pooled(champion.predictions))
-    except PredictionsError as error:
-        return Rule("champion", requirement, f"no comparison: {error}", passed=False)
-    test = compare(mine, theirs, endpoint)
-    worse = test.difference < 0 and test.p < significance
-    figure = (
-        f"{_figure(test, endpoint.metrics[0].label)} on {len(mine)} rows against version {champion.version.version}"
+def own_rules(
+    evidence: Evidence, predictions: pd.DataFrame, name: str, *, cohort: Cohort, params: RegisterParams
+) -> tuple[Rule, ...]:
+    """The rules about one candidate, whoever is champion."""
+    table = pooled(predictions)
+    return (
+        rules.against_reference(evidence, name, margin=params.margin),
+        rules.calibrated(evidence, name, bounds=params.calibration),
+        rules.useful(table, evidence.endpoint, multiples=params.net_benefit),
+        rules.fair(evidence, name, floor=params.subgroup_floor),
+        rules.enough_events(table, cohort, name, needed=params.events_per_parameter),
     )
-    return Rule("champion", requirement, figure, not worse)
 
 
-def on_common_rows(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both pooled tables on the rows they share, in one order.
+def challenger(evidence: Evidence, own: Mapping[str, tuple[Rule, ...]], *, params: RegisterParams) -> str:
+    """The candidate to put forward, among those that keep every rule about themselves; else the reference.
 
-    Both hold predictions for rows that the model in question had not seen, so the shared rows are a fair ground even
-    where one of them was trained on more patients.
-
-    Raises
-    ------
-    PredictionsError
-        The outcomes of shared rows differ, or fewer than :data:`MIN_EVENTS` of them have or lack the event.
+    ``best`` takes the one with the largest ranking metric. ``simplest`` takes the first in the order of the catalogue,
+    simplest first, whose paired difference to the best has an upper 95% bound of at least 0: it is not shown to be
+    worse, and a lead that may be luck does not pay for a more complicated model (the spirit of the one-standard-error
+    rule: Breiman et al. 1984, Classification and regression trees, section 3.4.3).
     """
-    keys = ["row", "patient"]
-    shared = first[keys].merge(second[keys], on=keys).sort_values("row")
-    one, two = (shared.merge(table, on=keys, how="left", validate="one_to_one") for table in (first, second))
-    outcome = ["event", *(["time"] if "time" in first else [])]
-    if not one[outcome].equals(two[outcome]):
-        raise PredictionsError("the outcomes of the shared patients have changed since the champion was trained.")
-    events = int(one["event"].sum())
-    if min(events, len(one) - events) < MIN_EVENTS:
-        raise PredictionsError(
-            f"only {len(one)} rows with {events} events are shared; {MIN_EVENTS} with and without are needed."
-        )
-    return one, two
-
-
-def _figure(test: PairedTest, label: str) -> str:
-    return f"{label} {test.difference:+.3f} (95% interval {test.lower:+.3f} to {test.upper:+.3f}, p = {test.p:.2g})"
+    kept = [item for item in evidence.candidates if all(rule.passed for rule in own[item.name])]
+    if not kept:
+        return rules.REFERENCE
+    best = max(kept, key=lambda item: item.metrics[evidence.primary].value).name
+    if params.choice == "best":
+        return best
+    order = list(MODULES)
+    names = sorted((item.name for item in kept), key=lambda name: order.index(name) if name in order else len(order))
+    return next(name for name in names if name == best or evidence.paired(name, best).test.upper >= 0)
 
 
 def _summary(
     evidence: Evidence,
     name: str,
     titles: dict[str, str],
-    rules: tuple[Rule, ...],
+    considered: tuple[Standing, ...],
+    found: tuple[Rule, ...],
     champion: Champion | None,
-    *,
-    margin: float,
 ) -> str:
     best = evidence.best.name
-    broken = [rule for rule in rules if not rule.passed]
     sentences = []
     if best != name:
-        sentences.append(
-            f"{titles[best]} has the largest {evidence.primary_label}, but was not shown to be within {margin:g} of "
-            f"the clinical reference; {titles[name]} is put forward instead."
+        broken = next(item.broken for item in considered if item.candidate == best)
+        why = (
+            f"but does not keep the policy ({', '.join(broken)}); {titles[name]} is put forward instead."
+            if broken
+            else f"but {titles[name]}, which is simpler, is not shown to be worse and is put forward."
         )
-    if broken:
-        sentences.append(
-            f"{titles[name]} is not promoted: " + "; ".join(f"{rule.name}: {rule.figure}" for rule in broken) + "."
-        )
+        sentences.append(f"{titles[best]} has the largest {evidence.primary_label}, {why}")
+    failed = [rule for rule in found if not rule.passed]
+    if failed:
+        said = "; ".join(f"{rule.name}: {rule.figure}" for rule in failed)
+        sentences.append(f"{titles[name]} is not promoted: {said}".rstrip(".") + ".")
     elif champion is None:
         sentences.append(f"{titles[name]} becomes the first champion.")
     else:

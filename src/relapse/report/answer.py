@@ -107,11 +107,19 @@ def setting(cohort: Cohort, evidence: Evidence) -> str:
 def decided(decision: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """Which model is champion now, and what the decision was."""
     champion = decision["champion"]
+    if champion is None:
+        return f"There is no champion yet. {sentence(decision['summary'])}"
     name = titles.get(champion["candidate"], champion["candidate"])
     return f"Champion is {name}, version {champion['version']}. {sentence(decision['summary'])}"
 
 
 def reservation(evidence: Evidence) -> str:
-    """Say what the figures cannot, in one sentence."""
-    several = "The best of several looks better than it is, and t" if len(evidence.candidates) > 2 else "T"
-    return f"{several}hese patients are not those of another hospital: no external validation has been made."
+    """Say what the figures cannot, and what the best one comes to once its choice is allowed for."""
+    known = evidence.selection
+    corrected = ""
+    if known is not None and len(evidence.candidates) > 2:
+        corrected = (
+            f"The best of {count(len(evidence.candidates), 'model')} looks better than it is: corrected for the "
+            f"choice, its {evidence.primary_label} of {number(known.plain)} is {with_interval(known.corrected)}. "
+        )
+    return f"{corrected}These patients are not those of another hospital: no external validation has been made."

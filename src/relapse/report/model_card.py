@@ -117,6 +117,12 @@ def _performance(m: Material, name: str) -> Section:
             f"Difference from the clinical reference in {m.evidence.primary_label}: {number(test.difference)} "
             f"({interval(test.lower, test.upper)}).",
         )
+    if (chosen := m.evidence.selection) is not None:
+        said += (
+            f"The largest {m.evidence.primary_label} among {count(len(m.evidence.candidates), 'candidate')} was "
+            f"{number(chosen.plain)}; corrected for having been chosen as the largest it is "
+            f"{number(chosen.corrected.value)} ({interval(chosen.corrected.lower, chosen.corrected.upper)}).",
+        )
     return Section("Performance", said, Table(("Metric", "Value", "95% interval"), rows))
 
 

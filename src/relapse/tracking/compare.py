@@ -14,7 +14,7 @@ from relapse.evaluation.evidence import Evidence, compare, read_evidence
 from relapse.evaluation.metrics import pooled
 from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.files import read_json
-from relapse.promotion.policy import on_common_rows
+from relapse.promotion.rival import MIN_EVENTS
 from relapse.tracking.registry import CANDIDATE, PREDICTIONS
 
 if TYPE_CHECKING:
@@ -224,6 +224,31 @@ def _effect(client: "MlflowClient", first: _State, second: _State, pair: tuple[s
         return Effect(*pair, one, two, None, f"no paired test: {error}")
     test = compare(mine, theirs, second.evidence.endpoint)
     return Effect(*pair, one, two, test, f"{test.method}, on {len(mine)} rows in both")
+
+
+def on_common_rows(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both pooled tables on the rows they share, in one order.
+
+    Both hold predictions for rows that the model in question had not seen, so the shared rows are a fair ground even
+    where one of them was trained on more patients.
+
+    Raises
+    ------
+    PredictionsError
+        The outcomes of shared rows differ, or fewer than :data:`MIN_EVENTS` of them have or lack the event.
+    """
+    keys = ["row", "patient"]
+    shared = first[keys].merge(second[keys], on=keys).sort_values("row")
+    one, two = (shared.merge(table, on=keys, how="left", validate="one_to_one") for table in (first, second))
+    outcome = ["event", *(["time"] if "time" in first else [])]
+    if not one[outcome].equals(two[outcome]):
+        raise PredictionsError("the outcomes of the shared patients have changed.")
+    events = int(one["event"].sum())
+    if min(events, len(one) - events) < MIN_EVENTS:
+        raise PredictionsError(
+            f"only {len(one)} rows with {events} events are shared; {MIN_EVENTS} with and without are needed."
+        )
+    return one, two
 
 
 def _predictions(client: "MlflowClient", run: "Run") -> pd.DataFrame:

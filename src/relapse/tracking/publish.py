@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,8 +14,9 @@ import pandas as pd
 from relapse.documents import Document, markdown
 from relapse.evaluation.evidence import CandidateEvidence, Evidence
 from relapse.files import read_json
-from relapse.promotion.decision import Decision, Version
-from relapse.settings import Params, Workspace
+from relapse.promotion.decision import Decision
+from relapse.settings import Machinery, Params, Workspace
+from relapse.tracking.moves import promote, put_forward
 from relapse.tracking.registered_bundle import write_challenger
 from relapse.tracking.registry import (
     CANDIDATE,
@@ -22,7 +24,6 @@ from relapse.tracking.registry import (
     PREDICTIONS,
     champion_version,
     identity,
-    make_champion,
     model_name,
 )
 from relapse.tracking.source import Source
@@ -58,6 +59,7 @@ def publish(
     experiment_id: str,
     at: Workspace,
     *,
+    machinery: Machinery,
     source: Source,
     params: Params,
     evidence: Evidence,
@@ -71,6 +73,8 @@ def publish(
 
     Parameters
     ----------
+    machinery
+        Says where MLflow is, and whether a decision is carried out now.
     card
         The challenger's model card.
     documents
@@ -101,10 +105,10 @@ def publish(
             bundle = Path(scratch) / "bundle"
             write_challenger(bundle, at, source=source, evidence=evidence, decision=decision, card=card)
             version = _register(at, decision, source, run_ids[decision.challenger], bundle, card)
-        if decision.promoted:
-            make_champion(client, at.cohort, version)
-        now = champion_version(client, at.cohort)
-        record = decision.to_json(champion=identity(now) if now else None) | {"challenger_version": version}
+        put_forward(client, at.cohort, version)
+        if decision.promoted and machinery.promotes:
+            promote(client, machinery, at.cohort, version, decision=asdict(decision), root=at.root)
+        record = asdict(decision) | {"champion": standing(client, at.cohort), "challenger_version": version}
         note = _note(evidence, decision, run_ids, experiment_id, failed)
         mlflow.set_tags({"mlflow.note.content": note, "relapse.promoted": str(decision.promoted).lower()})
         mlflow.log_dict(record, _DECISION)
@@ -113,17 +117,21 @@ def publish(
     return record
 
 
-def receipt(client: "MlflowClient", cohort: str, source: Source) -> dict[str, Any]:
-    """What ``package`` has to know: which version is champion now, and of which content."""
+def standing(client: "MlflowClient", cohort: str) -> dict[str, Any] | None:
+    """Who is champion now, as the decision's file has it."""
     now = champion_version(client, cohort)
-    found: Version | None = identity(now) if now else None
-    return {
-        "model": model_name(cohort),
-        "published": source.content_hash,
-        "champion": {"version": found.version, "candidate": found.candidate, "content": now.tags.get(CONTENT)}
-        if now and found
-        else None,
-    }
+    return asdict(identity(now)) if now else None
+
+
+def receipt(client: "MlflowClient", cohort: str, published: str) -> dict[str, Any]:
+    """What ``package`` has to know: which version is champion now, and of which content.
+
+    ``published`` is the content hash of the state that was published last.
+    """
+    now = champion_version(client, cohort)
+    content = {"content": now.tags.get(CONTENT)} if now else {}
+    known = standing(client, cohort)
+    return {"model": model_name(cohort), "published": published, "champion": known | content if known else None}
 
 
 def _note(

@@ -1,4 +1,4 @@
-"""The model registry: one registered model a cohort, whose alias ``champion`` is moved here and nowhere else."""
+"""The model registry: one registered model a cohort, and what is read from it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 
 from relapse.errors import RegistryError
 from relapse.promotion.decision import Version
-from relapse.promotion.policy import Champion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"
+CHALLENGER = "challenger"
+PREVIOUS = "previous"
 CONTENT = "relapse.content"
 CANDIDATE = "relapse.candidate"
+
+#: Tags of a version that name its external validations begin like this.
+VALIDATED = "relapse.validated."
 
 #: Where a candidate's run keeps its out-of-fold predictions.
 PREDICTIONS = "predictions/predictions.parquet"
@@ -29,12 +33,32 @@ def model_name(cohort: str) -> str:
 
 def champion_version(client: "MlflowClient", cohort: str) -> "ModelVersion | None":
     """The registered champion of a cohort, None where there is none."""
+    return _found(client, cohort, CHAMPION)
+
+
+def version_called(client: "MlflowClient", cohort: str, name: str) -> "ModelVersion":
+    """A version by its number or its alias.
+
+    Raises
+    ------
+    RegistryError
+        There is none.
+    """
+    found = _found(client, cohort, name)
+    if found is None:
+        what = f"version {name}" if name.isdigit() else f"version with the alias {name!r}"
+        raise RegistryError(f"{model_name(cohort)} has no {what}. `relapse registry list {cohort}` shows those it has.")
+    return found
+
+
+def _found(client: "MlflowClient", cohort: str, name: str) -> "ModelVersion | None":
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
     absent = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
+    look_up = client.get_model_version if name.isdigit() else client.get_model_version_by_alias
     try:
-        return client.get_model_version_by_alias(model_name(cohort), CHAMPION)
+        return look_up(model_name(cohort), name)
     except MlflowException as error:
         if error.error_code in absent:
             return None
@@ -51,18 +75,18 @@ def identity(version: "ModelVersion") -> Version:
     return Version(str(version.version), version.tags[CANDIDATE])
 
 
-def champion(client: "MlflowClient", cohort: str) -> Champion | None:
-    """The champion with its out-of-fold predictions, for a comparison; None where there is none."""
-    import pandas as pd
+def download(
+    client: "MlflowClient", version: "ModelVersion", artifact: str, folder: Path, *, run_id: str | None = None
+) -> Path:
+    """An artifact of a version's run (or of ``run_id``), as a file below ``folder``."""
+    with readable(version):
+        return Path(client.download_artifacts(run_id or str(version.run_id), artifact, str(folder)))
 
-    found = champion_version(client, cohort)
-    if found is None:
-        return None
-    version = identity(found)
-    with tempfile.TemporaryDirectory() as scratch, _readable(found):
-        path = client.download_artifacts(str(found.run_id), PREDICTIONS, scratch)
-        predictions = pd.read_parquet(path)
-    return Champion(version, found.tags.get(CONTENT, ""), predictions)
+
+def parent_run(client: "MlflowClient", version: "ModelVersion") -> str:
+    """The id of the run of the whole pipeline state that a version comes from."""
+    with readable(version):
+        return str(client.get_run(str(version.run_id)).data.tags["mlflow.parentRunId"])
 
 
 def fetch_champion(client: "MlflowClient", cohort: str, destination: Path) -> Version:
@@ -73,25 +97,30 @@ def fetch_champion(client: "MlflowClient", cohort: str, destination: Path) -> Ve
     RegistryError
         There is no champion.
     """
-    import shutil
-
-    import mlflow
-
     found = champion_version(client, cohort)
     if found is None:
         raise RegistryError(
             f"{model_name(cohort)} has no champion: nothing was promoted yet. The decision says why; "
             "run the register stage first, or correct what the policy complains of."
         )
-    with tempfile.TemporaryDirectory() as scratch, _readable(found):
-        uri = f"models:/{found.name}/{found.version}"
-        model = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
-        shutil.copytree(model / "data" / "bundle", destination, dirs_exist_ok=True)
+    fetch_version(found, destination)
     return identity(found)
 
 
+def fetch_version(version: "ModelVersion", destination: Path) -> None:
+    """Put the bundle of a registered version into the empty folder ``destination``."""
+    import shutil
+
+    import mlflow
+
+    with tempfile.TemporaryDirectory() as scratch, readable(version):
+        uri = f"models:/{version.name}/{version.version}"
+        model = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
+        shutil.copytree(model / "data" / "bundle", destination, dirs_exist_ok=True)
+
+
 @contextmanager
-def _readable(version: "ModelVersion") -> Iterator[None]:
+def readable(version: "ModelVersion") -> Iterator[None]:
     """Say in one message that what a registered version consists of is not where MLflow says."""
     from mlflow.exceptions import MlflowException
 
@@ -105,6 +134,15 @@ def _readable(version: "ModelVersion") -> Iterator[None]:
         ) from None
 
 
-def make_champion(client: "MlflowClient", cohort: str, version: str) -> None:
-    """Move the alias."""
-    client.set_registered_model_alias(model_name(cohort), CHAMPION, version)
+def cohorts(client: "MlflowClient") -> list[str]:
+    """The cohorts that have a registered model."""
+    prefix = model_name("")
+    names = [item.name for item in client.search_registered_models(f"name LIKE '{prefix}%'", max_results=1000)]
+    return sorted(name.removeprefix(prefix) for name in names if "." not in name)
+
+
+def validations(version: "ModelVersion") -> dict[str, str]:
+    """What external validations of a version found, by cohort; empty where none was made."""
+    return {
+        name.removeprefix(VALIDATED): text for name, text in sorted(version.tags.items()) if name.startswith(VALIDATED)
+    }

@@ -1,0 +1,159 @@
+"""The rules about one candidate: each holds a figure against a threshold of the policy.
+
+Where a rule looks at an interval, it blocks what was *shown* to be wrong. Few patients give wide intervals, which pass
+such rules easily: what keeps a model back there are the margin towards the reference and the events per parameter.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from relapse.cohorts.schema import Categorical, Cohort
+from relapse.evaluation.evidence import Evidence
+from relapse.evaluation.metrics import Endpoint
+from relapse.evaluation.statistics.decision_curve import DecisionCurve, net_benefit, net_benefit_at_horizon
+from relapse.evaluation.statistics.kaplan_meier import kaplan_meier
+from relapse.evaluation.statistics.results import Estimate, PairedTest
+from relapse.promotion.decision import Rule
+from relapse.settings import Bounds, CalibrationBounds
+
+REFERENCE = "reference"
+
+#: Thresholds at which net benefit is looked at, evenly spaced over the range.
+_POINTS = 11
+
+
+def data_gate(gate: Mapping[str, Any]) -> Rule:
+    """Whether the table keeps its declaration; ``gate`` is the gate's JSON."""
+    broken = [item for item in gate["verdicts"] if not item["passed"]]
+    named = ", ".join(sorted({item["column"] for item in broken}))
+    figure = f"{len(broken)} rules broken ({named})" if broken else f"all {len(gate['verdicts'])} rules kept"
+    return Rule("data gate", "the table keeps every rule of its declaration", figure, not broken)
+
+
+def leakage(gate: Mapping[str, Any], predictions: pd.DataFrame) -> Rule:
+    """Whether nothing gives the outcome away, in the table (findings of the gate) and in the folds."""
+    found = [f"{item['code']} {item['column']}" for item in gate["findings"] if item["severity"] == "error"]
+    divided = int((predictions.groupby(["repeat", "patient"])["fold"].nunique() > 1).sum())
+    if divided:
+        found.append(f"{divided} patients stand in several test folds of one repeat")
+    requirement = "no leakage check finds an error, and no patient stands on both sides of a fold"
+    return Rule("leakage", requirement, "; ".join(found) or "nothing found", not found)
+
+
+def against_reference(evidence: Evidence, name: str, *, margin: float) -> Rule:
+    """Whether a candidate was shown to be no worse than the clinical reference, by the lower bound."""
+    requirement = f"the difference to the clinical reference has a lower 95% bound of at least {-margin:g}"
+    if name == REFERENCE:
+        return Rule("reference", requirement, "it is the clinical reference", passed=True)
+    test = evidence.paired(name, REFERENCE).test
+    return Rule("reference", requirement, in_words(test, evidence.primary_label), test.lower >= -margin)
+
+
+def calibrated(evidence: Evidence, name: str, *, bounds: CalibrationBounds) -> Rule:
+    """Whether risks were not shown to be off: at every horizon both intervals reach into their bounds."""
+    requirement = (
+        f"at every horizon, the 95% intervals of the calibration slope and of observed / expected reach into "
+        f"{_range(bounds.slope)} and {_range(bounds.observed_expected)}"
+    )
+    figures, kept = [], []
+    for found in evidence.candidate(name).calibration.values():
+        kept += [_reaches(found.slope, bounds.slope), _reaches(found.observed_expected, bounds.observed_expected)]
+        figures.append(
+            f"slope {_estimate(found.slope)}, observed / expected {_estimate(found.observed_expected)} "
+            f"{found.label}".rstrip()
+        )
+    return Rule("calibration", requirement, "; ".join(figures) or "no risks", bool(kept) and all(kept))
+
+
+def useful(predictions: pd.DataFrame, endpoint: Endpoint, *, multiples: Bounds) -> Rule:
+    """Whether acting on the risk does more good than treating all or none, averaged over a range of thresholds.
+
+    ``predictions`` are pooled. The range is ``multiples`` of the event rate; where the endpoint has a time, of the
+    Kaplan-Meier estimate by the last horizon, whose risk is looked at. Plain values: no interval is taken.
+    """
+    horizon = endpoint.horizons[-1] if endpoint.horizons else None
+    event = predictions["event"].to_numpy()
+    if horizon:
+        time = predictions["time"].to_numpy()
+        rate = 1 - float(kaplan_meier(time, event)(horizon.time))
+    else:
+        rate = float(event.mean())
+    lower, upper = (min(rate * factor, 0.99) for factor in multiples)
+    at = np.linspace(lower, upper, _POINTS)
+    curve = (
+        net_benefit_at_horizon(time, event, predictions[horizon.column].to_numpy(), horizon.time, at)
+        if horizon
+        else net_benefit(event, predictions["risk"].to_numpy(), at)
+    )
+    gain = _gain(curve)
+    where = f"thresholds {lower:.2f} to {upper:.2f}" + (f" at {horizon.label}" if horizon else "")
+    requirement = (
+        f"over thresholds of {multiples[0]:g} to {multiples[1]:g} times the event rate, mean net benefit above "
+        "treating all and treating none"
+    )
+    return Rule("net benefit", requirement, f"{gain:+.4f} a patient over {where}", gain > 0)
+
+
+def fair(evidence: Evidence, name: str, *, floor: float) -> Rule:
+    """Whether no subgroup is shown to be ranked badly: its upper bound lies at or above ``floor``."""
+    requirement = f"no subgroup has an upper 95% bound of {evidence.primary_label} below {floor:g}"
+    found = [
+        (item.metrics[evidence.primary].upper, f"{item.column} {item.level}")
+        for item in evidence.candidate(name).subgroups
+        if item.metrics
+    ]
+    if not found:
+        return Rule("subgroups", requirement, "no subgroup is declared, or none is large enough", passed=True)
+    lowest, where = min(found)
+    return Rule("subgroups", requirement, f"lowest upper bound {lowest:.3f} ({where})", lowest >= floor)
+
+
+def enough_events(predictions: pd.DataFrame, cohort: Cohort, name: str, *, needed: float) -> Rule:
+    """Whether there are enough events for the columns that a candidate learns from.
+
+    Counted are patients with the event; for an endpoint without time those of the rarer outcome. A parameter is a
+    column of the model's matrix: one a number or ordinal feature, one less than levels a nominal one.
+    """
+    relapsed = predictions.groupby("patient")["event"].max()
+    events = int(relapsed.sum())
+    rarer = events if cohort.survival else min(events, len(relapsed) - events)
+    count = parameters(cohort, name)
+    requirement = f"at least {needed:g} patients with the rarer outcome for each parameter"
+    figure = f"{rarer} for {count} parameters, {rarer / count:.1f} for each"
+    return Rule("events per parameter", requirement, figure, rarer / count >= needed)
+
+
+def parameters(cohort: Cohort, name: str) -> int:
+    """Columns of the matrix that a candidate learns from."""
+    columns = cohort.reference if name == REFERENCE else cohort.predictors
+    features = [cohort.features[column] for column in columns]
+    return sum(
+        len(item.names) - 1 if isinstance(item, Categorical) and item.type == "nominal" else 1 for item in features
+    )
+
+
+def in_words(test: PairedTest, label: str) -> str:
+    """A paired difference with its interval and p."""
+    return f"{label} {test.difference:+.3f} (95% interval {test.lower:+.3f} to {test.upper:+.3f}, p = {test.p:.2g})"
+
+
+def _gain(curve: DecisionCurve) -> float:
+    """Mean over the thresholds of net benefit less the better of treating all and none; NaN where none is known."""
+    gain = curve.net_benefit - np.maximum(curve.treat_all, curve.treat_none)
+    known = gain[np.isfinite(gain)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _reaches(estimate: Estimate, bounds: Bounds) -> bool:
+    return bool(estimate.upper >= bounds[0] and estimate.lower <= bounds[1])
+
+
+def _range(bounds: Bounds) -> str:
+    return f"{bounds[0]:g} to {bounds[1]:g}"
+
+
+def _estimate(estimate: Estimate) -> str:
+    return f"{estimate.value:.2f} ({estimate.lower:.2f} to {estimate.upper:.2f})"

@@ -1,0 +1,163 @@
+"""The commands ``relapse registry …``: what is registered, which is champion, and how to go back."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from relapse.console import print_table, say
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+registry = typer.Typer(help="The registered models: list, show, promote, roll back, verify.", no_args_is_help=True)
+
+Cohort = Annotated[str, typer.Argument(help="Name of a cohort, such as gbsg.")]
+VersionName = Annotated[str, typer.Argument(help="A version's number, or champion, challenger, previous.")]
+
+
+def _client() -> "MlflowClient":
+    from relapse.settings import machinery
+    from relapse.tracking.client import connect
+
+    return connect(machinery())
+
+
+@registry.command(name="list")
+def list_(
+    cohort: Annotated[str | None, typer.Argument(help="Name of a cohort; all by default.")] = None,
+) -> None:
+    """List the registered versions, newest first, with their aliases and external validations."""
+    from relapse.tracking.registry import CANDIDATE, cohorts, model_name, validations
+
+    client = _client()
+    for name in [cohort] if cohort else cohorts(client):
+        model = model_name(name)
+        aliases: dict[str, list[str]] = {}
+        for alias, version in (client.get_registered_model(model).aliases if name in cohorts(client) else {}).items():
+            aliases.setdefault(str(version), []).append(alias)
+        found = sorted(client.search_model_versions(f"name = '{model}'"), key=lambda item: -int(item.version))
+        print_table(
+            model,
+            ["version", "candidate", "registered", "alias", "decision", "external validation"],
+            [
+                [
+                    str(item.version),
+                    item.tags.get(CANDIDATE, "not ours"),
+                    datetime.fromtimestamp(item.creation_timestamp / 1000, UTC).strftime("%Y-%m-%d %H:%M"),
+                    ", ".join(sorted(aliases.get(str(item.version), []))),
+                    {"true": "may be promoted", "false": "kept out"}.get(item.tags.get("relapse.promoted", ""), ""),
+                    "; ".join(f"{on}: {text}" for on, text in validations(item).items()) or "none",
+                ]
+                for item in found
+            ],
+        )
+
+
+@registry.command()
+def show(cohort: Cohort, version: VersionName = "champion") -> None:
+    """Show a version: what it is, the decision about it rule by rule, and the moves of the alias champion."""
+    from relapse.tracking.records import history
+    from relapse.tracking.registry import model_name, validations, version_called
+
+    client = _client()
+    found = version_called(client, cohort, version)
+    manifest, decision = _described(client, cohort, version)
+    say(f"{model_name(cohort)} version {found.version}: {manifest.title}")
+    say(f"{manifest.rows} rows of {manifest.patients} patients, {manifest.events} events")
+    say(f"content {manifest.content_hash}, commit {manifest.git_commit or 'none'}, table {manifest.table_hash}")
+    validated = [f"externally validated on {on}: {text}" for on, text in validations(found).items()]
+    say("\n".join(validated) or "not externally validated")
+    say(decision["summary"])
+    rows = [
+        [rule["name"], rule["requirement"], rule["figure"], "passed" if rule["passed"] else "not passed"]
+        for rule in decision["rules"]
+    ]
+    print_table("Decision", ["rule", "asks for", "found", "verdict"], rows)
+    moves = [
+        [str(item.number), item.when, item.who, item.action, item.from_.version if item.from_ else "", item.to.version]
+        for item in history(client, cohort)
+    ]
+    print_table("Moves", ["record", "when", "who", "move", "from", "to"], moves)
+
+
+@registry.command()
+def promote(cohort: Cohort, version: VersionName = "challenger") -> None:
+    """Carry out the decision about a version: it becomes champion if its rules were kept and the champion is the same.
+
+    The pipeline does this by itself, unless RELAPSE_PROMOTE=later.
+    """
+    from relapse.settings import machinery
+    from relapse.tracking.moves import promote as move
+    from relapse.tracking.registry import version_called
+
+    client = _client()
+    number = str(version_called(client, cohort, version).version)
+    _, decision = _described(client, cohort, version)
+    done = move(client, machinery(), cohort, number, decision=decision)
+    _announce(client, cohort, done.number, f"version {number} is champion")
+
+
+@registry.command()
+def rollback(
+    cohort: Cohort, reason: Annotated[str, typer.Option(help="Why, for the record.")] = "rolled back by hand"
+) -> None:
+    """Make the previous champion champion again, with exactly the bundle that it had."""
+    from relapse.settings import machinery
+    from relapse.tracking.moves import rollback as move
+
+    client = _client()
+    done = move(client, machinery(), cohort, reason=reason)
+    _announce(client, cohort, done.number, f"version {done.to.version} is champion again")
+
+
+@registry.command()
+def verify(
+    cohort: Cohort,
+    repair: Annotated[bool, typer.Option("--repair", help="Put the champion where the last record says.")] = False,
+) -> None:
+    """Check every record, their chain and copies, the aliases, and every file of every promoted bundle.
+
+    Exit status 1 where something does not fit.
+    """
+    from relapse.settings import machinery
+    from relapse.tracking.moves import faults
+    from relapse.tracking.moves import repair as put_right
+    from relapse.tracking.records import entries
+
+    client = _client()
+    if repair:
+        put_right(client, machinery(), cohort)
+    found = faults(client, cohort)
+    for fault in found:
+        say(f"relapse-{cohort}: {fault}")
+    say(f"relapse-{cohort}: {len(entries(client, cohort))} records checked, {len(found)} faults")
+    if found:
+        raise typer.Exit(1)
+
+
+def _described(client: "MlflowClient", cohort: str, version: str) -> tuple[Any, dict[str, Any]]:
+    """The verified manifest and decision of a version's bundle."""
+    import tempfile
+
+    from relapse.bundle.load import describe_bundle
+    from relapse.tracking.registry import fetch_version, version_called
+
+    with tempfile.TemporaryDirectory() as scratch:
+        fetch_version(version_called(client, cohort, version), Path(scratch) / "bundle")
+        found = describe_bundle(Path(scratch) / "bundle")
+    return found.manifest, found.decision
+
+
+def _announce(client: "MlflowClient", cohort: str, number: int, what: str) -> None:
+    """Say what was done, and let the pipeline know, so that it packages the champion that there is now."""
+    from relapse.files import read_json, write_json
+    from relapse.settings import Workspace
+    from relapse.tracking.publish import receipt
+
+    at = Workspace(cohort)
+    say(f"relapse-{cohort}: {what} (record {number})")
+    if at.published.is_file():
+        write_json(at.published, receipt(client, cohort, read_json(at.published)["published"]))
+        say(f"`dvc repro package@{cohort}` packages it.")

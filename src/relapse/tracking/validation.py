@@ -1,0 +1,72 @@
+"""External validations of registered models, and the only place that writes them down in MLflow."""
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relapse.bundle.load import Bundle, load_bundle
+from relapse.errors import RegistryError
+from relapse.evaluation.evidence import Evidence
+from relapse.settings import Machinery
+from relapse.tracking.client import connect, experiment
+from relapse.tracking.registry import VALIDATED, fetch_version, model_name, parent_run, version_called
+from relapse.training.external import PLAIN
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+_NAME = re.compile(r"relapse-([a-z][a-z0-9_]*)(?:@([a-z]+)|/(\d+))")
+
+
+def find_model(name: str, machinery: Machinery) -> "tuple[Bundle, ModelVersion | None]":
+    """The model that ``relapse-gbsg@champion``, ``relapse-gbsg/3`` or a bundle's folder names, verified and loaded.
+
+    Raises
+    ------
+    RegistryError
+        It is neither, or the registry has none of that name.
+    """
+    if (Path(name) / "manifest.json").is_file():
+        return load_bundle(Path(name)), None
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise RegistryError(f"{name!r} is no model: give relapse-<cohort>@champion, relapse-<cohort>/3, or a bundle.")
+    version = version_called(connect(machinery), match[1], match[2] or match[3])
+    with tempfile.TemporaryDirectory() as scratch:
+        fetch_version(version, Path(scratch) / "bundle")
+        return load_bundle(Path(scratch) / "bundle"), version
+
+
+def record_validation(version: "ModelVersion", evidence: Evidence, folder: Path, machinery: Machinery) -> str:
+    """Log a validation as a run below the run that made the version, and mark the version; returns the mark."""
+    import mlflow
+
+    client, cohort = connect(machinery), version.name.removeprefix(model_name(""))
+    found = evidence.candidate(PLAIN)
+    mark = in_words(evidence)
+    tags = {
+        "mlflow.parentRunId": parent_run(client, version),
+        "relapse.validates": f"{version.name}/{version.version}",
+        "mlflow.note.content": f"{version.name} version {version.version} on {evidence.cohort}: {mark}",
+    }
+    mlflow.set_experiment(experiment_id=experiment(client, cohort, machinery))
+    with mlflow.start_run(run_name=f"validated on {evidence.cohort}", tags=tags):
+        mlflow.log_params({"cohort": evidence.cohort, "rows": evidence.rows, "events": evidence.events})
+        for key, estimate in found.metrics.items():
+            numbers = {key: estimate.value, f"{key}_lower": estimate.lower, f"{key}_upper": estimate.upper}
+            mlflow.log_metrics({name: value for name, value in numbers.items() if value == value})
+        mlflow.log_artifacts(str(folder), "evaluation")
+    client.set_model_version_tag(version.name, str(version.version), f"{VALIDATED}{evidence.cohort}", mark)
+    return mark
+
+
+def in_words(evidence: Evidence) -> str:
+    """The result of a validation in a line: ranking and calibration with their intervals."""
+    found = evidence.candidate(PLAIN)
+    ranking = found.metrics[evidence.primary]
+    said = [f"{evidence.primary_label} {ranking.value:.3f} ({ranking.lower:.3f} to {ranking.upper:.3f})"]
+    for item in found.calibration.values():
+        ratio = f"observed / expected {item.observed_expected.value:.2f}"
+        said.append(f"slope {item.slope.value:.2f} and {ratio} {item.label}".rstrip())
+    return "; ".join([*said, f"{evidence.rows} rows, {evidence.events} events"])
