@@ -114,6 +114,7 @@ def _tables(cohort: Cohort, *, rows: int, rows_per_patient: int) -> dict[str, pd
     rng = np.random.default_rng(7)
     hidden = rng.normal(size=rows)
     known = pd.DataFrame({"row": np.arange(1, rows + 1), "site": "", "repeat": 0, "fold": np.arange(rows) % 5})
+    known["subgroup_grade"] = np.where(np.arange(rows) % 10, np.where(np.arange(rows) % 2, "I", "II"), "III")
     known["patient"] = (np.arange(rows) // rows_per_patient).astype(str)
     if cohort.survival:
         time = rng.exponential(5 * np.exp(-hidden))

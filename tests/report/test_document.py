@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from relapse.cohorts.checklist import ITEMS
 from relapse.evaluation.evidence import Comparison
+from relapse.report.wording import interval, number
 
 from .conftest import HOSTILE, Made
 
@@ -82,6 +84,101 @@ def test_every_number_of_the_pairwise_tables_equals_the_evidence(made: Made) -> 
         assert shown == pytest.approx([item.test.difference, item.test.lower, item.test.upper], abs=5.001e-4)
         for text, p in zip(row[3:], (item.test.p, item.p_holm), strict=True):
             assert p < 0.001 if text == "<0.001" else float(text) == pytest.approx(p, abs=5.001e-3)
+
+
+def test_every_number_of_the_calibration_table_equals_the_evidence(made: Made) -> None:
+    _, *rows = Page(made.page()).tables["calibration-table"]
+    found = [item for candidate in made.evidence.candidates for item in candidate.calibration.values()]
+    assert len(rows) == len(found)
+    for row, item in zip(rows, found, strict=True):
+        for cell, estimate in zip(row[-4:-1], (item.slope, item.in_the_large, item.observed_expected), strict=True):
+            assert cell == f"{number(estimate.value)}|{interval(estimate.lower, estimate.upper)}"
+        assert row[-1] == number(item.ici)
+
+
+def test_every_number_of_the_subgroup_table_equals_the_evidence(made: Made) -> None:
+    _, *rows = Page(made.page()).tables["subgroup-table"]
+    first = made.evidence.candidates[0]
+    assert [row[0].endswith(f": {group.level}") for row, group in zip(rows, first.subgroups, strict=True)]
+    for place, row in enumerate(rows):
+        for cell, candidate in zip(row[3:], made.evidence.candidates, strict=True):
+            group = candidate.subgroups[place]
+            assert row[1:3] == [str(group.rows), str(group.events)]
+            if group.metrics:
+                estimate = group.metrics[made.evidence.primary]
+                assert cell == f"{number(estimate.value)}|{interval(estimate.lower, estimate.upper)}"
+            else:
+                assert cell == f"not given|{group.note}"
+
+
+AUDIT = {
+    "protocols": [
+        {"name": "smote", "title": "SMOTE before the split", "what": HOSTILE, "not_applicable": None},
+        {
+            "name": "rows",
+            "title": "Rows split, not patients",
+            "what": "",
+            "not_applicable": "every patient has one row",
+        },
+    ],
+    "optimism": [
+        {
+            "candidate": "linear",
+            "title": "Elastic net",
+            "protocol": "smote",
+            "honest": 0.61,
+            "naive": 0.9104,
+            "optimism": 0.3004,
+        }
+    ],
+}
+
+
+def test_the_audit_is_shown_protocol_by_protocol(made: Made) -> None:
+    page = Page(made.page(audit=AUDIT))
+    _, group, row = page.tables["audit-table"]
+    assert group[0].startswith("SMOTE before the split")
+    assert row == ["Elastic net", "0.610", "0.910", "0.300"]
+    assert "audit-table" not in Page(made.page()).tables
+
+
+def test_explanations_are_those_of_the_champion_with_everybody_s_ranks(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "linear").mkdir()
+    picture = next(made.folder.glob("ranking.svg")).read_text()
+    (tmp_path / "linear" / "beeswarm.svg").write_text(picture)
+    names = made.cohort.predictors
+    stable = {"agreement": 0.876, "best": [1.0] * len(names), "worst": [2.0] * len(names)}
+    found = {
+        "features": names,
+        "importance": [{"features": [name], "shap": float(place)} for place, name in enumerate(names)],
+        "shap_stability": stable,
+        "loss_stability": stable | {"agreement": 0.25},
+    }
+    page = Page(made.page(explained={"linear": found}, explanations=tmp_path))
+    header, *rows = page.tables["importance-table"]
+    assert header == ["Feature", "Elastic net"]
+    assert rows[0][1] == "1 (1 to 2)", "the most important feature first"
+    assert rows[-1][1] == "\N{EN DASH}", "a feature that moves nothing"
+    assert page.tables["agreement-table"][1] == ["Elastic net", "0.88", "0.25"]
+    assert 'id="explanations"' not in made.page()
+
+
+def test_table_one_search_spaces_and_checklist_are_on_the_page(made: Made) -> None:
+    lines = [
+        {"feature": "", "label": "Number of patients", "level": "", "cells": {"all": "150", "with": "50"}},
+        {
+            "feature": "size",
+            "label": HOSTILE,
+            "level": "median (quartiles)",
+            "cells": {"all": "20 (10 to 30)", "with": "<5"},
+        },
+    ]
+    records = {name: dict(record) | {"space": {"C": "0.001 to 10, log scale"}} for name, record in made.records.items()}
+    page = Page(made.page(table_one=lines, records=records))
+    assert page.tables["table-one"][2] == [HOSTILE, "median (quartiles)", "20 (10 to 30)", "<5"]
+    assert page.tables["spaces-table"][1] == ["Clinical reference", "C", "0.001 to 10, log scale"]
+    assert len(page.tables["checklist-table"]) == 1 + len(ITEMS)
+    assert "Model card" in page.text
 
 
 def test_the_page_loads_nothing_from_outside(made: Made) -> None:

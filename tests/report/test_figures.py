@@ -13,7 +13,7 @@ from relapse.report.style import marks
 
 from .conftest import HOSTILE, Made
 
-BINARY = ["flow", "ranking", "pairs", "roc", "precision_recall", "calibration", "decision_curve"]
+BINARY = ["flow", "ranking", "pairs", "roc", "precision_recall", "calibration", "decision_curve", "subgroups"]
 SURVIVAL = [
     "flow",
     "ranking",
@@ -24,6 +24,7 @@ SURVIVAL = [
     "decision_curve_3y",
     "calibration_5y",
     "decision_curve_5y",
+    "subgroups",
 ]
 
 

@@ -1,6 +1,7 @@
 """The tables that descriptive figures are drawn from: distributions, distributions by outcome, ranks, missing values.
 
-Tails are cut at :data:`TAIL` and what lies beyond is counted into the last bar, so that no frame tells who is extreme.
+Tails are cut at :data:`TAIL` and what lies beyond is counted into the last bar, so that no frame tells who is extreme;
+counts from 1 to 4 are told as 4 (:func:`relapse.description.outcome.told`).
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relapse.cohorts.schema import Categorical, Cohort
-from relapse.description.outcome import by_outcome
+from relapse.description.outcome import by_outcome, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,13 +42,15 @@ def distributions(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
         known = table[name].dropna()
         if isinstance(feature, Categorical):
             counts = known.value_counts()
-            records += [(name, np.nan, np.nan, level, int(counts.get(level, 0)), missing) for level in feature.names]
+            records += [
+                (name, np.nan, np.nan, level, told(int(counts.get(level, 0))), missing) for level in feature.names
+            ]
             continue
         values = known.to_numpy(dtype=np.float64)
         edges = _edges(values)
         rows, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
         records += [
-            (name, low, high, "", int(count), missing)
+            (name, low, high, "", told(int(count)), missing)
             for low, high, count in zip(edges[:-1], edges[1:], rows, strict=True)
         ]
     return pd.DataFrame(records, columns=["feature", "lower", "upper", "level", "rows", "missing"])
@@ -93,7 +96,7 @@ def levels(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
         for group, rows in by_outcome(table, cohort).items():
             known = rows[name].dropna()
             for level in cohort.features[name].names:  # type: ignore[union-attr]  # categorical() gives these only
-                found = int((known == level).sum())
+                found = told(int((known == level).sum()))
                 records.append((name, level, group, found, found / len(known) if len(known) else np.nan))
     return pd.DataFrame(records, columns=["feature", "level", "group", "rows", "share"])
 
@@ -126,7 +129,7 @@ def missing_values(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
     import pandas as pd
 
     names = list(cohort.features)
-    rows = [int(table[name].isna().sum()) for name in names]
+    rows = [told(int(table[name].isna().sum())) for name in names]
     return pd.DataFrame({"feature": names, "rows": rows, "share": np.array(rows) / len(table)})
 
 
@@ -136,7 +139,7 @@ def missing_together(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
 
     absent = table[list(cohort.features)].isna()
     patterns = absent.apply(lambda row: " + ".join(absent.columns[row]) or "none", axis=1)
-    counts = patterns.value_counts().rename_axis("features").reset_index(name="rows")
+    counts = patterns.value_counts().map(told).rename_axis("features").reset_index(name="rows")
     order = counts["features"].ne("none")
     return pd.DataFrame(counts.assign(order=order).sort_values(["order", "rows"], ascending=[True, False]))[
         ["features", "rows"]
@@ -144,10 +147,12 @@ def missing_together(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
 
 
 def _edges(values: "np.ndarray") -> "np.ndarray":
+    if not len(values):
+        return np.array([0.0, 1.0])
+    low, high = np.quantile(values, [TAIL, 1 - TAIL])
     distinct = np.unique(values)
     if len(distinct) <= BARS and np.allclose(distinct, np.round(distinct)):
-        return np.arange(distinct[0] - 0.5, distinct[-1] + 1.0) if len(distinct) else np.array([0.0, 1.0])
-    low, high = np.quantile(values, [TAIL, 1 - TAIL])
+        return np.arange(np.floor(low) - 0.5, np.ceil(high) + 1.0)
     return np.linspace(low, high if high > low else low + 1.0, BARS + 1)
 
 

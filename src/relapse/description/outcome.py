@@ -1,4 +1,4 @@
-"""Rows by outcome, in words."""
+"""Rows by outcome, in words, and how few of them are told."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,15 @@ from relapse.cohorts.schema import Cohort
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: Fewer rows than this are not counted out: in a small hospital they may be somebody.
+FEWEST = 5
+
+
+def told(rows: int) -> int:
+    """A count as a frame may hold it: 1 to 4 rows are all told as 4."""
+    return FEWEST - 1 if 0 < rows < FEWEST else rows
 
 
 def outcome_groups(cohort: Cohort) -> tuple[str, str]:

@@ -4,13 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relapse.cohorts.schema import Categorical, Cohort, Known
-from relapse.description.outcome import by_outcome
+from relapse.description.outcome import FEWEST, by_outcome
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: Fewer rows than this are not counted out: in a small hospital they may be somebody.
-FEWEST = 5
 
 OVERALL = "all"
 
@@ -58,7 +55,7 @@ def table_one(table: "pd.DataFrame", cohort: Cohort) -> list[Line]:
         label = cohort.label(name) + (" †" if feature.known is Known.AFTER else "")
         if isinstance(feature, Categorical):
             for level in feature.names:
-                lines.append(Line(name, label, level, {n: _share(p[name], level) for n, p in groups.items()}))
+                lines.append(Line(name, label, level, _shares({n: part[name] for n, part in groups.items()}, level)))
         else:
             cells = {n: _quartiles(part[name]) for n, part in groups.items()}
             lines.append(Line(name, label, _MEDIAN, cells))
@@ -74,6 +71,16 @@ def _quartiles(values: "pd.Series[float]") -> str:
         return "–"
     low, middle, high = known.quantile([0.25, 0.5, 0.75])
     return f"{_short(middle)} ({_short(low)} to {_short(high)})"
+
+
+def _shares(groups: "dict[str, pd.Series[str]]", level: str) -> dict[str, str]:
+    """A cell a group. Where one group's count is hidden, all rows' count would give it away by subtraction."""
+    cells = {name: _share(values, level) for name, values in groups.items()}
+    hidden = [name for name, text in cells.items() if text.startswith("<")]
+    if hidden and OVERALL not in hidden:
+        known = groups[OVERALL].dropna()
+        cells[OVERALL] = f"{100 * (known == level).mean():.0f}%"
+    return cells
 
 
 def _share(values: "pd.Series[str]", level: str) -> str:
