@@ -19,7 +19,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_NO_PROGRESS := 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup run test test-fast lint ui serve bench clean
+.PHONY: help setup run pull push remote retrain promote test test-fast lint ui serve bench clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,17 +36,34 @@ setup: .venv/.done  ## make .venv with every dependency at its pinned version
 run: setup  ## run the whole pipeline on every cohort of params.yaml
 	dvc repro
 
+pull: setup remote  ## fetch data and results from DVC's remote (.cache/dvc-remote, or RELAPSE_DVC_REMOTE)
+	dvc pull --allow-missing
+
+push: setup remote  ## bring data and results to DVC's remote
+	dvc push
+
+remote:
+	@if [ -n "$${RELAPSE_DVC_REMOTE:-}" ]; then dvc remote modify --local storage url "$$RELAPSE_DVC_REMOTE"; fi
+
+retrain: setup  ## run what changed, decide against the champion, write results/proposal.md; promote nothing yet
+	RELAPSE_PROMOTE=later dvc repro register report
+	relapse registry propose --out results/proposal.md
+
+promote: setup  ## carry out what the decisions of the last retraining allow
+	relapse registry promote
+
 test: setup  ## run all tests
 	pytest
 
 test-fast: setup  ## run the tests that take seconds
 	pytest -m 'not slow'
 
-lint: setup  ## check style, types and the direction of imports
+lint: setup  ## check style, types, the direction of imports and the workflows
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
+	zizmor --offline --quiet .github/workflows
 
 ui: setup  ## open the MLflow UI on http://127.0.0.1:5000 (UI_PORT=5000)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1 --host 127.0.0.1 --port $(UI_PORT)
