@@ -61,9 +61,7 @@ class Studies:
 def prepare(storage: str) -> None:
     """Create the tables of a database once, before workers open it at the same time; a folder needs nothing."""
     if is_url(storage):
-        import optuna
-
-        optuna.storages.RDBStorage(storage)
+        _database(storage)
 
 
 def open_study(
@@ -106,12 +104,20 @@ def storage_of(storage: str, name: str) -> "optuna.storages.BaseStorage":
     import optuna
 
     if is_url(storage):
-        return optuna.storages.RDBStorage(storage)
+        return _database(storage)
     from optuna.storages.journal import JournalFileBackend
 
     path = Path(storage) / f"{name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+
+
+def _database(url: str) -> "optuna.storages.RDBStorage":
+    """A database whose connections are closed after use: workers that kept theirs would soon take all there are."""
+    import optuna
+    from sqlalchemy import NullPool
+
+    return optuna.storages.RDBStorage(url, engine_kwargs={"poolclass": NullPool})
 
 
 def digest(label: str, table: pd.DataFrame, cohort: Cohort, *, seed: int, folds: int, startup: int) -> str:
