@@ -19,7 +19,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_NO_PROGRESS := 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup run test test-fast lint ui serve bench clean pull push retrain promote lint-workflows
+.PHONY: help setup run pull push remote retrain promote test test-fast lint lint-workflows ui serve bench clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,18 +36,20 @@ setup: .venv/.done  ## make .venv with every dependency at its pinned version
 run: setup  ## run the whole pipeline on every cohort of params.yaml
 	dvc repro
 
-pull: setup  ## fetch data and results from DVC's remote (DVC_REMOTE=s3://…, by default the one of .dvc/config)
-	test -z "$(DVC_REMOTE)" || dvc remote modify --local store url "$(DVC_REMOTE)"
+pull: setup remote  ## fetch data and results from DVC's remote (a folder of this clone, or RELAPSE_DVC_REMOTE=s3://…)
 	dvc pull --allow-missing
 
-push: setup  ## put data and results into DVC's remote
+push: setup remote  ## bring data and results to DVC's remote
 	dvc push
 
-retrain: setup  ## run the pipeline, promote nothing, and write results/proposal.md for whoever decides
-	RELAPSE_PROMOTE=later dvc repro
-	relapse propose --out results/proposal.md
+remote:
+	@if [ -n "$${RELAPSE_DVC_REMOTE:-}" ]; then dvc remote modify --local storage url "$$RELAPSE_DVC_REMOTE"; fi
 
-promote: setup  ## carry out the decisions of the last retraining
+retrain: setup  ## run what changed, decide against the champion, write results/proposal.md; promote nothing yet
+	RELAPSE_PROMOTE=later dvc repro register report
+	relapse registry propose --out results/proposal.md
+
+promote: setup  ## carry out what the decisions of the last retraining allow
 	relapse registry promote
 
 test: setup  ## run all tests, the files of tests shared out to the cores

@@ -122,24 +122,6 @@ def compare(
 
 
 @app.command()
-def propose(
-    out: Annotated[Path, typer.Option(help="The Markdown file to write.")] = Path("results/proposal.md"),
-) -> None:
-    """Write what the last run proposes, for whoever merges it: each cohort's decision, rules and figures."""
-    from relapse.documents import markdown
-    from relapse.files import read_json, write_text
-    from relapse.report.material import Material
-    from relapse.report.proposal import proposal
-    from relapse.settings import Workspace, read_params
-
-    params = read_params()
-    places = [Workspace(name) for name in params.cohorts]
-    materials = [Material.read(at, params.candidates, decision=read_json(at.decision)) for at in places]
-    write_text(out, markdown(proposal(materials)))
-    say(f"{out}: {', '.join(params.cohorts)}")
-
-
-@app.command()
 def validate(
     model: Annotated[str, typer.Argument(help="relapse-<cohort>@champion, relapse-<cohort>/<version>, or a bundle.")],
     cohort: Annotated[str, typer.Argument(help="Name of another declared cohort.")],

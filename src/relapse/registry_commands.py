@@ -83,20 +83,42 @@ def show(cohort: Cohort, version: VersionName = "champion") -> None:
 
 
 @registry.command()
-def promote(cohort: Cohort, version: VersionName = "challenger") -> None:
+def promote(
+    cohort: Annotated[str | None, typer.Argument(help="Name of a cohort; all of params.yaml by default.")] = None,
+    version: VersionName = "challenger",
+) -> None:
     """Carry out the decision about a version: it becomes champion if its rules were kept and the champion is the same.
 
-    The pipeline does this by itself, unless RELAPSE_PROMOTE=later.
+    The pipeline does this by itself, unless RELAPSE_PROMOTE=later. Without a cohort, challengers that the policy keeps
+    out are left as they are.
     """
-    from relapse.settings import machinery
-    from relapse.tracking.moves import promote as move
-    from relapse.tracking.registry import version_called
+    from relapse.settings import read_params
+    from relapse.tracking.registry import has_alias
 
     client = _client()
-    number = str(version_called(client, cohort, version).version)
-    _, decision = _described(client, cohort, version)
-    done = move(client, machinery(), cohort, number, decision=decision)
-    _announce(client, cohort, done.number, f"version {number} is champion")
+    if cohort is not None:
+        _promote(client, cohort, version)
+        return
+    for name in read_params().cohorts:
+        if not has_alias(client, name, version):
+            say(f"relapse-{name}: there is no {version}; nothing to promote")
+        elif not (decision := _described(client, name, version)[1])["promoted"]:
+            say(f"relapse-{name}: kept as it is. {decision['summary']}")
+        else:
+            _promote(client, name, version)
+
+
+@registry.command()
+def propose(out: Annotated[Path, typer.Option(help="The Markdown file to write.")]) -> None:
+    """Write what the last run of the pipeline proposes for each cohort: decision, rules, and metrics of both models."""
+    from relapse.files import read_json, write_text
+    from relapse.settings import Workspace, read_params
+    from relapse.tracking.proposal import proposal
+
+    client = _client()
+    parts = [proposal(client, Workspace(name), read_json(Workspace(name).decision)) for name in read_params().cohorts]
+    write_text(out, "\n".join(parts))
+    say(f"{out}: written")
 
 
 @registry.command()
@@ -135,6 +157,17 @@ def verify(
     say(f"relapse-{cohort}: {len(entries(client, cohort))} records checked, {len(found)} faults")
     if found:
         raise typer.Exit(1)
+
+
+def _promote(client: "MlflowClient", cohort: str, version: str) -> None:
+    from relapse.settings import machinery
+    from relapse.tracking.moves import promote as move
+    from relapse.tracking.registry import version_called
+
+    number = str(version_called(client, cohort, version).version)
+    _, decision = _described(client, cohort, version)
+    done = move(client, machinery(), cohort, number, decision=decision)
+    _announce(client, cohort, done.number, f"version {number} is champion")
 
 
 def _described(client: "MlflowClient", cohort: str, version: str) -> tuple[Any, dict[str, Any]]:

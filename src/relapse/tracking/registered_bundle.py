@@ -34,6 +34,7 @@ def write_challenger(
             {"key": key, "label": labels[key], "value": found.value, "lower": found.lower, "upper": found.upper}
             for key, found in evidence.candidate(name).metrics.items()
         ],
-        decision=asdict(decision),
+        # Sealed now: what comes later stands in the registry, as tags of the version.
+        decision=asdict(decision) | {"external_validation": "none when this was registered"},
         card=card,
     )

@@ -65,6 +65,11 @@ def _found(client: "MlflowClient", cohort: str, name: str) -> "ModelVersion | No
         raise
 
 
+def has_alias(client: "MlflowClient", cohort: str, name: str) -> bool:
+    """Whether some version has this alias (or number)."""
+    return _found(client, cohort, name) is not None
+
+
 def identity(version: "ModelVersion") -> Version:
     """Version and candidate of a registered model."""
     if CANDIDATE not in version.tags:
