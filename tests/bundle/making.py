@@ -21,6 +21,9 @@ PAIRS = [(cohort, candidate) for cohort in ("gbsg", "wpbc") for candidate in MOD
 
 HASH = "0123456789abcdef" * 4
 
+#: Parts of the patients that a small bundle's refits leave out, one each.
+REFITS = 3
+
 CARD = Document("Model card of a test", (Section("Intended use", ("To be tested.",)),))
 
 
@@ -48,6 +51,9 @@ def small_bundle(folder: Path, cohort: Cohort, table: pd.DataFrame, candidate: s
     model = folder.parent / f"{folder.name}.skops"
     folder.parent.mkdir(parents=True, exist_ok=True)
     dump_model(small_model(cohort, table, candidate), model)
+    refits = [folder.parent / f"{folder.name}-{part}.skops" for part in range(REFITS)]
+    for part, path in enumerate(refits):
+        dump_model(small_model(cohort, table[table["row"] % REFITS != part].reset_index(drop=True), candidate), path)
     return write_bundle(
         folder,
         model=model,
@@ -61,4 +67,6 @@ def small_bundle(folder: Path, cohort: Cohort, table: pd.DataFrame, candidate: s
         metrics=[{"key": "concordance", "label": "Harrell's C", "value": 0.7, "lower": 0.6, "upper": float("nan")}],
         decision={"verdict": "promoted"},
         card=CARD,
+        risks=[0.1, 0.3, 0.5, 0.7],
+        refits=refits,
     )

@@ -184,8 +184,10 @@ def test_the_model_page_tells_what_is_served(clients):
     assert card["declaration"]["features"]["tsize"]["range"] == [1.0, 200.0]
 
 
-def test_the_front_page_loads_nothing_from_elsewhere(clients):
-    assert clients["gbsg"].get("/").headers["content-type"] == "application/json"
+def test_the_front_page_leads_to_the_form(clients):
+    response = clients["gbsg"].get("/")
+    assert response.url.path == "/ui"
+    assert response.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("name", ["gbsg", "wpbc"])
@@ -198,9 +200,11 @@ def test_the_openapi_document_describes_bodies_answers_and_refusals(clients, coh
     answer = "SurvivalPrediction" if cohorts[name].survival else "BinaryPrediction"
     predict = document["paths"]["/predict"]["post"]
     assert predict["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Patient"}
-    assert set(predict["responses"]) == {"200", "400", "413", "415", "422"}
+    assert set(predict["responses"]) == {"200", "400", "401", "408", "413", "415", "422", "503"}
     assert predict["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith(f"/{answer}")
-    assert {"/predict", "/predict_batch", "/model", "/readyz"} <= set(document["paths"])
+    assert {"/predict", "/predict_batch", "/explain", "/model", "/schema", "/livez", "/readyz"} <= set(
+        document["paths"]
+    )
     references = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
     assert references <= set(schemas)
 
