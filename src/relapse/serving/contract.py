@@ -152,7 +152,7 @@ class Form(BaseModel):
 
     title: str
     outcome: str
-    horizons: list[str] = Field(description="Empty for an outcome without a time.")
+    horizons: dict[str, float] = Field(description="Times by label; empty for an outcome without a time.")
     unit: str | None = Field(description="Unit of time; null for an outcome without one.")
     simulated: bool = Field(description="Whether the model was trained on made-up patients.")
     fields: list[FormField]
@@ -215,7 +215,7 @@ def form(cohort: Cohort) -> Form:
     return Form(
         title=cohort.title,
         outcome=cohort.endpoint.label,
-        horizons=[item.label for item in cohort.survival.horizons] if cohort.survival else [],
+        horizons={item.label: item.time for item in cohort.survival.horizons} if cohort.survival else {},
         unit=cohort.survival.unit if cohort.survival else None,
         simulated=cohort.simulated,
         fields=[_form_field(cohort, name) for name in names],

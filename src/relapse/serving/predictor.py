@@ -161,7 +161,7 @@ class Predictor:
         count = len(self._refits)
         if count < FEWEST:
             return "The bundle has no models fitted without a part of the patients, so nothing can be said."
-        return f"Delete-a-group jackknife: {count} models, each fitted without another 1/{count} of the patients."
+        return f"Delete-a-group jackknife: {count} models, each fitted without another part of the patients."
 
     def _risks(self, model: "RiskModel", table: "pd.DataFrame", times: list[float] | None) -> Array:
         return np.clip(model.predict_risk(table, times), 0.0, 1.0)
@@ -170,7 +170,14 @@ class Predictor:
         if len(self._refits) < FEWEST:
             return None, None
         others = np.stack([self._risks(model, table, self._times) for model in self._refits])
-        return interval(risks, others, scale="log-hazard" if self._cohort.survival else "log-odds")
+        manifest = self._bundle.manifest
+        return interval(
+            risks,
+            others,
+            scale="log-hazard" if self._cohort.survival else "log-odds",
+            events=manifest.events * manifest.patients / manifest.rows,
+            patients=manifest.patients,
+        )
 
     def _group(self, risk: float) -> Group | None:
         edges = self._bundle.reference.groups
