@@ -253,7 +253,7 @@ def test_a_fault_that_is_planted_is_found(browser, addresses):
     _open(browser, addresses["gbsg"])
     browser.get_log("browser")
     browser.execute_script("document.querySelector('#fields label').remove()")
-    assert [rule for rule, _ in _faults(browser)] == ["label"]
+    assert "label" in [rule for rule, _ in _faults(browser)]
     browser.execute_script(
         "const s = document.createElement('script'); s.textContent = 'window.planted = 1'; document.body.append(s);"
         "const i = document.createElement('img'); i.src = 'https://elsewhere.example/x.png'; document.body.append(i)"
