@@ -56,8 +56,9 @@ class RelapseService:
         self._desk = Desk(load_bundle(FOLDER), SETTINGS)
 
     # A single positional body: BentoML then validates the model itself, which keeps values out of its messages.
+    # A prediction takes a few milliseconds, less than a change of threads does under load; all else has a thread.
     @bentoml.api
-    def predict(self, patient: Patient, /, ctx: bentoml.Context) -> Prediction:
+    async def predict(self, patient: Patient, /, ctx: bentoml.Context) -> Prediction:
         """The risk of one patient."""
         curve = ctx.request.query_params.get("curve") == "true"
         return self._desk.predict([patient], endpoint="predict", curve=curve)[0]

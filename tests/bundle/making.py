@@ -46,14 +46,16 @@ def small_model(cohort: Cohort, table: pd.DataFrame, candidate: str) -> RiskMode
     return RiskModel(fitted) if survival else RiskModel(fitted, Platt(slope=0.8, intercept=-0.5), threshold=0.3)
 
 
-def small_bundle(folder: Path, cohort: Cohort, table: pd.DataFrame, candidate: str) -> Manifest:
-    """Fit a candidate on ``table`` and write its bundle."""
+def small_bundle(
+    folder: Path, cohort: Cohort, table: pd.DataFrame, candidate: str, *, refits: int = REFITS
+) -> Manifest:
+    """Fit a candidate on ``table``, and again without each of ``refits`` parts of it, and write its bundle."""
     model = folder.parent / f"{folder.name}.skops"
     folder.parent.mkdir(parents=True, exist_ok=True)
     dump_model(small_model(cohort, table, candidate), model)
-    refits = [folder.parent / f"{folder.name}-{part}.skops" for part in range(REFITS)]
-    for part, path in enumerate(refits):
-        dump_model(small_model(cohort, table[table["row"] % REFITS != part].reset_index(drop=True), candidate), path)
+    paths = [folder.parent / f"{folder.name}-{part}.skops" for part in range(refits)]
+    for part, path in enumerate(paths):
+        dump_model(small_model(cohort, table[table["row"] % refits != part].reset_index(drop=True), candidate), path)
     return write_bundle(
         folder,
         model=model,
@@ -68,5 +70,5 @@ def small_bundle(folder: Path, cohort: Cohort, table: pd.DataFrame, candidate: s
         decision={"verdict": "promoted"},
         card=CARD,
         risks=[0.1, 0.3, 0.5, 0.7],
-        refits=refits,
+        refits=paths,
     )

@@ -2,14 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from relapse.bundle.reference import SIZE, Distance, read_reference, refer
+from relapse.bundle.reference import SIZE, Distance, positions, read_reference, refer
 from relapse.errors import BundleError
 
 
 @pytest.mark.parametrize("name", ["gbsg", "wpbc", "radiomics"])
 def test_one_in_a_hundred_of_the_training_is_beyond_the_limit(cohorts, tables, name):
     found = refer(tables[name], cohorts[name], risks=[0.1, 0.2, 0.3])
-    far = Distance(found, cohorts[name])(tables[name]) > found.limit
+    far = Distance(found, cohorts[name])(positions(tables[name], cohorts[name])) > found.limit
     assert 0 < far.sum() <= np.ceil(0.01 * len(far))
 
 
@@ -29,22 +29,22 @@ def test_the_distance_is_the_mean_of_what_each_feature_differs_by(cohorts, table
         update={"typical": {name: values[:1] for name, values in found.typical.items()}, "weights": (1.0,)}
     )
     patient = one.background(cohort).table.copy()
-    assert Distance(one, cohort)(patient) == pytest.approx([0])
+    assert Distance(one, cohort)(positions(patient, cohort)) == pytest.approx([0])
     patient["age"] += found.spread["age"] / 2
     patient["menostat"] = pd.Categorical(
         [level for level in cohort.features["menostat"].names if level != patient["menostat"].iloc[0]],
         dtype=patient["menostat"].dtype,
     )
-    assert Distance(one, cohort)(patient) == pytest.approx([(0.5 + 1) / 8])
+    assert Distance(one, cohort)(positions(patient, cohort)) == pytest.approx([(0.5 + 1) / 8])
     patient["tsize"] = np.nan
-    assert Distance(one, cohort)(patient) == pytest.approx([(0.5 + 1) / 7])
+    assert Distance(one, cohort)(positions(patient, cohort)) == pytest.approx([(0.5 + 1) / 7])
 
 
 def test_a_combination_that_nobody_has_is_farther_than_the_limit(cohorts, tables):
     cohort, table = cohorts["gbsg"], tables["gbsg"]
     found = refer(table, cohort, risks=[])
     patient = table.head(1).assign(age=21.0, pnodes=51.0, progrec=2380.0, estrec=1144.0, tsize=120.0)
-    assert Distance(found, cohort)(patient) > found.limit
+    assert Distance(found, cohort)(positions(patient, cohort)) > found.limit
 
 
 def test_groups_are_thirds_of_the_risks(cohorts, tables):

@@ -95,8 +95,8 @@ def test_the_table_of_patients_is_typed_as_the_table_of_the_training(cohorts, ta
 def test_an_error_of_the_model_is_told_without_its_text(bundles, monkeypatch):
     bundle = load_bundle(bundles["gbsg"])
 
-    def predict_score(self, table):
-        raise ValueError(f"cannot digest {table['tsize'].iloc[0]}")
+    def predict_score(self, values):
+        raise ValueError(f"cannot digest {values}")
 
     monkeypatch.setattr(RiskModel, "predict_score", predict_score)
     # A predictor tries itself at the start, so the fault shows there.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from relapse.cohorts.schema import Categorical, Cohort, Numeric
+from relapse.cohorts.schema import Categorical, Cohort
 from relapse.declarations import Declared
 from relapse.errors import BundleError
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: Artificial patients wanted; explanations average over them.
-SIZE = 32
+#: Artificial patients wanted. Explanations average over them, which takes a time in proportion.
+SIZE = 10
 
 #: Share of the training's own patients that lie no farther out than a patient called unusual.
 USUAL = 0.99
@@ -61,34 +61,35 @@ class Distance:
     """
 
     def __init__(self, reference: Reference, cohort: Cohort) -> None:
-        typical = reference.background(cohort).table
-        self._features = [(name, cohort.features[name]) for name in cohort.predictors]
-        self._spread = reference.spread
-        self._others = {name: _position(typical[name], feature) for name, feature in self._features}
+        self._others = positions(reference.background(cohort).table, cohort)
+        features = [(name, cohort.features[name]) for name in cohort.predictors]
+        self._nominal = np.array([feature.type == "nominal" for _, feature in features])
+        self._spread = np.array(
+            [
+                len(feature.names) - 1.0 if isinstance(feature, Categorical) else reference.spread[name]
+                for name, feature in features
+            ]
+        )
 
-    def __call__(self, table: "pd.DataFrame") -> Array:
-        """Distances (n,) of the rows of a typed table."""
-        parts = []
-        for name, feature in self._features:
-            gap = np.abs(_position(table[name], feature)[:, None] - self._others[name][None, :])
-            if not isinstance(feature, Categorical):
-                gap = gap / self._spread[name]
-            elif feature.type == "nominal":
-                gap = np.where(np.isnan(gap), np.nan, gap > 0)
-            else:
-                gap = gap / (len(feature.names) - 1)
-            parts.append(gap)
-        found = np.stack(parts)
-        known = np.maximum((~np.isnan(found)).sum(axis=0), 1)
-        return np.asarray((np.nansum(found, axis=0) / known).min(axis=1))
+    def __call__(self, values: Array) -> Array:
+        """Distances (n,) of patients at ``values`` (n, p): see :func:`positions`."""
+        gap = np.abs(values[:, None, :] - self._others[None, :, :])
+        parts = np.where(self._nominal & (gap > 0), 1.0, gap / self._spread)
+        unknown = np.isnan(gap)
+        parts[unknown] = 0.0
+        return np.asarray((parts.sum(axis=2) / np.maximum((~unknown).sum(axis=2), 1)).min(axis=1))
 
 
-def _position(values: "pd.Series", feature: Numeric | Categorical) -> Array:
-    """Numbers as they are, levels by their place; NaN where there is no value."""
-    if not isinstance(feature, Categorical):
-        return values.to_numpy(np.float64)
-    codes = values.cat.codes.to_numpy(np.float64)
-    return np.where(codes < 0, np.nan, codes)
+def positions(table: "pd.DataFrame", cohort: Cohort) -> Array:
+    """The predictors of a typed table as numbers (n, p): a level by its place, NaN where there is no value."""
+    columns = []
+    for name in cohort.predictors:
+        if isinstance(cohort.features[name], Categorical):
+            codes = table[name].cat.codes.to_numpy(np.float64)
+            columns.append(np.where(codes < 0, np.nan, codes))
+        else:
+            columns.append(table[name].to_numpy(np.float64))
+    return np.column_stack(columns)
 
 
 def refer(table: "pd.DataFrame", cohort: Cohort, *, risks: Sequence[float] | Array) -> Reference:
@@ -105,7 +106,7 @@ def refer(table: "pd.DataFrame", cohort: Cohort, *, risks: Sequence[float] | Arr
     open_ended = Reference(
         typical=typical, weights=tuple(map(float, found.weights)), spread=spread, limit=0.0, groups=groups
     )
-    limit = float(np.quantile(Distance(open_ended, cohort)(table), USUAL))
+    limit = float(np.quantile(Distance(open_ended, cohort)(positions(table, cohort)), USUAL))
     return open_ended.model_copy(update={"limit": limit})
 
 

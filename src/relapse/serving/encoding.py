@@ -1,50 +1,57 @@
-"""Encoding one patient quickly: what scikit-learn's transformers do to a table, as a few array operations.
+"""Encoding one patient quickly: what scikit-learn's transformers do, as a few array operations without a table.
 
 For a single row nine tenths of a prediction is the checking that transformers do at each step. The arrays here come
 from the fitted transformers, and a test holds the two against each other for every candidate.
 """
 
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import boxcox1p
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder
 
 from relapse.candidates.base import SurvivalModel
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
-    names: list[str]
-    fill: Array
-    scale: Any
+    """Imputed, made more normal where ``power`` (one a column) is given, scaled."""
 
-    def __call__(self, table: "pd.DataFrame") -> Array:
-        values = np.column_stack([table[name].to_numpy(np.float64) for name in self.names])
-        filled = np.where(np.isnan(values), self.fill, values)
-        if isinstance(self.scale, StandardScaler):
-            return np.asarray((filled - self.scale.mean_) / self.scale.scale_)
-        return np.asarray(self.scale.transform(filled))
+    columns: list[int]
+    fill: Array
+    power: Array | None
+    mean: Array
+    scale: Array
+
+    def __call__(self, values: Array) -> Array:
+        mine = values[:, self.columns]
+        mine = np.where(np.isnan(mine), self.fill, mine)
+        if self.power is not None:
+            # Yeo I-K, Johnson RA (2000), Biometrika 87:954-959.
+            above, below = np.maximum(mine, 0.0), np.maximum(-mine, 0.0)
+            mine = np.where(mine >= 0, boxcox1p(above, self.power), -boxcox1p(below, 2 - self.power))
+        return np.asarray((mine - self.mean) / self.scale)
 
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    names: list[str]
+    """Imputed codes."""
+
+    columns: list[int]
     fill: Array
 
-    def __call__(self, table: "pd.DataFrame") -> Array:
-        codes = np.column_stack([table[name].cat.codes.to_numpy(np.float64) for name in self.names])
-        return np.where(codes < 0, self.fill, codes)
+    def __call__(self, values: Array) -> Array:
+        mine = values[:, self.columns]
+        return np.where(np.isnan(mine), self.fill, mine)
 
 
 class _Quick(BaseEstimator):
@@ -55,9 +62,9 @@ class _Quick(BaseEstimator):
         self.indicators = indicators
         self.rest = rest
 
-    def transform(self, table: "pd.DataFrame") -> Array:
-        """The matrix (n, c) of a typed table."""
-        encoded = np.hstack([block(table) for block in self.blocks])
+    def transform(self, values: Array) -> Array:
+        """The matrix (n, c) of patients at ``values`` (n, p)."""
+        encoded = np.hstack([block(values) for block in self.blocks])
         columns = [
             (encoded[:, position, None] == np.arange(1, levels)).astype(np.float64)
             for position, levels in self.indicators
@@ -69,9 +76,7 @@ class _Quick(BaseEstimator):
 
 
 def quick(model: RiskModel, cohort: Cohort) -> RiskModel:
-    """The same model with its table encoded quickly."""
-    from copy import copy
-
+    """The same model, which takes :func:`relapse.bundle.reference.positions` in place of a table."""
     inner = copy(model.model)
     if isinstance(inner, SurvivalModel):
         inner.transform_ = _compiled(inner.transform_, cohort)
@@ -85,12 +90,18 @@ def _compiled(transform: Pipeline, cohort: Cohort) -> _Quick:
     encode, expand = transform.named_steps["encode"], transform.named_steps["expand"]
     blocks: list[Any] = []
     for step, fitted, names in encode.transformers_:
+        if step == "remainder":
+            continue
+        columns = [cohort.predictors.index(name) for name in names]
         if step == "numeric":
-            blocks.append(_Numbers(list(names), fitted["impute"].statistics_, fitted["scale"]))
-        elif step == "levels":
+            scale = fitted["scale"]
+            power = getattr(scale, "lambdas_", None)
+            last = scale if power is None else scale._scaler
+            blocks.append(_Numbers(columns, fitted["impute"].statistics_, power, last.mean_, last.scale_))
+        else:
             order = [list(levels) for levels in fitted["code"].categories_]
             fill = [levels.index(value) for levels, value in zip(order, fitted["impute"].statistics_, strict=True)]
-            blocks.append(_Levels(list(names), np.array(fill, dtype=np.float64)))
+            blocks.append(_Levels(columns, np.array(fill, dtype=np.float64)))
     indicators: list[tuple[int, int]] = []
     rest: list[int] = []
     for _, step, columns in expand.transformers_:

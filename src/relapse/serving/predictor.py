@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from relapse.bundle.load import Bundle
 from relapse.bundle.reference import USUAL, Distance
 from relapse.bundle.summary import LevelSummary
-from relapse.cohorts.schema import Categorical, Cohort, Numeric
+from relapse.cohorts.schema import Categorical, Cohort, Feature, Numeric
 from relapse.serving.contract import (
     BinaryPrediction,
     Contribution,
@@ -33,8 +33,6 @@ from relapse.serving.uncertainty import FEWEST, LEVEL, interval
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from relapse.candidates.risk_model import RiskModel
 
 Array = NDArray[np.float64]
 
@@ -60,7 +58,13 @@ class Predictor:
         self._served = ServedModel(name=bundle.manifest.name, version=bundle.manifest.version)
         self._explainer = explainer(bundle.model, bundle.reference.background(bundle.cohort), bundle.cohort)
         self._distance = Distance(bundle.reference, bundle.cohort)
-        self._model, *self._refits = (quick(model, bundle.cohort) for model in (bundle.model, *bundle.refits))
+        self._places = [(name, _places(bundle.cohort.features[name])) for name in bundle.cohort.predictors]
+        survival = bundle.cohort.survival
+        self._times = [item.time for item in survival.horizons] if survival else None
+        self._grid = np.linspace(0, self._times[-1], STEPS + 1).round(6).tolist() if self._times else None
+        # Any: these take positions where a RiskModel takes a table.
+        models: list[Any] = [quick(model, bundle.cohort) for model in (bundle.model, *bundle.refits)]
+        self._model, *self._refits = models
         typical = typical_patient(bundle.cohort)
         self.predict([typical], curve=True)
         self.explain(typical)
@@ -81,11 +85,11 @@ class Predictor:
             The model raised an error.
         """
         with _quiet():
-            table = patients_table(patients, self._cohort)
-            scores, far = self._model.predict_score(table), self._distance(table)
-            risks = self._risks(self._model, table, self._times)
-            lower, upper = self._intervals(table, risks)
-            curves = 1 - self._risks(self._model, table, self._grid) if curve and self._cohort.survival else None
+            values = self._positions(patients)
+            scores, far = self._model.predict_score(values), self._distance(values)
+            risks = self._risks(self._model, values, self._times)
+            lower, upper = self._intervals(values, risks)
+            curves = 1 - self._risks(self._model, values, self._grid) if self._grid and curve else None
         found = []
         for row, patient in enumerate(patients):
             intervals: list[Interval | None] = [None] * risks.shape[1]
@@ -149,27 +153,29 @@ class Predictor:
         )
 
     @property
-    def _times(self) -> list[float] | None:
-        return [item.time for item in self._cohort.survival.horizons] if self._cohort.survival else None
-
-    @property
-    def _grid(self) -> list[float] | None:
-        return np.linspace(0, self._times[-1], STEPS + 1).round(6).tolist() if self._times else None
-
-    @property
     def _certainty(self) -> str:
         count = len(self._refits)
         if count < FEWEST:
             return "The bundle has no models fitted without a part of the patients, so nothing can be said."
         return f"Delete-a-group jackknife: {count} models, each fitted without another part of the patients."
 
-    def _risks(self, model: "RiskModel", table: "pd.DataFrame", times: list[float] | None) -> Array:
-        return np.clip(model.predict_risk(table, times), 0.0, 1.0)
+    def _positions(self, patients: Sequence[Patient]) -> Array:
+        """As :func:`relapse.bundle.reference.positions` of the patients' table would be."""
+        found = np.empty((len(patients), len(self._places)))
+        for row, patient in enumerate(patients):
+            for column, (name, places) in enumerate(self._places):
+                value = getattr(patient, name)
+                found[row, column] = np.nan if value is None else value if places is None else places[value]
+        return found
 
-    def _intervals(self, table: "pd.DataFrame", risks: Array) -> tuple[Array, Array] | tuple[None, None]:
+    def _risks(self, model: Any, values: Array, times: list[float] | None) -> Array:
+        """Risks by a model that takes positions: see :func:`relapse.serving.encoding.quick`."""
+        return np.clip(model.predict_risk(values, times), 0.0, 1.0)
+
+    def _intervals(self, values: Array, risks: Array) -> tuple[Array, Array] | tuple[None, None]:
         if len(self._refits) < FEWEST:
             return None, None
-        others = np.stack([self._risks(model, table, self._times) for model in self._refits])
+        others = np.stack([self._risks(model, values, self._times) for model in self._refits])
         manifest = self._bundle.manifest
         return interval(
             risks,
@@ -207,6 +213,13 @@ class Predictor:
             return ""
         unit = f" {feature.unit}" if isinstance(feature, Numeric) and feature.unit else ""
         return f"Outside what was seen in training, {seen.minimum:.6g} to {seen.maximum:.6g}{unit}."
+
+
+def _places(feature: Feature) -> dict[str, int] | None:
+    """The place of each level; None for a number."""
+    if not isinstance(feature, Categorical):
+        return None
+    return {level: place for place, level in enumerate(feature.names)}
 
 
 def patients_table(patients: Sequence[Patient], cohort: Cohort) -> "pd.DataFrame":
