@@ -11,19 +11,23 @@ from typing import Any
 import bentoml
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
 
-import relapse.settings  # noqa: F401  sets BENTOML_DO_NOT_TRACK
 from relapse.bundle.load import check_packages, describe_bundle, load_bundle
 from relapse.console import readable_errors
-from relapse.serving.contract import batch_model, patient_model, prediction_model
+from relapse.serving.access import listening_host, require_token_beyond_loopback
+from relapse.serving.contract import Explanation, batch_model, patient_model, prediction_model
+from relapse.serving.desk import Desk
 from relapse.serving.guard import Guard
-from relapse.serving.pages import pages
-from relapse.serving.predictor import Predictor
+from relapse.serving.pages import ENDPOINTS, PUBLIC, pages
+from relapse.serving.traffic import Traffic
+from relapse.settings import serving
 
 # The command line has asked before this module was imported, and keeps the answer: it has to ask again.
 do_not_track.cache_clear()
 
 FOLDER = Path(os.environ.get("RELAPSE_BUNDLE") or Path(__file__).parent / "bundle")
 with readable_errors():
+    SETTINGS = serving()
+    require_token_beyond_loopback(SETTINGS.token, listening_host())
     DESCRIPTION = describe_bundle(FOLDER)
     check_packages(DESCRIPTION.manifest)
 
@@ -37,26 +41,45 @@ def _specification() -> dict[str, Any]:
     return document
 
 
-@bentoml.service
+# BentoML's own metrics and access log take paths as they were sent: see relapse.serving.traffic.
+@bentoml.service(
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    traffic={"timeout": SETTINGS.seconds + 60},
+    http={"cors": {"enabled": False}},
+)
 @bentoml.asgi_app(pages(DESCRIPTION, _specification), path="/")
 class RelapseService:
     """Risk of relapse for one patient or many."""
 
     def __init__(self) -> None:
-        self._predictor = Predictor(load_bundle(FOLDER))
+        self._desk = Desk(load_bundle(FOLDER), SETTINGS)
 
     # A single positional body: BentoML then validates the model itself, which keeps values out of its messages.
+    # A prediction takes a few milliseconds, less than a change of threads does under load; all else has a thread.
     @bentoml.api
-    def predict(self, patient: Patient, /) -> Prediction:
+    async def predict(self, patient: Patient, /, ctx: bentoml.Context) -> Prediction:
         """The risk of one patient."""
-        return self._predictor.predict([patient])[0]
+        curve = ctx.request.query_params.get("curve") == "true"
+        return self._desk.predict([patient], endpoint="predict", curve=curve)[0]
 
     @bentoml.api
     def predict_batch(self, patients: Patients, /) -> list[Prediction]:
         """The risks of 1 to 1000 patients, in their order."""
-        return self._predictor.predict(patients.root)
+        return self._desk.predict(patients.root, endpoint="predict_batch")
+
+    @bentoml.api
+    def explain(self, patient: Patient, /) -> Explanation:
+        """What raised and what lowered the model's output for one patient."""
+        return self._desk.explain(patient)
 
 
-RelapseService.add_asgi_middleware(  # type: ignore[attr-defined]  # the decorator made a Service of the class
-    Guard, bodies={"/predict": Patient, "/predict_batch": Patients}, cohort=DESCRIPTION.cohort
+# The first one added stands outermost: what the door refuses is counted too.
+RelapseService.add_asgi_middleware(Traffic, paths=ENDPOINTS)  # type: ignore[attr-defined]
+RelapseService.add_asgi_middleware(  # type: ignore[attr-defined]
+    Guard,
+    bodies={"/predict": Patient, "/predict_batch": Patients, "/explain": Patient},
+    public=PUBLIC,
+    cohort=DESCRIPTION.cohort,
+    settings=SETTINGS,
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.project import without
 
 
 def _programs() -> Path | None:
@@ -22,9 +22,7 @@ def server() -> Iterator[str]:
     """Start a server on a free loopback port, and give its URL without a database; it trusts whoever connects."""
     programs = _programs()
     if programs is None:
-        if os.environ.get("RELAPSE_REQUIRE_POSTGRES"):
-            pytest.fail("PostgreSQL is not installed, and .ci/run says that it has to be.")
-        pytest.skip("PostgreSQL is not installed (Debian package postgresql)")
+        without("PostgreSQL (Debian package postgresql)")
     # PostgreSQL refuses to run as root; the user that its package makes does it there.
     become = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
     folder = Path(

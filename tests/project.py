@@ -29,6 +29,13 @@ SMALL = {
 }
 
 
+def without(program: str) -> None:
+    """Skip what needs a program that is not installed; fail where continuous integration says that nothing may be."""
+    if os.environ.get("RELAPSE_REQUIRE_PROGRAMS"):
+        pytest.fail(f"{program} is not installed, and RELAPSE_REQUIRE_PROGRAMS says that it has to be.")
+    pytest.skip(f"{program} is not installed")
+
+
 @dataclass(frozen=True)
 class Project:
     """The copy at ``root``; ``settings`` are environment variables of the commands run in it."""

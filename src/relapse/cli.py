@@ -234,6 +234,27 @@ def audit(
         )
 
 
+@app.command(name="audit-log")
+def audit_log(
+    log: Annotated[Path, typer.Argument(help="The file that RELAPSE_AUDIT_LOG named.")],
+) -> None:
+    """Check every line of a service's audit log and the chain between them, with the key in RELAPSE_AUDIT_KEY.
+
+    Exit status 1 where a line was altered, moved or taken out. Lines cut off the end leave a chain that holds: compare
+    the number and digest printed here with those kept elsewhere.
+    """
+    import os
+
+    from relapse.errors import ServingError
+    from relapse.serving.audit_log import verify
+
+    key = os.environ.get("RELAPSE_AUDIT_KEY")
+    if not key:
+        raise ServingError("RELAPSE_AUDIT_KEY: the key that the log was written with is needed to check it.")
+    found = verify(log, key.encode())
+    say(f"{log}: {found.lines} lines, none altered, moved or missing; the last digest is {found.last}")
+
+
 def main() -> None:
     """Entry point: errors meant for the user come out as one message and their exit status."""
     with readable_errors():

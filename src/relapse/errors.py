@@ -8,7 +8,9 @@
     ├── TrainingError                   exit status 1   no candidate could be trained
     │   └── NoTrialError            exit status 1   every trial of one candidate failed; the others go on
     ├── RegistryError                   exit status 1   MLflow's record and the request do not fit together
-    └── BundleError                     exit status 1   a bundle is incomplete, altered, or of another version
+    ├── BundleError                     exit status 1   a bundle is incomplete, altered, or of another version
+    ├── ServingError                    exit status 2   the service may not start as it is set up
+    └── AuditLogError                   exit status 1   the audit log is broken, or cannot be written
 
 A message says what was found, where (file, column, row), what is allowed, and what to do. It never holds a patient's
 value: messages end up in logs. The command line prints it as it stands, without a traceback, and ends with the
@@ -60,3 +62,13 @@ class RegistryError(RelapseError):
 
 class BundleError(RelapseError):
     """A bundle is incomplete, altered, or written by an incompatible version."""
+
+
+class ServingError(RelapseError):
+    """The service may not start as it is set up; the message names the setting."""
+
+    exit_status = 2
+
+
+class AuditLogError(RelapseError):
+    """The audit log was altered or cut, or cannot be written; the message names the line."""

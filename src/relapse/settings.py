@@ -9,7 +9,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from relapse.declarations import Declared, parse, read_yaml
-from relapse.errors import DeclarationError
+from relapse.errors import DeclarationError, ServingError
+
+#: Fewest characters of a token or key.
+SECRET = 16
 
 #: No library may report to its makers, nor draw bars of its own; set before any of them is imported.
 _QUIET = {
@@ -342,3 +345,46 @@ def machinery(root: Path = Path()) -> Machinery:
         storage=os.environ.get("RELAPSE_OPTUNA_STORAGE") or str(root / ".cache" / "optuna"),
         promotes=promote == "now",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How the service is guarded; nothing here may change a prediction."""
+
+    token: str | None
+    audit_log: Path | None
+    audit_key: bytes | None
+    seconds: float
+
+
+def serving() -> Serving:
+    """Read the settings of the service from the environment.
+
+    ``RELAPSE_TOKEN``
+        Clients send it as ``Authorization: Bearer …``; needed where the service listens beyond this machine.
+    ``RELAPSE_AUDIT_LOG``, ``RELAPSE_AUDIT_KEY``
+        File that every prediction is recorded in, and the key of its digests. Both or none.
+    ``RELAPSE_TIMEOUT``
+        Seconds that a request may take; 10 by default.
+
+    Raises
+    ------
+    ServingError
+        A setting is too weak, lacks its other half, or is no number.
+    """
+    token, key = os.environ.get("RELAPSE_TOKEN") or None, os.environ.get("RELAPSE_AUDIT_KEY") or None
+    log, seconds = os.environ.get("RELAPSE_AUDIT_LOG") or None, os.environ.get("RELAPSE_TIMEOUT") or "10"
+    for name, secret in (("RELAPSE_TOKEN", token), ("RELAPSE_AUDIT_KEY", key)):
+        if secret is not None and not (len(secret) >= SECRET and secret.isascii() and secret.isprintable()):
+            raise ServingError(
+                f"{name}: at least {SECRET} printable ASCII characters are needed. Make one with: openssl rand -hex 32"
+            )
+    if (log is None) != (key is None):
+        raise ServingError("RELAPSE_AUDIT_LOG and RELAPSE_AUDIT_KEY belong together: set both, or none.")
+    try:
+        limit = float(seconds)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit <= 600:
+        raise ServingError("RELAPSE_TIMEOUT: expected seconds, more than 0 and at most 600.")
+    return Serving(token, Path(log) if log else None, key.encode() if key else None, limit)

@@ -21,6 +21,9 @@ PAIRS = [(cohort, candidate) for cohort in ("gbsg", "wpbc") for candidate in MOD
 
 HASH = "0123456789abcdef" * 4
 
+#: Parts of the patients that a small bundle's refits leave out, one each.
+REFITS = 3
+
 CARD = Document("Model card of a test", (Section("Intended use", ("To be tested.",)),))
 
 
@@ -43,11 +46,16 @@ def small_model(cohort: Cohort, table: pd.DataFrame, candidate: str) -> RiskMode
     return RiskModel(fitted) if survival else RiskModel(fitted, Platt(slope=0.8, intercept=-0.5), threshold=0.3)
 
 
-def small_bundle(folder: Path, cohort: Cohort, table: pd.DataFrame, candidate: str) -> Manifest:
-    """Fit a candidate on ``table`` and write its bundle."""
+def small_bundle(
+    folder: Path, cohort: Cohort, table: pd.DataFrame, candidate: str, *, refits: int = REFITS
+) -> Manifest:
+    """Fit a candidate on ``table``, and again without each of ``refits`` parts of it, and write its bundle."""
     model = folder.parent / f"{folder.name}.skops"
     folder.parent.mkdir(parents=True, exist_ok=True)
     dump_model(small_model(cohort, table, candidate), model)
+    paths = [folder.parent / f"{folder.name}-{part}.skops" for part in range(refits)]
+    for part, path in enumerate(paths):
+        dump_model(small_model(cohort, table[table["row"] % refits != part].reset_index(drop=True), candidate), path)
     return write_bundle(
         folder,
         model=model,
@@ -61,4 +69,6 @@ def small_bundle(folder: Path, cohort: Cohort, table: pd.DataFrame, candidate: s
         metrics=[{"key": "concordance", "label": "Harrell's C", "value": 0.7, "lower": 0.6, "upper": float("nan")}],
         decision={"verdict": "promoted"},
         card=CARD,
+        risks=[0.1, 0.3, 0.5, 0.7],
+        refits=paths,
     )

@@ -99,7 +99,7 @@ def test_a_folder_without_bundle_says_how_to_get_one(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 1}, r"format 1; this version of relapse reads format 2"),
+        ({"format": 2}, r"format 2; this version of relapse reads format 3"),
         ({"author": "x"}, r"not as expected at author"),
         ({"rows": -1}, r"not as expected at rows"),
         ({"files": {}}, r"lists other files"),
@@ -140,7 +140,13 @@ def test_a_failure_while_writing_leaves_the_old_bundle_and_nothing_else(bundle, 
     with pytest.raises(ZeroDivisionError):
         small_bundle(bundle, cohorts["gbsg"], tables["gbsg"], "reference")
     assert {name: (bundle / name).read_bytes() for name in FILES} == before
-    assert sorted(path.name for path in bundle.parent.iterdir()) == ["bundle", "bundle.skops"]
+    assert sorted(path.name for path in bundle.parent.iterdir()) == [
+        "bundle",
+        "bundle-0.skops",
+        "bundle-1.skops",
+        "bundle-2.skops",
+        "bundle.skops",
+    ]
 
 
 def test_a_model_that_cannot_be_loaded_is_not_packaged(tmp_path, tables):

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 import warnings
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,45 +28,48 @@ def predictors(bundles) -> dict[str, Predictor]:
     return {name: Predictor(load_bundle(folder)) for name, folder in bundles.items()}
 
 
+def service_of(folder: Path, name: str, **environment: str):
+    """The service module, imported for a bundle and an environment."""
+    spec = importlib.util.spec_from_file_location(f"service_{name}", ROOT / "bento" / "service.py")
+    module = importlib.util.module_from_spec(spec)
+    # BentoML looks the module of a service's annotations up here.
+    sys.modules[spec.name] = module
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        for key, value in {"RELAPSE_BUNDLE": str(folder), **environment}.items():
+            patch.setenv(key, value)
+        # BentoML 1.4 uses what pathspec and others have deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def services(bundles):
     """The service module, imported once for either cohort."""
-    made = {}
-    for name, folder in bundles.items():
-        spec = importlib.util.spec_from_file_location(f"service_{name}", ROOT / "bento" / "service.py")
-        module = importlib.util.module_from_spec(spec)
-        # BentoML looks the module of a service's annotations up here.
-        sys.modules[spec.name] = module
-        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-            patch.setenv("RELAPSE_BUNDLE", str(folder))
-            # BentoML 1.4 uses what pathspec and others have deprecated.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            spec.loader.exec_module(module)
-        made[name] = module
-    return made
+    return {name: service_of(folder, name) for name, folder in bundles.items()}
 
 
-@pytest.fixture(scope="session")
-def clients(services):
-    """An HTTP client of the whole application, without a network."""
+@contextmanager
+def client_of(service):
+    """An HTTP client of a service's whole application, without a network."""
     with warnings.catch_warnings():
         # starlette 1.10 asks for httpx2, which is not what BentoML 1.4 uses.
         warnings.simplefilter("ignore")
         from starlette.testclient import TestClient
     from _bentoml_impl.server.app import ServiceAppFactory
 
-    running = {}
-    for name, module in services.items():
-        service = module.RelapseService
-        service.inject_config()
-        # As Service.to_asgi makes it, but for the metrics: they live in one registry a process, for one service.
-        app = ServiceAppFactory(service, is_main=True, enable_metrics=False)()
-        running[name] = TestClient(app, raise_server_exceptions=False)
-    for client in running.values():
-        client.__enter__()
-    yield running
-    for client in running.values():
-        client.__exit__(None, None, None)
+    service.inject_config()
+    # As Service.to_asgi makes it.
+    app = ServiceAppFactory(service, is_main=True)()
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def clients(services):
+    """A client of either cohort's service."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(client_of(module.RelapseService)) for name, module in services.items()}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from relapse.errors import BundleError
+from relapse.serving.audit_log import verify
 from relapse.serving.bento import build_bento
 from tests.bundle.making import PAIRS, ROOT, small_bundle
 
@@ -22,7 +24,9 @@ import sys
 from pathlib import Path
 from relapse.bundle.load import load_bundle
 from relapse.serving.predictor import Predictor
-Predictor(load_bundle(Path(sys.argv[1])))
+from relapse.serving.predictor import typical_patient
+predictor = Predictor(load_bundle(Path(sys.argv[1])))
+predictor.explain(typical_patient(predictor._cohort))
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
@@ -52,7 +56,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(("name", "candidate"), PAIRS)
 def test_loading_and_predicting_import_no_training_library(tmp_path, cohorts, tables, name, candidate):
-    small_bundle(tmp_path / "bundle", cohorts[name], tables[name], candidate)
+    small_bundle(tmp_path / "bundle", cohorts[name], tables[name], candidate, refits=0)
     done = subprocess.run(
         [sys.executable, "-c", PREDICT, str(tmp_path / "bundle")],
         env=_environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src")},
@@ -136,6 +140,10 @@ def test_a_built_bento_serves_outside_the_repository_and_logs_no_value(bento, tm
             batch = httpx.post(f"{url}/predict_batch", json=[marked, marked])
             refused = httpx.post(f"{url}/predict", json=marked | {"tgrade": "MARKEDVALUE"})
             served = httpx.get(f"{url}/model").json()
+            why = httpx.post(f"{url}/explain", json=marked)
+            page = httpx.get(f"{url}/", follow_redirects=True)
+            script = httpx.get(f"{url}/static/page.js")
+            httpx.get(f"{url}/predict/48.62951?tgrade=MARKEDVALUE")
             metrics = httpx.get(f"{url}/metrics").text
         finally:
             server.terminate()
@@ -144,8 +152,13 @@ def test_a_built_bento_serves_outside_the_repository_and_logs_no_value(bento, tm
     assert [one["risk"] for one in batch.json()] == pytest.approx([answer.json()["risk"]] * 2, rel=1e-12)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "tgrade")
     assert served["manifest"]["cohort"] == "gbsg"
+    total = why.json()["base"] + sum(one["value"] for one in why.json()["contributions"])
+    assert total == pytest.approx(why.json()["output"], abs=1e-6)
+    assert "Not a medical device" in page.text
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert 'relapse_requests_total{method="POST",path="/predict",status="200"} 1.0' in metrics
     written = log.read_text()
-    assert "path=/predict" in written
+    assert "POST /predict 200" in written
     for mark in ("48.62951", "MARKEDVALUE"):
         assert mark not in written
         assert mark not in refused.text
@@ -154,7 +167,7 @@ def test_a_built_bento_serves_outside_the_repository_and_logs_no_value(bento, tm
 
 def test_a_missing_bundle_stops_the_server_with_one_message(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "bentoml", "serve", "bento/service.py:RelapseService"],
+        [sys.executable, "-m", "bentoml", "serve", "bento/service.py:RelapseService", "--host", "127.0.0.1"],
         cwd=ROOT,
         env=_environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src"), "RELAPSE_BUNDLE": str(tmp_path / "none")},
         capture_output=True,
@@ -197,3 +210,67 @@ def test_a_bundle_that_was_altered_is_not_built(bundles, tmp_path):
     with pytest.raises(BundleError, match=r"decision\.json: altered"):
         build_bento(altered, out=tmp_path / "x.bento", repository=ROOT)
     assert os.listdir(tmp_path) == ["bundle"]
+
+
+def test_listening_beyond_this_machine_without_a_token_stops_the_server_with_one_message(bento, tmp_path):
+    for host in ([], ["--host", "0.0.0.0"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "bentoml", "serve", str(bento), "--port", str(_free_port()), *host],
+            cwd=tmp_path,
+            env=_environment(tmp_path),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 2
+        assert "would listen on 0.0.0.0, beyond this machine, without a token. Set RELAPSE_TOKEN" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_stop_under_load_loses_no_request_that_was_accepted(bento, tmp_path, patients):
+    url = f"http://127.0.0.1:{(port := _free_port())}"
+    log, key = tmp_path / "audit.jsonl", "test-key-0123456789"
+    settings = {"RELAPSE_TOKEN": "test-token-0123456789", "RELAPSE_AUDIT_LOG": str(log), "RELAPSE_AUDIT_KEY": key}
+    start = time.perf_counter()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "bentoml", "serve", str(bento), "--host", "0.0.0.0", "--port", str(port)],
+        cwd=tmp_path,
+        env=_environment(tmp_path) | settings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+    )
+    answered, broken, refused = [], [], []
+    headers = {"authorization": "Bearer test-token-0123456789"}
+
+    def ask():
+        with httpx.Client(headers=headers) as client:
+            while not refused:
+                try:
+                    answered.append(client.post(f"{url}/predict", json=patients["gbsg"]).status_code)
+                except (httpx.ConnectError, httpx.ConnectTimeout):
+                    refused.append(True)
+                except httpx.TransportError as error:
+                    # A kept connection that the server closed between two requests carried none.
+                    broken.append(type(error).__name__)
+
+    try:
+        _wait(server, url)
+        assert httpx.get(f"{url}/model").status_code == 401
+        assert httpx.post(f"{url}/predict", json=patients["gbsg"], headers=headers).status_code == 200
+        started = time.perf_counter() - start
+        clients = [threading.Thread(target=ask) for _ in range(8)]
+        for client in clients:
+            client.start()
+        time.sleep(1.5)
+    finally:
+        server.terminate()
+        server.wait(30)
+    for client in clients:
+        client.join(30)
+    assert len(answered) > 20
+    assert set(answered) == {200}
+    assert set(broken) <= {"RemoteProtocolError", "ReadError", "WriteError"}
+    # What was predicted was recorded, and what was recorded was given: one more line was asked for before the load.
+    assert verify(log, key.encode()).lines == len(answered) + 1
+    assert started < 30

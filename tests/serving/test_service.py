@@ -184,8 +184,10 @@ def test_the_model_page_tells_what_is_served(clients):
     assert card["declaration"]["features"]["tsize"]["range"] == [1.0, 200.0]
 
 
-def test_the_front_page_loads_nothing_from_elsewhere(clients):
-    assert clients["gbsg"].get("/").headers["content-type"] == "application/json"
+def test_the_front_page_leads_to_the_form(clients):
+    response = clients["gbsg"].get("/")
+    assert response.url.path == "/ui"
+    assert response.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("name", ["gbsg", "wpbc"])
@@ -198,9 +200,11 @@ def test_the_openapi_document_describes_bodies_answers_and_refusals(clients, coh
     answer = "SurvivalPrediction" if cohorts[name].survival else "BinaryPrediction"
     predict = document["paths"]["/predict"]["post"]
     assert predict["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Patient"}
-    assert set(predict["responses"]) == {"200", "400", "413", "415", "422"}
+    assert set(predict["responses"]) == {"200", "400", "401", "408", "413", "415", "422", "503"}
     assert predict["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith(f"/{answer}")
-    assert {"/predict", "/predict_batch", "/model", "/readyz"} <= set(document["paths"])
+    assert {"/predict", "/predict_batch", "/explain", "/model", "/schema", "/livez", "/readyz"} <= set(
+        document["paths"]
+    )
     references = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
     assert references <= set(schemas)
 
@@ -251,3 +255,52 @@ def test_no_value_of_a_patient_reaches_a_log_or_a_refusal(
     assert any("PredictionFailed" in line for line in everything_logged)
     assert any("/predict" in line for line in everything_logged)
     assert [text for text in everything if any(mark in text for mark in MARKS)] == []
+
+
+@pytest.mark.parametrize("name", ["gbsg", "wpbc"])
+def test_an_explanation_adds_up_to_the_output_of_the_model(clients, predictors, cohorts, patients, name):
+    found = _post(clients[name], patients[name], path="/explain").json()
+    assert [one["field"] for one in found["contributions"]] == cohorts[name].predictors
+    total = found["base"] + sum(one["value"] for one in found["contributions"])
+    assert total == pytest.approx(found["output"], abs=1e-6)
+    if name == "gbsg":
+        others = [patients[name] | {"tsize": size} for size in (10, 40, 90)]
+        score = [_post(clients[name], other).json()["score"] for other in others]
+        output = [_post(clients[name], other, path="/explain").json()["output"] for other in others]
+        # A score is the log cumulative hazard: the log-hazard that is explained, and the same constant for everyone.
+        assert [a - b for a, b in zip(score, output, strict=True)] == pytest.approx(
+            [score[0] - output[0]] * 3, abs=1e-6
+        )
+
+
+def test_a_curve_is_given_on_request_and_ends_at_the_last_horizon(clients, patients):
+    plain = _post(clients["gbsg"], patients["gbsg"]).json()
+    asked = _post(clients["gbsg"], patients["gbsg"], path="/predict?curve=true").json()
+    curve = asked.pop("curve")
+    assert plain.pop("curve") is None
+    assert plain == asked
+    assert curve["relapse_free"][0] == 1
+    assert curve["relapse_free"] == sorted(curve["relapse_free"], reverse=True)
+    assert 1 - curve["relapse_free"][-1] == pytest.approx(asked["risk"], rel=1e-9)
+    assert _post(clients["wpbc"], patients["wpbc"], path="/predict?curve=true").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["gbsg", "wpbc"])
+def test_an_answer_says_how_sure_it_is_and_which_group(clients, patients, name):
+    answer = _post(clients[name], patients[name]).json()
+    interval = answer["interval"]
+    assert 0 <= interval["lower"] < answer["risk"] < interval["upper"] <= 1
+    assert answer["certainty"].startswith("Delete-a-group jackknife: 3 models")
+    lower, upper = clients[name].get("/model").json()["groups"]
+    assert (lower, upper) == pytest.approx((0.3, 0.5))
+    expected = "low" if answer["risk"] <= lower else "middle" if answer["risk"] <= upper else "high"
+    assert answer["group"] == expected
+
+
+def test_the_schema_asks_for_the_reference_first(clients, cohorts):
+    found = clients["gbsg"].get("/schema").json()
+    names = [field["name"] for field in found["fields"]]
+    assert names[:3] == ["tsize", "tgrade", "pnodes"]
+    assert sorted(names) == sorted(cohorts["gbsg"].predictors)
+    assert list(found["horizons"]) == ["3 y", "5 y"]
+    assert found["patient"]["additionalProperties"] is False

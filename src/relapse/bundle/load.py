@@ -13,12 +13,15 @@ from relapse.bundle.manifest import (
     EVIDENCE,
     MANIFEST,
     MODEL,
+    REFERENCE,
+    REFITS,
     SEAL,
     TRAINING,
     Manifest,
     read_manifest,
     seal,
 )
+from relapse.bundle.reference import Reference, read_reference
 from relapse.bundle.summary import Metric, Summary, read_metrics, read_summaries
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
@@ -43,6 +46,7 @@ class Description:
     metrics: tuple[Metric, ...]
     decision: dict[str, Any]
     card: Document
+    reference: Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Bundle(Description):
     """A bundle that can predict."""
 
     model: "RiskModel"
+    refits: "tuple[RiskModel, ...]"
 
 
 def verify_bundle(folder: Path) -> Manifest:
@@ -112,6 +117,7 @@ def describe_bundle(folder: Path) -> Description:
         metrics=read_metrics(folder / EVIDENCE),
         decision=decision,
         card=_card(folder / CARD),
+        reference=read_reference(folder / REFERENCE, cohort),
     )
 
 
@@ -125,7 +131,7 @@ def load_bundle(folder: Path) -> Bundle:
     """
     found = describe_bundle(folder)
     check_packages(found.manifest)
-    from relapse.bundle.model_file import load_model
+    from relapse.bundle.model_file import load_model, load_models
 
     return Bundle(
         manifest=found.manifest,
@@ -134,7 +140,9 @@ def load_bundle(folder: Path) -> Bundle:
         metrics=found.metrics,
         decision=found.decision,
         card=found.card,
+        reference=found.reference,
         model=load_model(folder / MODEL),
+        refits=load_models(folder / REFITS),
     )
 
 

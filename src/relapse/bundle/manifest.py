@@ -10,7 +10,7 @@ from relapse.errors import BundleError
 from relapse.files import read_json
 
 #: Counted up whenever a bundle written before could no longer be read as meant.
-FORMAT: Literal[2] = 2
+FORMAT: Literal[3] = 3
 
 MODEL = "model.skops"
 DECLARATION = "cohort.yaml"
@@ -19,12 +19,16 @@ EVIDENCE = "evidence.json"
 DECISION = "decision.json"
 #: The model card, as :func:`relapse.documents.document_json` gives it.
 CARD = "card.json"
+#: Typical patients, distances and risk groups.
+REFERENCE = "reference.json"
+#: The same candidate fitted without a part of the patients, several times: how far its risks hang on who was there.
+REFITS = "refits.skops"
 MANIFEST = "manifest.json"
 #: Digest of the manifest itself, in the form that ``sha256sum --check`` reads.
 SEAL = "manifest.sha256"
 
 #: The files whose digests stand in the manifest.
-CONTENT = (MODEL, DECLARATION, TRAINING, EVIDENCE, DECISION, CARD)
+CONTENT = (MODEL, DECLARATION, TRAINING, EVIDENCE, DECISION, CARD, REFERENCE, REFITS)
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
@@ -38,7 +42,7 @@ class Manifest(Declared):
     needs, with the versions it was made with.
     """
 
-    format: Literal[2]
+    format: Literal[3]
     cohort: str
     candidate: str
     title: str

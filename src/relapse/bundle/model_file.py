@@ -7,7 +7,7 @@ were altered on purpose can crash the process, so the bundle's digests are compa
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import packages_distributions, version
@@ -54,12 +54,12 @@ _WHERE_NAMED = {
 
 def dump_model(model: RiskModel, path: Path) -> None:
     """Write a trained model; the same model gives the same bytes."""
-    content = {
-        "model": model.model,
-        "recalibration": asdict(model.recalibration) if model.recalibration else None,
-        "threshold": model.threshold,
-    }
-    write_atomic(path, lambda temporary: temporary.write_bytes(_reproducible(_skops().dumps(content))))
+    _dump(_content(model), path)
+
+
+def dump_models(models: Sequence[RiskModel], path: Path) -> None:
+    """Write several trained models into one file."""
+    _dump([_content(model) for model in models], path)
 
 
 def load_model(path: Path) -> RiskModel:
@@ -70,13 +70,14 @@ def load_model(path: Path) -> RiskModel:
     BundleError
         Not a model file, or it holds a type that is not in :data:`TRUSTED_TYPES`.
     """
-    foreign = sorted(set(_beyond_defaults(path)) - set(TRUSTED_TYPES))
-    if foreign:
-        raise BundleError(f"{path.name} holds types that are not trusted: {', '.join(foreign)}. It was not loaded.")
     with _readable(path):
-        content = _skops().load(path, trusted=list(TRUSTED_TYPES))
-        recalibration = recalibration_from(content["recalibration"]) if content["recalibration"] else None
-        return RiskModel(content["model"], recalibration, content["threshold"])
+        return _model(_load(path))
+
+
+def load_models(path: Path) -> tuple[RiskModel, ...]:
+    """Read what :func:`dump_models` wrote; raises as :func:`load_model`."""
+    with _readable(path):
+        return tuple(_model(content) for content in _load(path))
 
 
 def needed_packages(path: Path) -> dict[str, str]:
@@ -86,6 +87,30 @@ def needed_packages(path: Path) -> dict[str, str]:
     distributions = packages_distributions()
     found = sorted({distributions[module][0] for module in modules}, key=str.lower)
     return {name: version(name) for name in found}
+
+
+def _content(model: RiskModel) -> dict[str, Any]:
+    return {
+        "model": model.model,
+        "recalibration": asdict(model.recalibration) if model.recalibration else None,
+        "threshold": model.threshold,
+    }
+
+
+def _model(content: dict[str, Any]) -> RiskModel:
+    recalibration = recalibration_from(content["recalibration"]) if content["recalibration"] else None
+    return RiskModel(content["model"], recalibration, content["threshold"])
+
+
+def _dump(content: Any, path: Path) -> None:
+    write_atomic(path, lambda temporary: temporary.write_bytes(_reproducible(_skops().dumps(content))))
+
+
+def _load(path: Path) -> Any:
+    foreign = sorted(set(_beyond_defaults(path)) - set(TRUSTED_TYPES))
+    if foreign:
+        raise BundleError(f"{path.name} holds types that are not trusted: {', '.join(foreign)}. It was not loaded.")
+    return _skops().load(path, trusted=list(TRUSTED_TYPES))
 
 
 def _reproducible(archive: bytes) -> bytes:

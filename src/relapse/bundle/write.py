@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,15 @@ from relapse.bundle.manifest import (
     FORMAT,
     MANIFEST,
     MODEL,
+    REFERENCE,
+    REFITS,
     SEAL,
     TRAINING,
     Manifest,
     seal,
 )
-from relapse.bundle.model_file import load_model, needed_packages
+from relapse.bundle.model_file import dump_models, load_model, needed_packages
+from relapse.bundle.reference import refer
 from relapse.bundle.summary import check_metrics, summarise
 from relapse.cohorts.catalogue import read_cohort
 from relapse.documents import Document, document_json
@@ -43,6 +47,8 @@ def write_bundle(
     metrics: list[dict[str, Any]],
     decision: dict[str, Any],
     card: Document,
+    risks: Sequence[float] = (),
+    refits: Sequence[Path] = (),
     version: str | None = None,
 ) -> Manifest:
     """Write what is served into ``folder``, replacing what was there.
@@ -67,6 +73,10 @@ def write_bundle(
         Why this model is served, as JSON values.
     card
         The model card.
+    risks
+        Out-of-fold risks, which part patients into groups; none give no groups.
+    refits
+        Files of the same candidate fitted without a part of the patients, each part once; none give no intervals.
     version
         The name by which people tell this model from others; the first 12 characters of ``content_hash`` by default.
 
@@ -87,6 +97,8 @@ def write_bundle(
         write_json(new / EVIDENCE, [item.model_dump() for item in check_metrics(metrics)])
         write_json(new / DECISION, decision)
         write_text(new / CARD, document_json(card))
+        write_json(new / REFERENCE, refer(table, cohort, risks=risks).model_dump())
+        dump_models([load_model(path) for path in refits], new / REFITS)
         manifest = Manifest(
             format=FORMAT,
             cohort=cohort.name,

@@ -33,12 +33,13 @@ class NoteKind(StrEnum):
 
     IMPUTED = "imputed"
     OUTSIDE_TRAINING = "outside training"
+    UNUSUAL = "unusual combination"
 
 
 class Note(BaseModel):
     """One reason to trust a prediction less; the message holds no value of the patient."""
 
-    field: str = Field(description="Name of the feature.")
+    field: str | None = Field(description="Name of the feature; null where all of them together are meant.")
     kind: NoteKind
     message: str
 
@@ -50,17 +51,45 @@ class ServedModel(BaseModel):
     version: str
 
 
+class Interval(BaseModel):
+    """Where the risk would lie, had other patients been in the training; no statement about one patient's fate."""
+
+    lower: float = Field(ge=0, le=1)
+    upper: float = Field(ge=0, le=1)
+    level: float = Field(ge=0, le=1, description="Nominal coverage.", examples=[0.95])
+
+
+class Group(StrEnum):
+    """Third of the risks that patients in training had out of fold."""
+
+    LOW = "low"
+    MIDDLE = "middle"
+    HIGH = "high"
+
+
 class HorizonRisk(BaseModel):
     """The probability of relapse by one horizon."""
 
     horizon: str = Field(examples=["3 y"])
     risk: float = Field(ge=0, le=1)
+    interval: Interval | None
+
+
+class Curve(BaseModel):
+    """The probability of being free of relapse, over time."""
+
+    unit: str = Field(examples=["day"])
+    times: list[float]
+    relapse_free: list[Annotated[float, Field(ge=0, le=1)]]
 
 
 class _Prediction(BaseModel):
     model: ServedModel
     outcome: str = Field(description="The event that the risk is of.")
     score: float = Field(description="The model's ranking, higher = more likely to relapse; on no common scale.")
+    interval: Interval | None = Field(description="How sure the model is of `risk`; null where nothing can be said.")
+    certainty: str = Field(description="How the interval was made, or why there is none.")
+    group: Group | None = Field(description="Risk group; null where the bundle has no thresholds.")
     notes: list[Note] = Field(description="Reasons to trust this prediction less; empty where there are none.")
 
 
@@ -78,9 +107,56 @@ class SurvivalPrediction(_Prediction):
     risk: float = Field(ge=0, le=1, description="Probability of the outcome by the last horizon.")
     horizon: str = Field(description="The horizon that `risk` is for.", examples=["5 y"])
     risks: list[HorizonRisk] = Field(description="The probability by each horizon, nearest first.")
+    curve: Curve | None = Field(description="Given where it was asked for: `?curve=true`.")
 
 
 Prediction = BinaryPrediction | SurvivalPrediction
+
+
+class Contribution(BaseModel):
+    """What one feature adds to the model's output; positive raises the risk."""
+
+    field: str
+    label: str
+    value: float
+
+
+class Explanation(BaseModel):
+    """Shapley values of one prediction: ``base`` and all contributions add up to ``output``."""
+
+    model: ServedModel
+    scale: str = Field(description="What the numbers are of.", examples=["log-odds of relapse"])
+    base: float = Field(description="The output averaged over typical patients.")
+    output: float = Field(description="The model's output for this patient, before any recalibration.")
+    contributions: list[Contribution] = Field(description="One a feature, in declared order.")
+
+
+class FormField(BaseModel):
+    """How to ask for one feature."""
+
+    name: str
+    label: str
+    description: str | None
+    kind: Literal["number", "whole number", "level"]
+    unit: str | None
+    minimum: float | None
+    maximum: float | None
+    levels: list[str] | None
+    ordered: bool
+    optional: bool
+    allowed: str = Field(description="What the field takes, in words.")
+
+
+class Form(BaseModel):
+    """What ``GET /schema`` gives: what to ask for, in a sensible order, and its JSON Schema."""
+
+    title: str
+    outcome: str
+    horizons: dict[str, float] = Field(description="Times by label; empty for an outcome without a time.")
+    unit: str | None = Field(description="Unit of time; null for an outcome without one.")
+    simulated: bool = Field(description="Whether the model was trained on made-up patients.")
+    fields: list[FormField]
+    patient: dict[str, Any] = Field(description="JSON Schema of the body of `/predict` and `/explain`.")
 
 
 class ModelCard(BaseModel):
@@ -94,6 +170,7 @@ class ModelCard(BaseModel):
     training: dict[str, Any] = Field(description="What the model was trained on, feature by feature, in summary.")
     declaration: dict[str, Any] = Field(description="The cohort as declared.")
     card: str = Field(description="The model card, as Markdown.")
+    groups: tuple[float, float] | None = Field(description="Risks that part low from middle and middle from high.")
 
 
 def patient_model(cohort: Cohort) -> type[Patient]:
@@ -130,6 +207,39 @@ def allowed(cohort: Cohort, name: str) -> str:
         unit = f" {feature.unit}" if feature.unit else ""
         text = f"{whole}{feature.range[0]:.15g} to {feature.range[1]:.15g}{unit}"
     return f"{text}; or null" if feature.max_missing else text
+
+
+def form(cohort: Cohort) -> Form:
+    """What to ask for: the clinical reference's features first, then the rest, each in declared order."""
+    names = sorted(cohort.predictors, key=lambda name: name not in cohort.reference)
+    return Form(
+        title=cohort.title,
+        outcome=cohort.endpoint.label,
+        horizons={item.label: item.time for item in cohort.survival.horizons} if cohort.survival else {},
+        unit=cohort.survival.unit if cohort.survival else None,
+        simulated=cohort.simulated,
+        fields=[_form_field(cohort, name) for name in names],
+        patient=patient_model(cohort).model_json_schema(),
+    )
+
+
+def _form_field(cohort: Cohort, name: str) -> FormField:
+    feature = cohort.features[name]
+    numeric = feature if isinstance(feature, Numeric) else None
+    kinds: dict[str, Any] = {"count": "whole number", "continuous": "number"}
+    return FormField(
+        name=name,
+        label=feature.label or name,
+        description=feature.description,
+        kind=kinds.get(feature.type, "level"),
+        unit=numeric.unit if numeric else None,
+        minimum=numeric.range[0] if numeric else None,
+        maximum=numeric.range[1] if numeric else None,
+        levels=feature.names if isinstance(feature, Categorical) else None,
+        ordered=feature.type == "ordinal",
+        optional=bool(feature.max_missing),
+        allowed=allowed(cohort, name),
+    )
 
 
 def _field(cohort: Cohort, name: str) -> tuple[Any, Any]:

@@ -1,26 +1,49 @@
-"""The door of the service: a request body reaches BentoML only once it is known to be valid.
+"""The door of the service: a request reaches BentoML only from whom it may come, and once it is known to be valid.
 
 BentoML logs a rejected body with a traceback and answers in its own words; it also takes other content types, and
 bodies of any size. So bodies are checked here, against the same models that BentoML then parses them with.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 
 from relapse.cohorts.schema import Cohort
+from relapse.serving.access import is_authorised, is_loopback
 from relapse.serving.problems import Problems, is_malformed, of_body, of_validation
+from relapse.settings import Serving
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Bytes of a body: 1000 patients with 60 features written in full precision fit.
-MAX_BODY = 4 * 1024 * 1024
+#: Bytes of a body.
+MAX_BODY = 1024 * 1024
+
+#: Nothing of the page comes from elsewhere, nothing is written into it, nobody frames it, and nothing is kept.
+HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+
+#: The one option of a query, and the paths that take it.
+_OPTIONS = {"/predict": {("curve", "true"), ("curve", "false")}}
 
 
 class Guard:
-    """ASGI middleware in front of the endpoints that take patients.
+    """ASGI middleware in front of everything.
 
     Parameters
     ----------
@@ -28,25 +51,70 @@ class Guard:
         The application behind the door.
     bodies
         The model of the body, by path.
+    public
+        Paths that hold nothing to protect: the empty page and the health checks.
     cohort
         Says what each field allows.
+    settings
+        Token and time limit.
     """
 
-    def __init__(self, app: "ASGIApp", bodies: Mapping[str, type[BaseModel]], cohort: Cohort) -> None:
+    def __init__(
+        self,
+        app: "ASGIApp",
+        bodies: Mapping[str, type[BaseModel]],
+        public: Collection[str],
+        cohort: Cohort,
+        settings: Serving,
+    ) -> None:
         self.app = app
         self.bodies = bodies
+        self.public = frozenset(public)
         self.cohort = cohort
+        self.settings = settings
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Refuse a bad body with a 4xx, or pass the request on unchanged."""
-        model = self.bodies.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        """Refuse a request, or pass it on unchanged."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def guarded(message: "Message") -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self.settings.seconds):
+                await self._admit(scope, receive, guarded)
+        except TimeoutError:
+            if started:
+                raise
+            await _answer(guarded, 503, of_body(f"Not answered within {self.settings.seconds:g} seconds. Try again."))
+
+    async def _admit(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if refused := self._refuse_client(scope):
+            await _answer(send, *refused)
+            return
+        model = self.bodies.get(scope["path"]) if scope["method"] == "POST" else None
         if model is None:
             await self.app(scope, receive, send)
             return
-        if refused := _refuse_headers(dict(scope["headers"])):
+        if refused := _refuse_headers(dict(scope["headers"])) or _refuse_query(scope):
             await _answer(send, *refused)
             return
-        body = await _read(receive)
+        try:
+            async with asyncio.timeout(self.settings.seconds / 2):
+                body = await _read(receive)
+        except TimeoutError:
+            await _answer(send, 408, of_body("The body did not arrive in time."))
+            return
         if body is None:
             await _answer(send, 413, of_body(f"The body is larger than {MAX_BODY} bytes. Send fewer patients."))
             return
@@ -56,6 +124,18 @@ class Guard:
             await _answer(send, 400 if is_malformed(error) else 422, of_validation(error, self.cohort))
             return
         await self.app(scope, _replay(body, receive), send)
+
+    def _refuse_client(self, scope: "Scope") -> tuple[int, Problems] | None:
+        token = self.settings.token
+        if token is None:
+            # The start is refused already where no token is set; this holds however the server was started.
+            server = scope.get("server") or ("",)
+            if server[0] and not is_loopback(str(server[0])) and scope["path"] not in self.public:
+                return 403, of_body("Beyond this machine the service answers only where RELAPSE_TOKEN is set.")
+            return None
+        if scope["path"] in self.public or is_authorised(dict(scope["headers"]).get(b"authorization", b""), token):
+            return None
+        return 401, of_body("Send the token of this service: Authorization: Bearer <token>.")
 
 
 def _refuse_headers(headers: dict[bytes, bytes]) -> tuple[int, Problems] | None:
@@ -68,6 +148,16 @@ def _refuse_headers(headers: dict[bytes, bytes]) -> tuple[int, Problems] | None:
     if length.isdigit() and int(length) > MAX_BODY:
         return 413, of_body(f"The body is larger than {MAX_BODY} bytes. Send fewer patients.")
     return None
+
+
+def _refuse_query(scope: "Scope") -> tuple[int, Problems] | None:
+    """Options that the path does not take; values belong into the body, not where addresses are logged."""
+    given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    allowed = _OPTIONS.get(scope["path"], set())
+    if len(given) <= 1 and set(given) <= allowed:
+        return None
+    takes = "takes one option, curve=true or curve=false" if allowed else "takes no options"
+    return 422, of_body(f"There is no such option: the address {takes}.")
 
 
 async def _read(receive: "Receive") -> bytes | None:
@@ -103,5 +193,7 @@ def _replay(body: bytes, receive: "Receive") -> "Receive":
 async def _answer(send: "Send", status: int, problems: Problems) -> None:
     body = problems.body()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,14 +1,16 @@
-"""What the service gives without asking for a patient: the model, the list of endpoints, the OpenAPI document."""
+"""What the service gives without asking for a patient: the page, the model, what to ask for, metrics, OpenAPI."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from relapse.bundle.load import Description
-from relapse.documents import markdown
-from relapse.serving.contract import ModelCard, batch_model, patient_model, prediction_model
+from relapse.documents import html, markdown
+from relapse.serving.contract import Explanation, Form, ModelCard, batch_model, form, patient_model, prediction_model
 from relapse.serving.problems import Problems
+from relapse.serving.traffic import exposition
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -17,11 +19,29 @@ if TYPE_CHECKING:
 
 _REFERENCE = "#/components/schemas/{model}"
 
-_REFUSALS = {
+STATIC = Path(__file__).parent / "static"
+
+_STATIC = {
+    f"/static/{path.name}": path for path in sorted(STATIC.glob("*.*")) if path.suffix in (".css", ".js", ".svg")
+}
+
+#: Paths that hold nothing to protect: the empty page and the health checks.
+PUBLIC = ("/", "/ui", *_STATIC, "/livez", "/readyz", "/healthz")
+
+#: Every path of the service.
+ENDPOINTS = (*PUBLIC, "/predict", "/predict_batch", "/explain", "/model", "/card", "/schema", "/docs.json", "/metrics")
+
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+_UNAUTHORISED = {"401": "A token is set, and the request does not carry it."}
+
+_REFUSALS = _UNAUTHORISED | {
     "400": "The body is not valid JSON.",
+    "408": "The body did not arrive in time.",
     "413": "The body is too large.",
     "415": "The body is not sent as application/json.",
     "422": "The body is JSON and not what the endpoint takes; each problem names field and allowed values.",
+    "503": "Not answered in time.",
 }
 
 
@@ -37,11 +57,12 @@ def model_card(description: Description) -> ModelCard:
         training={name: summary.model_dump() for name, summary in description.training.items()},
         declaration=description.cohort.model_dump(mode="json"),
         card=markdown(description.card),
+        groups=description.reference.groups,
     )
 
 
 def pages(description: Description, specification: Callable[[], dict[str, Any]]) -> "Starlette":
-    """An application with ``GET /``, ``/model`` and ``/docs.json``.
+    """An application with the page and everything else that is read with ``GET``.
 
     Parameters
     ----------
@@ -51,31 +72,33 @@ def pages(description: Description, specification: Callable[[], dict[str, Any]])
         BentoML's own OpenAPI document, which :func:`complete` corrects.
     """
     from starlette.applications import Starlette
-    from starlette.responses import JSONResponse, Response
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import JSONResponse, RedirectResponse, Response
     from starlette.routing import Route
 
-    card = model_card(description)
-    body = card.model_dump_json().encode()
-    index = {
-        "model": {"name": card.name, "version": card.version},
-        "endpoints": ["POST /predict", "POST /predict_batch", "GET /model", "GET /docs.json", "GET /readyz"],
-    }
-
-    async def get_index(request: "Request") -> "Response":
-        return JSONResponse(index)
-
-    async def get_model(request: "Request") -> "Response":
-        return Response(body, media_type="application/json")
+    def fixed(content: bytes, media_type: str) -> "Callable[[Request], Response]":
+        return lambda request: Response(content, media_type=media_type)
 
     async def get_docs(request: "Request") -> "Response":
         return JSONResponse(complete(specification(), description))
 
+    async def get_metrics(request: "Request") -> "Response":
+        return Response(await run_in_threadpool(exposition), media_type="text/plain; version=0.0.4")
+
+    contents = {
+        "/ui": ((STATIC / "index.html").read_bytes(), "text/html"),
+        "/model": (model_card(description).model_dump_json().encode(), "application/json"),
+        "/schema": (form(description.cohort).model_dump_json().encode(), "application/json"),
+        "/card": (html(description.card, level=3).encode(), "text/html"),
+        **{name: (path.read_bytes(), _TYPES[path.suffix]) for name, path in _STATIC.items()},
+    }
     # BentoML's own page at / loads scripts from outside hosts.
     return Starlette(
         routes=[
-            Route("/", get_index, methods=["GET"]),
-            Route("/model", get_model, methods=["GET"]),
+            Route("/", lambda request: RedirectResponse("ui"), methods=["GET"]),
+            *(Route(path, fixed(*content), methods=["GET"]) for path, content in contents.items()),
             Route("/docs.json", get_docs, methods=["GET"]),
+            Route("/metrics", get_metrics, methods=["GET"]),
         ]
     )
 
@@ -85,27 +108,48 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
 
     It is written as OpenAPI 3.1, whose schemas are plain JSON Schema (3.0 knows no null); bodies and answers are
     those of :mod:`relapse.serving.contract` by name; the answers to refused requests are the ones that
-    :mod:`relapse.serving.guard` gives; and ``GET /model`` is added.
+    :mod:`relapse.serving.guard` gives; and what is read with ``GET`` is added.
     """
     patient, answer = patient_model(description.cohort), prediction_model(description.cohort)
-    document["components"] = {"schemas": _schemas(patient, batch_model(patient), answer, Problems, ModelCard)}
-    several = {"type": "array", "items": _reference(answer.__name__)}
-    for path, body, given in (
-        ("/predict", _reference("Patient"), _reference(answer.__name__)),
-        ("/predict_batch", _reference("Patients"), several),
-    ):
-        refused = {status: _response(text, _reference("Problems")) for status, text in _REFUSALS.items()}
-        document["paths"][path]["post"] |= {
-            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-            "responses": {"200": _response("The prediction.", given), **refused},
-        }
-    document["paths"]["/model"] = {
-        "get": {
-            "operationId": "model",
-            "summary": "What is served: name, version, manifest, decision, metrics, declaration.",
-            "responses": {"200": _response("The model.", _reference("ModelCard"))},
-        }
+    models = (patient, batch_model(patient), answer, Explanation, Problems, ModelCard, Form)
+    document["components"] = {
+        "schemas": _schemas(*models),
+        "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
     }
+    several = {"type": "array", "items": _reference(answer.__name__)}
+    refused = {status: _response(text, _reference("Problems")) for status, text in _REFUSALS.items()}
+    posts = (
+        ("/predict", "Patient", _reference(answer.__name__)),
+        ("/predict_batch", "Patients", several),
+        ("/explain", "Patient", _reference("Explanation")),
+    )
+    # The token is optional: whoever starts the service decides.
+    security: dict[str, Any] = {"security": [{"token": []}, {}]}
+    found = document["paths"]
+    document["paths"] = {}
+    for path, body, given in posts:
+        post = found[path]["post"] | security
+        post["requestBody"] = {"required": True, "content": {"application/json": {"schema": _reference(body)}}}
+        post["responses"] = {"200": _response("The answer.", given), **refused}
+        document["paths"][path] = {"post": post}
+    document["paths"]["/predict"]["post"]["parameters"] = [
+        {
+            "name": "curve",
+            "in": "query",
+            "required": False,
+            "description": "Whether to give the whole curve, where the outcome has a time.",
+            "schema": {"type": "boolean", "default": False},
+        }
+    ]
+    for path, text, name in (
+        ("/model", "What is served: name, version, manifest, decision, metrics, declaration, model card.", "ModelCard"),
+        ("/schema", "What to ask for: fields with labels, units, ranges and levels.", "Form"),
+    ):
+        responses = {"200": _response(text, _reference(name)), "401": refused["401"]}
+        document["paths"][path] = {"get": security | {"operationId": path[1:], "summary": text, "responses": responses}}
+    for path, text in (("/livez", "Whether the process runs."), ("/readyz", "Whether it can answer.")):
+        plain = {"description": text, "content": {"text/plain": {"schema": {"type": "string"}}}}
+        document["paths"][path] = {"get": {"operationId": path[1:], "summary": text, "responses": {"200": plain}}}
     document["openapi"] = "3.1.0"
     document["info"] = {
         "title": description.manifest.name,

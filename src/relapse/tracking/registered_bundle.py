@@ -9,6 +9,7 @@ from relapse.cohorts.table import read_table
 from relapse.documents import Document
 from relapse.evaluation.evidence import Evidence
 from relapse.files import sha256_of_file
+from relapse.predictions import read_predictions
 from relapse.promotion.decision import Decision
 from relapse.settings import Workspace
 from relapse.tracking.source import Source
@@ -37,4 +38,13 @@ def write_challenger(
         # Sealed now: what comes later stands in the registry, as tags of the version.
         decision=asdict(decision) | {"external_validation": "none when this was registered"},
         card=card,
+        risks=_out_of_fold(at, name, evidence),
+        refits=sorted(at.fold_model(name, 0).parent.glob("*.skops")),
     )
+
+
+def _out_of_fold(at: Workspace, name: str, evidence: Evidence) -> list[float]:
+    """Each row's risk by the last horizon, averaged over repeats."""
+    risks, timed = evidence.endpoint.risk_columns, evidence.endpoint.timed
+    predictions = read_predictions(at.predictions(name), risks=risks, timed=timed)
+    return predictions.groupby("row")[risks[-1]].mean().tolist()

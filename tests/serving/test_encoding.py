@@ -1,0 +1,21 @@
+import numpy as np
+import pytest
+
+from relapse.bundle.reference import positions
+from relapse.serving.encoding import quick
+from tests.bundle.making import PAIRS, small_model
+
+
+@pytest.mark.parametrize(("name", "candidate"), PAIRS)
+def test_quick_encoding_gives_what_the_fitted_transformers_give(cohorts, tables, name, candidate):
+    cohort, table = cohorts[name], tables[name]
+    model = small_model(cohort, table, candidate)
+    part = table.head(60).copy()
+    # Missing values of every kind of feature, one each row.
+    for at, feature in enumerate(cohort.predictors):
+        part.loc[part.index[at], feature] = np.nan
+    times = [item.time for item in cohort.survival.horizons] if cohort.survival else None
+    found, values = quick(model, cohort), positions(part, cohort)
+    np.testing.assert_allclose(found.predict_risk(values, times), model.predict_risk(part, times), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.predict_score(values), model.predict_score(part), rtol=1e-9, atol=1e-9)
+    assert model.model is not found.model

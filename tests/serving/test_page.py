@@ -1,0 +1,264 @@
+"""The page in a real browser: filled in, sent, read, every error provoked, and held against WCAG."""
+
+import json
+import shutil
+import socket
+import threading
+import time
+import warnings
+
+import httpx
+import pytest
+
+from tests.project import without
+from tests.serving.conftest import service_of
+from tests.serving.test_safety import TOKEN
+
+pytestmark = pytest.mark.slow
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # A host that is not this machine cannot even be looked up: the page has to do without.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--window-size=1280,1600",
+)
+#: Rules of WCAG 2.1, levels A and AA, and axe's own of good practice.
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+
+
+@pytest.fixture(scope="module")
+def addresses(services, bundles):
+    """Each service on a port of its own; ``guarded`` asks for a token."""
+    import uvicorn
+    from _bentoml_impl.server.app import ServiceAppFactory
+
+    guarded = service_of(bundles["gbsg"], "guarded_page", RELAPSE_TOKEN=TOKEN)
+    servers, found = [], {}
+    for name, module in {**services, "guarded": guarded}.items():
+        service = module.RelapseService
+        service.inject_config()
+        listening = socket.create_server(("127.0.0.1", 0))
+        found[name] = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        app = ServiceAppFactory(service, is_main=True)()
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, loop="asyncio", lifespan="on"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        servers.append((server, thread))
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.05)
+    yield found
+    for server, thread in servers:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless browser that reaches nothing but this machine."""
+    if not (BROWSER and DRIVER):
+        without("Chromium with its driver (Debian packages chromium and chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for option in OPTIONS:
+        options.add_argument(option)
+    options.binary_location = BROWSER
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER)) as driver:
+        yield driver
+
+
+def _wait(browser, condition):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 15).until(condition)
+
+
+def _open(browser, address):
+    browser.get(address)
+    _wait(
+        browser,
+        lambda b: b.find_elements("css selector", "#fields input") or b.find_element("id", "token").is_displayed(),
+    )
+
+
+def _fill(browser, patient):
+    from selenium.webdriver.support.ui import Select
+
+    for name, value in patient.items():
+        field = browser.find_element("id", f"field-{name}")
+        if field.tag_name == "select":
+            Select(field).select_by_value(str(value))
+        else:
+            field.clear()
+            field.send_keys("" if value is None else str(value))
+
+
+def _send(browser):
+    browser.find_element("id", "submit").click()
+    _wait(browser, lambda b: b.find_element("id", "submit").is_enabled())
+    _wait(browser, lambda b: b.find_element("id", "result").is_displayed() or b.find_element("id", "summary").text)
+
+
+def _faults(browser):
+    """What axe finds wrong with the page as it is now."""
+    from axe_core_python.selenium import Axe
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = Axe().run(browser, options=RULES)
+    return [(item["id"], [node["html"][:120] for node in item["nodes"]]) for item in found["violations"]]
+
+
+def _complaints(browser):
+    """Errors of the browser itself but for refused requests: a policy broken, a script failed, a host not found."""
+    return [line["message"] for line in browser.get_log("browser") if "status of 4" not in line["message"]]
+
+
+@pytest.mark.parametrize("name", ["gbsg", "wpbc"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_patient_is_filled_in_sent_and_answered(browser, addresses, patients, name, width):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 1200, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    _open(browser, addresses[name])
+    assert browser.current_url == f"{addresses[name]}/ui"
+    assert _faults(browser) == []
+    _fill(browser, patients[name])
+    _send(browser)
+    expected = httpx.post(f"{addresses[name]}/predict", json=patients[name]).json()
+    why = httpx.post(f"{addresses[name]}/explain", json=patients[name]).json()
+    text = browser.find_element("id", "result").text
+    assert browser.find_element("class name", "risk").text == f"{round(100 * expected['risk'])}%"
+    lower, upper = (round(100 * expected["interval"][end]) for end in ("lower", "upper"))
+    assert f"95% interval {lower}% to {upper}%" in text
+    assert f"{expected['group']} risk group" in text
+    assert len(browser.find_elements("css selector", ".person.hit")) == round(100 * expected["risk"])
+    assert len(browser.find_elements("css selector", ".person")) == 100
+    assert bool(browser.find_elements("css selector", ".curve")) == (name == "gbsg")
+    first = max(why["contributions"], key=lambda one: abs(one["value"]))
+    assert browser.find_element("css selector", ".waterfall tbody th").text.startswith(first["label"])
+    assert browser.switch_to.active_element.get_attribute("id") == "result"
+    assert _faults(browser) == []
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert _complaints(browser) == []
+
+
+ERRORS = [
+    ("tsize", "", "Please fill in. Allowed: 1 to 200 mm."),
+    ("tsize", "thirty", "Not a number. Allowed: 1 to 200 mm."),
+    ("tsize", "0.5", "Below the allowed range. Allowed: 1 to 200 mm."),
+    ("tsize", "1000", "Above the allowed range. Allowed: 1 to 200 mm."),
+    ("tsize", "1e1", "Not a number. Allowed: 1 to 200 mm."),
+    ("pnodes", "4.5", "Not a whole number. Allowed: whole number, 1 to 100."),
+    ("tgrade", "", "Please fill in. Allowed: one of: I, II, III."),
+]
+
+
+def test_each_error_is_said_beside_its_field_and_goes_when_it_is_mended(browser, addresses, patients):
+    _open(browser, addresses["gbsg"])
+    for name, value, message in ERRORS:
+        _fill(browser, patients["gbsg"] | {name: value})
+        _send(browser)
+        field, error = browser.find_element("id", f"field-{name}"), browser.find_element("id", f"field-{name}-error")
+        assert error.text == message
+        assert browser.find_element("id", "summary").text == "1 field needs another look."
+        assert not browser.find_element("id", "result").is_displayed()
+        assert field.get_attribute("aria-invalid") == "true"
+        assert f"field-{name}-error" in field.get_attribute("aria-describedby")
+        assert browser.switch_to.active_element == field
+    assert _faults(browser) == []
+    _fill(browser, patients["gbsg"])
+    assert browser.find_element("id", "field-tgrade-error").text == ""
+    _send(browser)
+    assert browser.find_element("id", "result").is_displayed()
+    assert browser.find_element("id", "summary").text == ""
+
+
+def test_all_that_is_missing_is_said_at_once_and_the_first_is_reached(browser, addresses):
+    _open(browser, addresses["gbsg"])
+    _send(browser)
+    assert browser.find_element("id", "summary").text == "8 fields need another look."
+    assert browser.switch_to.active_element.get_attribute("id") == "field-tsize"
+
+
+def test_reasons_to_trust_it_less_are_shown(browser, addresses, patients):
+    _open(browser, addresses["gbsg"])
+    _fill(browser, patients["gbsg"] | {"tsize": "150,5"})
+    _send(browser)
+    notes = browser.find_element("class name", "notes").text
+    assert "Tumour size: Outside what was seen in training, 3 to 120 mm." in notes
+    _open(browser, addresses["wpbc"])
+    _fill(browser, patients["wpbc"] | {"pnodes": ""})
+    _send(browser)
+    assert "Positive lymph nodes: No value was given" in browser.find_element("class name", "notes").text
+
+
+def test_the_keyboard_alone_is_enough(browser, addresses, patients):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    _open(browser, addresses["gbsg"])
+    browser.find_element("id", "field-tsize").send_keys("")
+    form = httpx.get(f"{addresses['gbsg']}/schema").json()["fields"]
+    keys = ActionChains(browser)
+    for field in form:
+        keys.send_keys(str(patients["gbsg"][field["name"]]), Keys.TAB)
+    keys.send_keys(Keys.ENTER).perform()
+    _wait(browser, lambda b: b.find_element("id", "result").is_displayed())
+
+
+def test_the_model_card_is_a_click_away_and_closes(browser, addresses):
+    from selenium.webdriver.common.keys import Keys
+
+    _open(browser, addresses["gbsg"])
+    browser.find_element("id", "open-card").click()
+    _wait(browser, lambda b: "To be tested." in b.find_element("id", "card-text").text)
+    assert _faults(browser) == []
+    browser.find_element("id", "close-card").send_keys(Keys.ESCAPE)
+    assert not browser.find_element("id", "card").is_displayed()
+
+
+def test_that_it_is_no_medical_device_is_said_once(browser, addresses):
+    _open(browser, addresses["gbsg"])
+    assert browser.find_element("tag name", "body").text.count("Not a medical device") == 1
+
+
+def test_the_token_is_asked_for_and_kept_nowhere(browser, addresses, patients):
+    _open(browser, addresses["guarded"])
+    browser.find_element("id", "token").send_keys("not the token", "\n")
+    _wait(browser, lambda b: "not the token" in b.find_element("id", "token-error").text)
+    assert _faults(browser) == []
+    browser.find_element("id", "token").clear()
+    browser.find_element("id", "token").send_keys(TOKEN, "\n")
+    _wait(browser, lambda b: b.find_element("id", "patient").is_displayed())
+    _fill(browser, patients["gbsg"])
+    _send(browser)
+    assert browser.find_element("id", "result").is_displayed()
+    stored = browser.execute_script("return JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert json.loads(stored) == [{}, {}, ""]
+
+
+def test_a_fault_that_is_planted_is_found(browser, addresses):
+    _open(browser, addresses["gbsg"])
+    browser.get_log("browser")
+    browser.execute_script("document.querySelector('#fields label').remove()")
+    assert "label" in [rule for rule, _ in _faults(browser)]
+    browser.execute_script(
+        "const s = document.createElement('script'); s.textContent = 'window.planted = 1'; document.body.append(s);"
+        "const i = document.createElement('img'); i.src = 'https://elsewhere.example/x.png'; document.body.append(i)"
+    )
+    time.sleep(0.5)
+    assert browser.execute_script("return window.planted") is None
+    assert len(_complaints(browser)) >= 2
