@@ -14,12 +14,13 @@ def test_one_in_a_hundred_of_the_training_is_beyond_the_limit(cohorts, tables, n
 
 
 def test_no_row_of_a_patient_is_among_the_typical_ones(cohorts, tables):
-    for name, cohort in cohorts.items():
-        found = refer(tables[name], cohort, risks=[])
+    for name, table in tables.items():
+        cohort = cohorts[name]
+        found = refer(table, cohort, risks=[])
         typical = found.background(cohort).table
         assert 2 <= len(typical) <= SIZE
         assert sum(found.weights) == pytest.approx(1)
-        assert pd.merge(typical, tables[name][cohort.predictors], how="inner").empty
+        assert pd.merge(typical, table[cohort.predictors], how="inner").empty
 
 
 def test_the_distance_is_the_mean_of_what_each_feature_differs_by(cohorts, tables):

@@ -87,9 +87,9 @@ def test_a_missing_value_is_imputed_and_noted(predictors, cohorts, patients):
 
 
 def test_the_table_of_patients_is_typed_as_the_table_of_the_training(cohorts, tables):
-    for name, cohort in cohorts.items():
-        made = patients_table([typical_patient(cohort)], cohort)
-        assert made.dtypes.to_dict() == tables[name][cohort.predictors].dtypes.to_dict()
+    for name, table in tables.items():
+        made = patients_table([typical_patient(cohorts[name])], cohorts[name])
+        assert made.dtypes.to_dict() == table[cohorts[name].predictors].dtypes.to_dict()
 
 
 def test_an_error_of_the_model_is_told_without_its_text(bundles, monkeypatch):
