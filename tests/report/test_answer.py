@@ -1,11 +1,14 @@
 """The answer claims what was shown and nothing more."""
 
+from dataclasses import replace
+
 import pytest
 
 from relapse.evaluation.evidence import CandidateEvidence, Comparison, Evidence
 from relapse.evaluation.metrics import Endpoint
+from relapse.evaluation.selection import Selection
 from relapse.evaluation.statistics.results import Estimate, PairedTest
-from relapse.report.answer import figures_behind, shown_different, verdict
+from relapse.report.answer import figures_behind, reservation, shown_different, verdict
 
 TITLES = {"reference": "Clinical reference", "linear": "Elastic net", "forest": "Random forest"}
 
@@ -77,3 +80,13 @@ def test_a_reference_alone_is_not_judged() -> None:
     alone = Evidence("mine", Endpoint(), 100, 100, 40, 100, (candidate("reference", 0.65),), ())
     assert "nothing to hold it against" in verdict(alone, TITLES)
     assert len(figures_behind(alone, TITLES)) == 1
+
+
+def test_the_best_figure_is_given_again_corrected_for_its_choice() -> None:
+    found = replace(
+        evidence(0.70, p=0.2, p_holm=0.6),
+        selection=Selection("linear", 0.70, Estimate(0.664, 0.58, 0.74), {"reference": 0.2, "linear": 0.8}),
+    )
+    text = reservation(found)
+    assert "corrected for the choice, its ROC AUC of 0.700 is 0.664 (95% interval 0.580 to 0.740)" in text
+    assert "no external validation has been made" in text

@@ -220,6 +220,36 @@ def test_two_runs_are_compared_by_what_changed_and_what_it_did(project: Project)
     assert again.changes == ()
 
 
+def test_without_a_declared_patient_a_champion_of_another_table_cannot_be_compared(project: Project) -> None:
+    project.stage("register", cohort=COHORT)
+    at = Workspace(COHORT)
+    flow = json.loads(at.flow.read_text())
+    at.flow.write_text(json.dumps(flow | {"fingerprint": "sha256:another"}))
+    path = project.root / "params.yaml"
+    path.write_text(path.read_text().replace("significance: 0.05", "significance: 0.06"))
+    project.stage("register", cohort=COHORT)
+    assert not _decision()["promoted"]
+    assert "trained on another table, and without a declared patient nobody can tell" in _decision()["summary"]
+    assert _decision()["champion"]["version"] == "1"
+
+
+def test_an_external_validation_is_logged_under_the_version_and_marks_it(project: Project) -> None:
+    project.stage("register", cohort=COHORT)
+    text = Workspace(COHORT).declaration.read_text()
+    (project.root / "data" / "cohorts" / "elsewhere.yaml").write_text(text.replace("name: wpbc", "name: elsewhere"))
+    done = project.run("relapse", "validate", f"relapse-{COHORT}@champion", "elsewhere")
+    assert done.returncode == 0, done.stdout
+    (run,) = (run for run in _runs(_client()) if "relapse.validates" in run.data.tags)
+    assert run.data.tags["relapse.validates"] == f"relapse-{COHORT}/1"
+    assert run.data.params["cohort"] == "elsewhere"
+    assert {"evidence.json", "plots", "figures"} == {
+        Path(item.path).name for item in _client().list_artifacts(run.info.run_id, "evaluation")
+    }
+    assert f"{run.data.metrics['auc']:.3f}" in project.run("relapse", "registry", "show", COHORT).stdout
+    refused = project.run("relapse", "validate", f"relapse-{COHORT}@champion", COHORT)
+    assert (refused.returncode, "name another cohort" in refused.stdout) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
