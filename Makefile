@@ -19,7 +19,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_NO_PROGRESS := 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup run pull push remote retrain promote test test-fast lint lint-workflows ui serve bench clean
+.PHONY: help setup run pull push remote retrain promote test test-fast lint lint-workflows ui serve bento check-api bench clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -71,8 +71,20 @@ lint-workflows:  ## check the workflows' syntax (needs Node.js)
 ui: setup  ## open the MLflow UI on http://127.0.0.1:5000 (UI_PORT=5000)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1 --host 127.0.0.1 --port $(UI_PORT)
 
-serve: setup  ## serve the champion of COHORT=gbsg on PORT=3000
+serve: setup  ## serve the champion of COHORT=gbsg on HOST=127.0.0.1 PORT=3000
 	BENTOML_HOME=$(CURDIR)/.cache/bentoml RELAPSE_BUNDLE=$(CURDIR)/results/package/$(COHORT)/bundle bentoml serve bento/service.py:RelapseService --host $(HOST) --port $(PORT)
+
+bento: setup  ## build the Bento of the champion of COHORT=gbsg: results/package/gbsg/relapse-gbsg.bento
+	python pipelines/package.py --cohort $(COHORT)
+
+check-api: .cache/schemathesis/.done  ## hold the service that runs on HOST, PORT against its own OpenAPI document
+	.cache/schemathesis/bin/schemathesis run http://$(HOST):$(PORT)/docs.json --checks all --max-examples 600 --seed 1
+
+# In an environment of its own: what it needs does not go with what the service needs.
+.cache/schemathesis/.done:
+	$(PYTHON) -m venv .cache/schemathesis
+	.cache/schemathesis/bin/python -m pip install --quiet --disable-pip-version-check schemathesis==4.32.5
+	@touch $@
 
 bench: setup  ## run the benchmarks
 	for script in benchmarks/*.py; do OMP_NUM_THREADS=1 python -P $$script; done

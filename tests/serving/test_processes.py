@@ -121,6 +121,14 @@ def test_a_bento_names_exact_versions_and_no_registry_or_folder_of_this_machine(
             assert str(ROOT) not in text
 
 
+def test_the_container_s_recipe_has_the_python_of_the_model_and_runs_as_nobody_special(bento):
+    recipe = (bento / "env" / "docker" / "Dockerfile").read_text().splitlines()
+    assert "FROM python:3.11-slim AS base-container" in recipe
+    assert "USER bentoml" in recipe[recipe.index("EXPOSE 3000") :]
+    assert "ARG BENTOML_DO_NOT_TRACK=True" in recipe
+    assert (bento / "env" / "docker" / "entrypoint.sh").read_text().startswith("#!/usr/bin/env bash")
+
+
 def test_a_built_bento_serves_outside_the_repository_and_logs_no_value(bento, tmp_path, patients):
     url = f"http://127.0.0.1:{(port := _free_port())}"
     command = ["-m", "bentoml", "serve", str(bento), "--host", "127.0.0.1", "--port", str(port)]

@@ -67,6 +67,7 @@ def _stage(staging: Path, *, bundle: Path, service: Path, manifest: Manifest) ->
         "include: ['*']\n"
         "envs:\n"
         "  - {name: BENTOML_DO_NOT_TRACK, value: 'True'}\n"
+        "docker: {distro: debian, python_version: '3.11'}\n"
         "python:\n"
         # Locking would ask a package registry; the versions are exact as they are.
         "  lock_packages: false\n"
