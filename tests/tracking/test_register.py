@@ -53,7 +53,12 @@ def test_one_parent_and_a_child_a_candidate_with_everything_that_tells_the_story
         assert child.data.metrics["auc"] == pytest.approx(metrics["auc"]["value"])
         assert child.data.metrics["auc_lower"] == pytest.approx(metrics["auc"]["lower"])
         folders = {item.path for item in client.list_artifacts(child.info.run_id)}
-        assert {"predictions", "training", "figures"} <= folders
+        assert {"predictions", "training", "explanation"} <= folders
+        explained = {Path(item.path).name for item in client.list_artifacts(child.info.run_id, "explanation")}
+        assert {"beeswarm.png", "importance.csv", "explanation.json"} <= explained
+        assert not any(name.endswith(".parquet") for name in explained), "rows that name patients stay at home"
+    told = {item.path for item in client.list_artifacts(parents[0].info.run_id)}
+    assert {"figures", "evaluation", "description", "audit", "report", "decision", "data"} <= told
 
 
 def test_registering_again_adds_nothing(project: Project) -> None:

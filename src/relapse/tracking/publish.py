@@ -99,6 +99,8 @@ def publish(
                 mlflow.log_artifact(str(path), folder)
         mlflow.log_artifacts(str(at.figures), "figures")
         mlflow.log_artifacts(str(at.curves), "evaluation/plots")
+        mlflow.log_artifacts(str(at.of("describe")), "description")
+        mlflow.log_artifacts(str(at.of("audit")), "audit")
         run_ids = {item.name: _log_candidate(at, item, source, dataset) for item in evidence.candidates}
         failed = {name: _log_failure(at, name, source) for name in params.candidates if name not in run_ids}
         with tempfile.TemporaryDirectory() as scratch:
@@ -171,8 +173,10 @@ def _log_candidate(at: Workspace, item: CandidateEvidence, source: Source, datas
         mlflow.log_artifact(str(at.predictions(item.name)), str(Path(PREDICTIONS).parent))
         mlflow.log_artifact(str(at.record(item.name)), "training")
         mlflow.log_text(trials.to_csv(index=False), "training/trials.csv")
-        for path in sorted(at.figures.glob("*.png")):
-            mlflow.log_artifact(str(path), "figures")
+        # Not the table of single rows' values, which names patients.
+        for path in sorted(at.explained(item.name).iterdir()):
+            if path.suffix != ".parquet":
+                mlflow.log_artifact(str(path), "explanation")
         return str(run.info.run_id)
 
 
