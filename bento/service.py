@@ -45,7 +45,8 @@ def _specification() -> dict[str, Any]:
 @bentoml.service(
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
-    traffic={"timeout": SETTINGS.seconds + 60},
+    # The door keeps the time. BentoML keeps a timer for each request until its own limit, so that one is close behind.
+    traffic={"timeout": SETTINGS.seconds + 1},
     http={"cors": {"enabled": False}},
 )
 @bentoml.asgi_app(pages(DESCRIPTION, _specification), path="/")

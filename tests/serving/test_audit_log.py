@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from relapse.cli import main
 from relapse.errors import AuditLogError
 from relapse.serving.audit_log import START, AuditLog, verify
 
@@ -103,3 +104,21 @@ def test_several_workers_append_to_one_chain(tmp_path):
     for worker in workers:
         worker.join()
     assert verify(path, KEY).lines == 4 * sum(1 + number % 3 for number in range(60))
+
+
+def test_the_command_checks_a_log_and_names_the_line_that_was_altered(written, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["relapse", "audit-log", str(written)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert "RELAPSE_AUDIT_KEY" in capsys.readouterr().err
+    monkeypatch.setenv("RELAPSE_AUDIT_KEY", KEY.decode())
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    assert "3 lines, none altered, moved or missing" in capsys.readouterr().out
+    written.write_text(written.read_text().replace('"risk":0.5', '"risk":0.6'))
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 1
+    assert "line 2: altered" in capsys.readouterr().err
