@@ -8,9 +8,25 @@ from relapse.evaluation.evidence import CandidateEvidence, Comparison, Evidence
 from relapse.evaluation.metrics import Endpoint
 from relapse.evaluation.selection import Selection
 from relapse.evaluation.statistics.results import Estimate, PairedTest
-from relapse.report.answer import figures_behind, reservation, shown_different, verdict
+from relapse.report.answer import carried_out, figures_behind, reservation, shown_different, verdict
+
+from .conftest import Made
 
 TITLES = {"reference": "Clinical reference", "linear": "Elastic net", "forest": "Random forest"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "Promoted."),
+        ({"promoted": False}, "Kept."),
+        ({"challenger_version": "3"}, "May be promoted"),
+        ({"champion": None, "challenger_version": "1"}, "May be promoted"),
+        ({"challenger_version": "2"}, "Promoted."),
+    ],
+)
+def test_a_decision_is_called_carried_out_only_when_it_was(binary: Made, changes: dict[str, object], said: str) -> None:
+    assert carried_out(binary.decision | changes).startswith(said)
 
 
 def candidate(name: str, value: float, lower: float = 0.55) -> CandidateEvidence:

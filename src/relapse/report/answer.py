@@ -113,6 +113,15 @@ def decided(decision: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     return f"Champion is {name}, version {champion['version']}. {sentence(decision['summary'])}"
 
 
+def carried_out(decision: Mapping[str, Any]) -> str:
+    """Say whether the challenger became champion, may become it, or was kept out."""
+    if not decision["promoted"]:
+        return "Kept."
+    champion, challenger = decision.get("champion"), decision.get("challenger_version")
+    waits = challenger is not None and (champion is None or champion["version"] != str(challenger))
+    return "May be promoted; that has not been done yet." if waits else "Promoted."
+
+
 def reservation(evidence: Evidence) -> str:
     """Say what the figures cannot, and what the best one comes to once its choice is allowed for."""
     known = evidence.selection

@@ -70,6 +70,7 @@ def _said(m: Material) -> dict[str, Any]:
         "behind": answer.figures_behind(evidence, m.titles),
         "setting": answer.setting(m.cohort, evidence),
         "decided": answer.decided(m.decision, m.titles),
+        "carried_out": answer.carried_out(m.decision),
         "reservation": answer.reservation(evidence),
         "caveats": [*caveats(m.cohort, evidence, m.records), *failures(m.failed)],
         "protocol": protocol(m.records),

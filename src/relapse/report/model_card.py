@@ -156,7 +156,8 @@ def _promotion(m: Material) -> Section:
         (rule["name"], rule["requirement"], rule["figure"], "passed" if rule["passed"] else "not passed")
         for rule in m.decision["rules"]
     )
-    verdict = "Promoted." if m.decision["promoted"] else "Not promoted."
+    # The card is sealed before the decision is carried out.
+    verdict = "May be promoted." if m.decision["promoted"] else "May not be promoted."
     return Section(
         "Promotion", (f"{verdict} {m.decision['summary']}",), Table(("Rule", "Asks for", "Found", "Verdict"), rows)
     )
