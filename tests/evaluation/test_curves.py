@@ -182,12 +182,14 @@ def test_histogram_counts_every_row_once() -> None:
 
 
 def test_curves_names_a_frame_a_figure() -> None:
-    assert list(curves(scored(1), Endpoint())) == ["roc", "precision_recall", "calibration", "decision_curve", "risks"]
+    assert list(curves(scored(1), Endpoint())) == [
+        *("roc", "roc_band", "precision_recall", "precision_recall_band", "calibration", "decision_curve", "risks"),
+    ]
     table = timed([1, 2, 4, 5], [1, 1, 0, 0], [0.4, 0.3, 0.2, 0.1]).assign(risk_5y=[0.5, 0.4, 0.3, 0.2])
     found = curves(table, Endpoint((AT_3, Horizon("risk_5y", 5.0, "5 y"))))
     assert list(found) == [
         *("calibration_3y", "decision_curve_3y", "risks_3y", "calibration_5y", "decision_curve_5y", "risks_5y"),
-        "risk_groups",
+        *("auc_over_time", "risk_groups"),
     ]
 
 
