@@ -8,9 +8,8 @@ from relapse.evaluation.evidence import read_evidence
 from relapse.files import read_json, write_json
 from relapse.predictions import read_predictions
 from relapse.promotion.policy import decide
-from relapse.report.documents import documents
+from relapse.report.documents import documents, sealed
 from relapse.report.material import Material
-from relapse.report.model_card import model_card
 from relapse.settings import Workspace, machinery, read_params
 from relapse.tracking.client import connect, experiment
 from relapse.tracking.opponent import opponent
@@ -48,7 +47,7 @@ def main(cohort: str) -> None:
             params=params,
             evidence=evidence,
             decision=decision,
-            card=model_card(material),
+            **sealed(material),
             documents=lambda decided: documents(replace(material, decision=decided)),
         )
     write_json(at.decision, record | {"champion": standing(client, cohort)})

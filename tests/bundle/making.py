@@ -25,6 +25,7 @@ HASH = "0123456789abcdef" * 4
 REFITS = 3
 
 CARD = Document("Model card of a test", (Section("Intended use", ("To be tested.",)),))
+CHECKLIST = Document("TRIPOD+AI of a test", (Section("Title", ("A test.",)),))
 
 
 def small_model(cohort: Cohort, table: pd.DataFrame, candidate: str) -> RiskModel:
@@ -69,6 +70,7 @@ def small_bundle(
         metrics=[{"key": "concordance", "label": "Harrell's C", "value": 0.7, "lower": 0.6, "upper": float("nan")}],
         decision={"verdict": "promoted"},
         card=CARD,
+        checklist=CHECKLIST,
         risks=[0.1, 0.3, 0.5, 0.7],
         refits=paths,
     )

@@ -9,7 +9,7 @@ from relapse.bundle.load import check_packages, describe_bundle, load_bundle, ve
 from relapse.bundle.manifest import CONTENT, MANIFEST, SEAL, seal
 from relapse.errors import BundleError
 from relapse.files import read_json, sha256_of_file, write_json
-from tests.bundle.making import CARD, HASH, ROOT, small_bundle
+from tests.bundle.making import CARD, CHECKLIST, HASH, ROOT, small_bundle
 
 FILES = (*CONTENT, MANIFEST, SEAL)
 
@@ -40,7 +40,7 @@ def test_a_bundle_tells_what_was_written_into_it(bundle, cohorts, tables):
     assert (loaded.manifest.rows, loaded.manifest.patients, loaded.manifest.events) == (686, 686, 299)
     assert (loaded.manifest.name, loaded.manifest.version) == ("relapse-gbsg", HASH[:12])
     assert loaded.decision == {"verdict": "promoted"}
-    assert loaded.card == CARD
+    assert (loaded.card, loaded.checklist) == (CARD, CHECKLIST)
     assert [(metric.key, metric.value, metric.upper) for metric in loaded.metrics] == [("concordance", 0.7, None)]
     assert np.isfinite(loaded.model.predict_score(tables["gbsg"])).all()
     assert sorted(path.name for path in bundle.iterdir()) == sorted(FILES)
@@ -165,5 +165,6 @@ def test_a_model_that_cannot_be_loaded_is_not_packaged(tmp_path, tables):
             metrics=[],
             decision={},
             card=CARD,
+            checklist=CHECKLIST,
         )
     assert not (tmp_path / "bundle").exists()

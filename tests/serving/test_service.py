@@ -179,6 +179,7 @@ def test_the_model_page_tells_what_is_served(clients):
     card = clients["gbsg"].get("/model").json()
     assert (card["name"], card["version"]) == ("relapse-gbsg", "0123456789ab")
     assert card["decision"] == {"verdict": "promoted"}
+    assert card["checklist"].startswith("# TRIPOD+AI of a test")
     assert card["manifest"]["rows"] == 686
     assert card["metrics"][0]["key"] == "concordance"
     assert card["declaration"]["features"]["tsize"]["range"] == [1.0, 200.0]

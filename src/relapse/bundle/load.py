@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from relapse.bundle.manifest import (
     CARD,
+    CHECKLIST,
     CONTENT,
     DECISION,
     DECLARATION,
@@ -46,6 +47,7 @@ class Description:
     metrics: tuple[Metric, ...]
     decision: dict[str, Any]
     card: Document
+    checklist: Document
     reference: Reference
 
 
@@ -116,7 +118,8 @@ def describe_bundle(folder: Path) -> Description:
         training=read_summaries(folder / TRAINING, cohort),
         metrics=read_metrics(folder / EVIDENCE),
         decision=decision,
-        card=_card(folder / CARD),
+        card=_document(folder / CARD),
+        checklist=_document(folder / CHECKLIST),
         reference=read_reference(folder / REFERENCE, cohort),
     )
 
@@ -140,13 +143,14 @@ def load_bundle(folder: Path) -> Bundle:
         metrics=found.metrics,
         decision=found.decision,
         card=found.card,
+        checklist=found.checklist,
         reference=found.reference,
         model=load_model(folder / MODEL),
         refits=load_models(folder / REFITS),
     )
 
 
-def _card(path: Path) -> Document:
+def _document(path: Path) -> Document:
     from pydantic import ValidationError
 
     try:

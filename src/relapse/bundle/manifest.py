@@ -19,6 +19,8 @@ EVIDENCE = "evidence.json"
 DECISION = "decision.json"
 #: The model card, as :func:`relapse.documents.document_json` gives it.
 CARD = "card.json"
+#: The filled TRIPOD+AI checklist, in the same form.
+CHECKLIST = "checklist.json"
 #: Typical patients, distances and risk groups.
 REFERENCE = "reference.json"
 #: The same candidate fitted without a part of the patients, several times: how far its risks hang on who was there.
@@ -28,7 +30,7 @@ MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
 
 #: The files whose digests stand in the manifest.
-CONTENT = (MODEL, DECLARATION, TRAINING, EVIDENCE, DECISION, CARD, REFERENCE, REFITS)
+CONTENT = (MODEL, DECLARATION, TRAINING, EVIDENCE, DECISION, CARD, CHECKLIST, REFERENCE, REFITS)
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]

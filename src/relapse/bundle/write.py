@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from relapse.bundle.manifest import (
     CARD,
+    CHECKLIST,
     CONTENT,
     DECISION,
     DECLARATION,
@@ -47,6 +48,7 @@ def write_bundle(
     metrics: list[dict[str, Any]],
     decision: dict[str, Any],
     card: Document,
+    checklist: Document,
     risks: Sequence[float] = (),
     refits: Sequence[Path] = (),
     version: str | None = None,
@@ -71,8 +73,8 @@ def write_bundle(
         Dicts with the keys ``key``, ``label``, ``value``, ``lower``, ``upper``.
     decision
         Why this model is served, as JSON values.
-    card
-        The model card.
+    card, checklist
+        The model card and the filled TRIPOD+AI checklist.
     risks
         Out-of-fold risks, which part patients into groups; none give no groups.
     refits
@@ -97,6 +99,7 @@ def write_bundle(
         write_json(new / EVIDENCE, [item.model_dump() for item in check_metrics(metrics)])
         write_json(new / DECISION, decision)
         write_text(new / CARD, document_json(card))
+        write_text(new / CHECKLIST, document_json(checklist))
         write_json(new / REFERENCE, refer(table, cohort, risks=risks).model_dump())
         dump_models([load_model(path) for path in refits], new / REFITS)
         manifest = Manifest(

@@ -170,6 +170,7 @@ class ModelCard(BaseModel):
     training: dict[str, Any] = Field(description="What the model was trained on, feature by feature, in summary.")
     declaration: dict[str, Any] = Field(description="The cohort as declared.")
     card: str = Field(description="The model card, as Markdown.")
+    checklist: str = Field(description="The filled TRIPOD+AI checklist, as Markdown.")
     groups: tuple[float, float] | None = Field(description="Risks that part low from middle and middle from high.")
 
 

@@ -57,6 +57,7 @@ def model_card(description: Description) -> ModelCard:
         training={name: summary.model_dump() for name, summary in description.training.items()},
         declaration=description.cohort.model_dump(mode="json"),
         card=markdown(description.card),
+        checklist=markdown(description.checklist),
         groups=description.reference.groups,
     )
 

@@ -65,6 +65,7 @@ def publish(
     evidence: Evidence,
     decision: Decision,
     card: Document,
+    checklist: Document,
     documents: Callable[[dict[str, Any]], Mapping[str, str]],
 ) -> dict[str, Any]:
     """Log a pipeline state (a parent run, a child run a candidate), register the challenger, carry the decision out.
@@ -75,8 +76,8 @@ def publish(
     ----------
     machinery
         Says where MLflow is, and whether a decision is carried out now.
-    card
-        The challenger's model card.
+    card, checklist
+        The challenger's model card and the filled TRIPOD+AI checklist.
     documents
         From the decision as JSON to the texts of the report's files, by name.
 
@@ -105,7 +106,9 @@ def publish(
         failed = {name: _log_failure(at, name, source) for name in params.candidates if name not in run_ids}
         with tempfile.TemporaryDirectory() as scratch:
             bundle = Path(scratch) / "bundle"
-            write_challenger(bundle, at, source=source, evidence=evidence, decision=decision, card=card)
+            write_challenger(
+                bundle, at, source=source, evidence=evidence, decision=decision, card=card, checklist=checklist
+            )
             version = _register(at, decision, source, run_ids[decision.challenger], bundle, card)
         put_forward(client, at.cohort, version)
         if decision.promoted and machinery.promotes:

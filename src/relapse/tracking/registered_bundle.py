@@ -16,7 +16,14 @@ from relapse.tracking.source import Source
 
 
 def write_challenger(
-    folder: Path, at: Workspace, *, source: Source, evidence: Evidence, decision: Decision, card: Document
+    folder: Path,
+    at: Workspace,
+    *,
+    source: Source,
+    evidence: Evidence,
+    decision: Decision,
+    card: Document,
+    checklist: Document,
 ) -> None:
     """Write the challenger's bundle into ``folder``."""
     name = decision.challenger
@@ -38,6 +45,7 @@ def write_challenger(
         # Sealed now: what comes later stands in the registry, as tags of the version.
         decision=asdict(decision) | {"external_validation": "none when this was registered"},
         card=card,
+        checklist=checklist,
         risks=_out_of_fold(at, name, evidence),
         refits=sorted(at.fold_model(name, 0).parent.glob("*.skops")),
     )
