@@ -9,7 +9,7 @@ import numpy as np
 from relapse.cohorts.schema import Cohort
 from relapse.description.frames import OUTCOME
 from relapse.description.outcome import outcome_groups
-from relapse.report.style import INK, MUTED, RULE, WIDTH, describe, drawing, new_figure
+from relapse.report.style import INK, MUTED, RULE, describe, drawing, new_figure
 from relapse.report.wording import number
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Panels a figure, so that it fits a printed page; more features go on in another figure.
-_COLUMNS, _ROWS = 4, 6
+_COLUMNS, _ROWS = 3, 7
 
 _BAR = "#5b7f99"
 
@@ -29,7 +29,7 @@ _GROUPS = ("#9fbfd3", "#5b2a5e")
 _DIVERGING = "PuOr_r"
 
 #: Letters of a panel's title, of a level.
-_TITLE, _LEVEL = 21, 15
+_TITLE, _LEVEL = 23, 15
 
 
 def description_figures(frames: "Mapping[str, pd.DataFrame]", cohort: Cohort) -> "dict[str, Figure]":
@@ -59,10 +59,9 @@ def _paged(
 
 
 def _grid(features: list[str], frame: "pd.DataFrame", cohort: Cohort, draw: Any, said: str) -> "Figure":
-    columns = min(_COLUMNS, len(features))
-    rows = -(-len(features) // columns)
-    figure = new_figure(1.5 * rows + 0.2, width=WIDTH * columns / _COLUMNS if columns < 3 else WIDTH)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    rows = -(-len(features) // _COLUMNS)
+    figure = new_figure(1.3 * rows + 0.2)
+    panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
     told = []
     for axes, name in zip(panels, features, strict=False):
         axes.set_title("\n".join(textwrap.wrap(cohort.label(name), _TITLE)), fontsize=7.5)
