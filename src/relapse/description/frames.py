@@ -5,12 +5,15 @@ counts from 1 to 4 are told as 4 (:func:`relapse.description.outcome.told`).
 """
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from relapse.cohorts.schema import Categorical, Cohort
 from relapse.description.outcome import by_outcome, told
+from relapse.evaluation.statistics.concordance import concordance
+from relapse.evaluation.statistics.multiplicity import kendall_tau_b_matrix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,11 +119,14 @@ def rank_correlations(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
     import pandas as pd
 
     ranks = _ranked(table, cohort)
+    if not cohort.survival:
+        ranks[OUTCOME] = table["event"].astype("float64")
     names = list(ranks)
-    records = [
-        (one, two, _tau(ranks[one], ranks[two])) for place, one in enumerate(names) for two in names[place + 1 :]
-    ]
-    records += [(name, OUTCOME, _with_outcome(table, ranks[name], cohort)) for name in names]
+    tau, _ = kendall_tau_b_matrix(np.column_stack(list(ranks.values())))
+    pairs = combinations(range(len(names)), 2)
+    records = [(names[one], names[two], tau[one, two]) for one, two in pairs]
+    if cohort.survival:
+        records += [(name, OUTCOME, _with_time(table, ranks[name])) for name in names]
     return pd.DataFrame(records, columns=["first", "second", "tau"])
 
 
@@ -167,21 +173,8 @@ def _ranked(table: "pd.DataFrame", cohort: Cohort) -> "dict[str, pd.Series[float
     return found
 
 
-def _tau(one: "pd.Series[float]", two: "pd.Series[float]") -> float:
-    from scipy.stats import kendalltau
-
-    known = one.notna() & two.notna()
-    if min(one[known].nunique(), two[known].nunique()) < 2:
-        return float("nan")
-    return float(kendalltau(one[known], two[known]).statistic)
-
-
-def _with_outcome(table: "pd.DataFrame", values: "pd.Series[float]", cohort: Cohort) -> float:
-    from relapse.evaluation.statistics.concordance import concordance
-
+def _with_time(table: "pd.DataFrame", values: "pd.Series[float]") -> float:
     known = values.notna()
-    if not cohort.survival:
-        return _tau(values, table["event"].astype("float64"))
     if values[known].nunique() < 2:
         return float("nan")
     time, event = table.loc[known, "time"].to_numpy(), table.loc[known, "event"].to_numpy()

@@ -1,11 +1,11 @@
-"""Pointwise 95% bands of curves, from resampled patients: how far a curve could lie elsewhere, point by point."""
+"""Pointwise 95% bands of curves: how far a curve could lie in other patients, point by point."""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from relapse.evaluation.metrics import Counts, Horizon, resampled_patients
-from relapse.evaluation.statistics.replicates import ipcw_auc
+from relapse.evaluation.statistics.horizon import time_dependent_auc
 
 Array = NDArray[np.float64]
 
@@ -63,19 +63,16 @@ def auc_over_time_frame(predictions: pd.DataFrame, *, horizon: Horizon) -> pd.Da
     Returns
     -------
     DataFrame
-        ``time`` (unit of the follow-up), ``auc``, ``lower``, ``upper``.
+        ``time`` (unit of the follow-up), ``auc``, ``lower``, ``upper`` (from the influence of each patient).
     """
     time, event = predictions["time"].to_numpy(dtype=np.float64), predictions["event"].to_numpy()
     start = float(np.quantile(time[event == 1], 0.1))
     end = min(1.2 * horizon.time, float(np.quantile(time, 0.9)))
-    weights = _weights(predictions).astype(np.float64)
-    score = predictions["score"].to_numpy(dtype=np.float64)
+    score, patient = predictions["score"].to_numpy(dtype=np.float64), predictions["patient"].to_numpy()
     records = []
     for moment in np.linspace(start, max(start, end), TIMES):
-        plain = ipcw_auc(time, event, score, horizon=float(moment), weights=np.ones((1, len(time))))
-        replicates = ipcw_auc(time, event, score, horizon=float(moment), weights=weights)
-        lower, upper = np.nanquantile(replicates, [0.025, 0.975])
-        records.append((float(moment), float(plain[0]), float(lower), float(upper)))
+        found = time_dependent_auc(time, event, score, float(moment), clusters=patient)
+        records.append((float(moment), found.value, found.lower, found.upper))
     return pd.DataFrame(records, columns=["time", "auc", "lower", "upper"])
 
 
