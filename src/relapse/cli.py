@@ -1,11 +1,16 @@
 """The command ``relapse``: what people do beside ``dvc repro``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relapse.console import readable_errors, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from relapse.cohorts.schema import Cohort
 from relapse.registry_commands import registry
 
 app = typer.Typer(
@@ -136,10 +141,8 @@ def validate(
     from dataclasses import replace
 
     from relapse.cohorts.catalogue import read_cohort
-    from relapse.cohorts.table import ingest, typed
     from relapse.errors import DeclarationError
     from relapse.evaluation.evidence import endpoint_of, gather
-    from relapse.quality.gate import check as gate
     from relapse.report.evaluation_files import write_evaluation
     from relapse.report.tables import show_evidence
     from relapse.settings import Workspace, machinery, read_params
@@ -150,9 +153,7 @@ def validate(
     if bundle.cohort.name == cohort:
         raise DeclarationError(f"{model} was trained on {cohort}: name another cohort.")
     declared, params = read_cohort(Workspace(cohort).declaration), read_params()
-    table, flow = ingest(declared, root=Path())
-    gate(table, declared).require(source=flow.source)
-    tables = external_predictions(bundle.model, bundle.cohort, typed(table, declared), declared, seed=params.seed)
+    tables = external_predictions(bundle.model, bundle.cohort, _gated(declared), declared, seed=params.seed)
     evidence = gather(
         tables, endpoint_of(declared), cohort=cohort, resamples=params.evaluate.resamples, seed=params.seed
     )
@@ -207,18 +208,14 @@ def audit(
     The budget is the section audit of params.yaml. The stage audit writes the same for every cohort of the pipeline.
     """
     from relapse.cohorts.catalogue import read_cohort
-    from relapse.cohorts.table import ingest, typed
     from relapse.files import write_csv, write_json
-    from relapse.quality.gate import check as gate
     from relapse.report.audit_figure import optimism_figure
     from relapse.report.style import save
     from relapse.settings import Workspace, machinery, read_params
     from relapse.training.audit import audit as run
 
     declared, params = read_cohort(Workspace(cohort).declaration), read_params()
-    table, flow = ingest(declared, root=Path())
-    gate(table, declared).require(source=flow.source)
-    found = run(typed(table, declared), declared, params=params.audit, seed=params.seed, machinery=machinery())
+    found = run(_gated(declared), declared, params=params.audit, seed=params.seed, machinery=machinery())
     say(f"{declared.title}: {found.metric}, mean over outer folds")
     for item in found.protocols:
         reason = item["not_applicable"]
@@ -253,6 +250,16 @@ def audit_log(
         raise ServingError("RELAPSE_AUDIT_KEY: the key that the log was written with is needed to check it.")
     found = verify(log, key.encode())
     say(f"{log}: {found.lines} lines, none altered, moved or missing; the last digest is {found.last}")
+
+
+def _gated(cohort: "Cohort") -> "pd.DataFrame":
+    """The typed table of a cohort, read from its source, once it has passed the gate."""
+    from relapse.cohorts.table import ingest, typed
+    from relapse.quality.gate import check as gate
+
+    table, flow = ingest(cohort, root=Path())
+    gate(table, cohort).require(source=flow.source)
+    return typed(table, cohort)
 
 
 def main() -> None:
