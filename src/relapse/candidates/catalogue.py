@@ -11,8 +11,11 @@ from relapse.errors import DeclarationError
 if TYPE_CHECKING:
     from relapse.candidates.base import Family
 
+#: The clinical model: always there, and what every other candidate is held against.
+REFERENCE = "reference"
+
 MODULES = {
-    "reference": "relapse.candidates.reference",
+    REFERENCE: "relapse.candidates.reference",
     "linear": "relapse.candidates.linear",
     "svm": "relapse.candidates.svm",
     "forest": "relapse.candidates.forest",

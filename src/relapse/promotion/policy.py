@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from relapse.candidates.catalogue import MODULES
+from relapse.candidates.catalogue import MODULES, REFERENCE
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Evidence
 from relapse.evaluation.metrics import pooled
@@ -96,7 +96,7 @@ def challenger(evidence: Evidence, own: Mapping[str, tuple[Rule, ...]], *, param
     """
     kept = [item for item in evidence.candidates if all(rule.passed for rule in own[item.name])]
     if not kept:
-        return rules.REFERENCE
+        return REFERENCE
     best = max(kept, key=lambda item: item.metrics[evidence.primary].value).name
     if params.choice == "best":
         return best

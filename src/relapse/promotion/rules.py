@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from relapse.candidates.catalogue import REFERENCE
 from relapse.cohorts.schema import Categorical, Cohort
 from relapse.evaluation.evidence import Evidence
 from relapse.evaluation.metrics import Endpoint
@@ -18,8 +19,6 @@ from relapse.evaluation.statistics.kaplan_meier import kaplan_meier
 from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.promotion.decision import Rule
 from relapse.settings import Bounds, CalibrationBounds
-
-REFERENCE = "reference"
 
 #: Thresholds at which net benefit is looked at, evenly spaced over the range.
 _POINTS = 11

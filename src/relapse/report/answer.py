@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from relapse.candidates.catalogue import REFERENCE
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Comparison, Evidence
 from relapse.evaluation.statistics.results import Estimate
 from relapse.report.wording import count, interval, listing, number, p_equals, sentence
-
-#: The clinical model that every candidate is held against.
-REFERENCE = "reference"
 
 #: What an adjusted p-value has to fall below for a difference to be called shown; goes with intervals of 95%.
 SIGNIFICANCE = 0.05

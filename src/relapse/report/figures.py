@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relapse.candidates.catalogue import REFERENCE
 from relapse.evaluation.evidence import Evidence
 from relapse.evaluation.forests import pairs_frame, subgroups_frame
-from relapse.report.answer import REFERENCE
 from relapse.report.calibration_figure import calibration
 from relapse.report.decision_figure import decision_curves
 from relapse.report.flow_figure import patient_flow

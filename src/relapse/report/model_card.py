@@ -3,6 +3,7 @@
 Mitchell M et al. (2019). Model cards for model reporting. FAccT, 220-229.
 """
 
+from relapse.candidates.catalogue import REFERENCE
 from relapse.cohorts.schema import Categorical
 from relapse.documents import Document, Section, Table
 from relapse.report.caveats import caveats
@@ -111,8 +112,8 @@ def _performance(m: Material, name: str) -> Section:
         for found in [m.evidence.candidate(name).metrics[metric.key]]
     )
     said: tuple[str, ...] = ("Pooled out-of-fold predictions; intervals resample patients.",)
-    if name != "reference":
-        test = m.evidence.paired(name, "reference").test
+    if name != REFERENCE:
+        test = m.evidence.paired(name, REFERENCE).test
         said += (
             f"Difference from the clinical reference in {m.evidence.primary_label}: {number(test.difference)} "
             f"({interval(test.lower, test.upper)}).",

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from relapse.candidates.catalogue import REFERENCE
 from relapse.evaluation.evidence import Evidence
-from relapse.report.answer import REFERENCE
 from relapse.report.style import INK, MUTED, RULE, describe, marks, new_figure
 from relapse.report.wording import interval, number
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relapse.candidates.catalogue import MODULES
+from relapse.candidates.catalogue import MODULES, REFERENCE
 from relapse.files import write_atomic
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def marks(candidates: list[str]) -> dict[str, Mark]:
     The clinical reference is black. Names that the catalogue does not know follow after it.
     """
     order = [*MODULES, *sorted(set(candidates) - set(MODULES))]
-    others = [name for name in order if name != "reference"]
-    found = {"reference": Mark(INK, _DASHES[0], "o")}
+    others = [name for name in order if name != REFERENCE]
+    found = {REFERENCE: Mark(INK, _DASHES[0], "o")}
     for index, name in enumerate(others):
         dash = _DASHES[(index // len(_COLOURS) + index + 1) % len(_DASHES)]
         found[name] = Mark(_COLOURS[index % len(_COLOURS)], dash, _MARKERS[(index + 1) % len(_MARKERS)])
