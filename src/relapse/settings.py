@@ -334,6 +334,7 @@ def machinery(root: Path = Path()) -> Machinery:
         raise DeclarationError(f"RELAPSE_PROMOTE={promote}: allowed are now and later.")
     tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
     remote = tracking.startswith("http")
+    storage = os.environ.get("RELAPSE_OPTUNA_STORAGE") or str(root / ".cache" / "optuna")
     artifacts = os.environ.get("RELAPSE_ARTIFACT_ROOT") or (
         None if remote else (root / "mlruns" / "artifacts").resolve().as_uri()
     )
@@ -342,7 +343,8 @@ def machinery(root: Path = Path()) -> Machinery:
         tracking_uri=tracking,
         artifact_root=artifacts,
         backend=os.environ.get("RELAPSE_BACKEND") or "loky",
-        storage=os.environ.get("RELAPSE_OPTUNA_STORAGE") or str(root / ".cache" / "optuna"),
+        # Workers need not stand in the folder that this process is in.
+        storage=storage if "://" in storage else str(Path(storage).resolve()),
         promotes=promote == "now",
     )
 

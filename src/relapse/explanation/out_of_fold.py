@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
-from relapse.console import progress
 from relapse.evaluation.statistics.results import Estimate
 from relapse.explanation.background import Background, typical_patients
 from relapse.explanation.permutation import Shuffled, correlated_groups, fold_losses, losses, players_of, shuffle
 from relapse.explanation.shapley import Attribution, explainer
 from relapse.explanation.stability import Stability, stability
 from relapse.settings import ExplainParams, Machinery
+from relapse.workers import shared_out
 
 Array = NDArray[np.float64]
 
@@ -97,26 +97,26 @@ def explain(
     machinery
         Workers and backend; neither changes a result.
     """
-    from joblib import Parallel, delayed, parallel_config
+    from joblib import delayed
 
     number = folds[folds["repeat"] == 0].set_index("row")["fold"].loc[table["row"]].to_numpy()
     players = players_of(cohort, correlated_groups(table, cohort, threshold=params.correlated))
     typical = typical_patients(table, cohort, size=params.background)
     jobs = [(name, fold) for name, mine in models.items() for fold in sorted(mine)]
-    with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
-        tasks = (
-            delayed(_fold)(models[name][fold], table, number == fold, cohort, typical, players, params, (seed, fold))
-            for name, fold in jobs
+    tasks = (
+        delayed(_fold)(models[name][fold], table, number == fold, cohort, typical, players, params, (seed, fold))
+        for name, fold in jobs
+    )
+    label = f"{cohort.name} explained"
+    found = dict(zip(jobs, shared_out(tasks, machinery, total=len(jobs), label=label), strict=True))
+    joined = (
+        delayed(_joined)(
+            {fold: found[name, fold] for fold in sorted(mine)}, cohort, typical.table, players, params, seed
         )
-        done = progress(Parallel(return_as="generator")(tasks), total=len(jobs), label=f"{cohort.name} explained")
-        found = dict(zip(jobs, done, strict=True))
-        joined = (
-            delayed(_joined)(
-                {fold: found[name, fold] for fold in sorted(mine)}, cohort, typical.table, players, params, seed
-            )
-            for name, mine in models.items()
-        )
-        return dict(zip(models, Parallel()(joined), strict=True))
+        for name, mine in models.items()
+    )
+    label = f"{cohort.name} intervals"
+    return dict(zip(models, shared_out(joined, machinery, total=len(models), label=label), strict=True))
 
 
 def _fold(

@@ -14,7 +14,6 @@ from relapse.candidates.base import BinaryModel, Head, Params, SurvivalModel, ou
 from relapse.candidates.catalogue import family
 from relapse.candidates.imbalance import KEY
 from relapse.cohorts.schema import Cohort
-from relapse.console import progress
 from relapse.preprocessing.sampling import oversampler
 from relapse.preprocessing.transformers import encoder
 from relapse.settings import AuditParams, Machinery
@@ -22,6 +21,7 @@ from relapse.training.protocols import HONEST, NAIVE, SELECTED, Protocol
 from relapse.training.splits import derived_seed, fold_numbers
 from relapse.training.studies import blind_trials
 from relapse.training.tuning import FIT_FAILURES, discrimination
+from relapse.workers import shared_out
 
 Array = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ def audit(table: pd.DataFrame, cohort: Cohort, *, params: AuditParams, seed: int
     machinery
         Workers and backend; neither changes a figure.
     """
-    from joblib import Parallel, delayed, parallel_config
+    from joblib import delayed
 
     heads = {name: head for name in params.candidates if (head := family(name).head(cohort))}
     obstacles = {item.name: item.obstacle(table, cohort, heads.values()) for item in NAIVE}
@@ -76,10 +76,8 @@ def audit(table: pd.DataFrame, cohort: Cohort, *, params: AuditParams, seed: int
         if item.concerns(head)
         for repeat in range(params.repeats)
     ]
-    with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
-        tasks = (delayed(measure)(table, cohort, name, item, params, seed, repeat) for name, item, repeat in jobs)
-        done = Parallel(return_as="generator")(tasks)
-        values = list(progress(done, total=len(jobs), label=f"{cohort.name} audit"))
+    tasks = (delayed(measure)(table, cohort, name, item, params, seed, repeat) for name, item, repeat in jobs)
+    values = shared_out(tasks, machinery, total=len(jobs), label=f"{cohort.name} audit")
     found: dict[tuple[str, str], list[float]] = {}
     for (name, item, _), value in zip(jobs, values, strict=True):
         found.setdefault((name, item.name), []).append(value)

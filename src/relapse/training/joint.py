@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from relapse.candidates.base import Family, Head, Params, outcome
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
-from relapse.console import progress
 from relapse.errors import NoTrialError
 from relapse.settings import Machinery
 from relapse.training.kept_sets import FinishedSet, KeptSets, Tried, kept_sets
 from relapse.training.splits import derived_seed, fold_numbers
 from relapse.training.studies import blind_trials
 from relapse.training.tuning import FIT_FAILURES, TrialRecord, Tuned, discrimination, with_learnt_risks
+from relapse.workers import shared_out
 
 Array = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ def tune_and_fit_together(
     NoTrialError
         A table on which no set succeeded.
     """
-    from joblib import Parallel, delayed, parallel_config
+    from joblib import delayed
 
     head = family.head(cohort)
     if head is None or head.fit_together is None:
@@ -103,17 +103,13 @@ def tune_and_fit_together(
                 return
             yield delayed(_compare)(number, params, rows, cohort, head, kept, done.get(number))
 
-    with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
-        # One ahead of each worker at most, so that the time budget is looked at before a set is begun.
-        compared = Parallel(return_as="generator", pre_dispatch="n_jobs")(offered())
-        for found in progress(compared, total=len(sets), label=label):
-            results.append(found)
-        chosen = [_best(index, results, sets, family) for index in range(len(rows))]
-        # Each with its own members only: what stands beside it in a batch must not hang on the other folds' choices.
-        fits = Parallel(return_as="generator")(
-            delayed(_fit)(one, params, cohort, head) for one, params in zip(rows, chosen, strict=True)
-        )
-        fitted = list(progress(fits, total=len(rows), label=f"{label}, chosen sets"))
+    # One ahead of each worker at most, so that the time budget is looked at before a set is begun.
+    for found in shared_out(offered(), machinery, total=len(sets), label=label, ahead="n_jobs"):
+        results.append(found)
+    chosen = [_best(index, results, sets, family) for index in range(len(rows))]
+    # Each with its own members only: what stands beside it in a batch must not hang on the other folds' choices.
+    fits = (delayed(_fit)(one, params, cohort, head) for one, params in zip(rows, chosen, strict=True))
+    fitted = list(shared_out(fits, machinery, total=len(rows), label=f"{label}, chosen sets"))
     tuned = [
         Tuned(model, params, tuple(_record(number, index, sets, results) for number in range(len(results))))
         for index, ((model, _), params) in enumerate(zip(fitted, chosen, strict=True))

@@ -10,13 +10,13 @@ from relapse.candidates.base import Family, Params
 from relapse.candidates.catalogue import family as family_called
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
-from relapse.console import progress
 from relapse.predictions import SUBGROUP
 from relapse.settings import Machinery, TrainParams
 from relapse.training.joint import tune_and_fit_together
 from relapse.training.splits import derived_seed
 from relapse.training.studies import Studies, prepare
 from relapse.training.tuning import Tuned, tune_and_fit
+from relapse.workers import shared_out
 
 #: The job that fits the final model on all rows stands beside the outer folds under this fold number.
 FINAL = -1
@@ -115,16 +115,14 @@ def _run_each(
     params: TrainParams,
     machinery: Machinery,
 ) -> list[_Result]:
-    from joblib import Parallel, delayed, parallel_config
+    from joblib import delayed
 
     studies = Studies(machinery.storage, f"{cohort.name}-{candidate}") if machinery.storage else None
     if studies:
         prepare(studies.storage)
     share = params.seconds / len(jobs) if params.seconds else None
-    with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
-        tasks = (delayed(_run)(job, table, cohort, candidate, folds, params, share, studies) for job in jobs)
-        done = Parallel(return_as="generator")(tasks)
-        return list(progress(done, total=len(jobs), label=f"{cohort.name} {candidate}"))
+    tasks = (delayed(_run)(job, table, cohort, candidate, folds, params, share, studies) for job in jobs)
+    return list(shared_out(tasks, machinery, total=len(jobs), label=f"{cohort.name} {candidate}"))
 
 
 def _run_together(
