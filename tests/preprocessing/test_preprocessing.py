@@ -3,10 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
 
 from relapse.cohorts.schema import Cohort
+from relapse.preprocessing.encodings import Encodings, KeptEncoder
 from relapse.preprocessing.sampling import Oversampler, oversampler
-from relapse.preprocessing.transformers import encoder, expander, ordered_columns
+from relapse.preprocessing.transformers import Scaling, encoder, expander, ordered_columns
 
 
 def test_encoding_scales_numbers_and_codes_levels_in_declared_order(
@@ -72,3 +75,46 @@ def test_a_minority_smaller_than_the_neighbourhood_is_still_resampled() -> None:
     assert np.bincount(three).tolist() == [17, 17]
     _, one = Oversampler(2, 0).fit_resample(matrix, np.r_[np.ones(1, dtype=int), np.zeros(19, dtype=int)])
     assert np.bincount(one).tolist() == [19, 1]
+
+
+@pytest.mark.parametrize("scaling", ["standard", "yeo-johnson"])
+def test_kept_encodings_are_those_made_anew(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], scaling: Scaling
+) -> None:
+    cohort, table = cohorts["wpbc"], tables["wpbc"]
+    plain, kept = encoder(cohort, cohort.predictors, scaling=scaling), Encodings(table)
+    for seen, unseen in [(table[:100], table[100:]), (table[50:], table[:50]), (table[:100], table[100:])]:
+        expected = clone(plain).fit(seen)
+        found = clone(KeptEncoder(plain, kept)).fit(seen)
+        for rows in (seen, unseen):
+            np.testing.assert_array_equal(found.transform(rows), expected.transform(rows))
+            found.transform(rows)[:] = 0.0
+    with pytest.raises(ValueError, match="not unique"):
+        Encodings(pd.concat([table, table]))
+
+
+def test_what_one_encoder_learnt_is_not_anothers(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:
+    cohort, table = cohorts["gbsg"], tables["gbsg"]
+    kept = Encodings(table)
+    made = [
+        KeptEncoder(encoder(cohort, columns, scaling=scaling), kept).fit_transform(table)
+        for columns in (cohort.predictors, cohort.predictors[:2])
+        for scaling in ("standard", "yeo-johnson")
+    ]
+    assert [matrix.shape[1] for matrix in made] == [len(cohort.predictors)] * 2 + [2] * 2
+    assert not np.array_equal(made[0], made[1])
+
+
+def test_an_encoding_is_learnt_once(tables: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, fits, plain = tables["wpbc"][["pnodes"]], [], StandardScaler.fit
+
+    def counted(self: StandardScaler, X: pd.DataFrame, y: object = None) -> StandardScaler:
+        fits.append(len(X))
+        return plain(self, X, y)
+
+    monkeypatch.setattr(StandardScaler, "fit", counted)
+    kept = Encodings(rows)
+    for _ in range(3):
+        for some in (rows[:90], rows[90:]):
+            KeptEncoder(StandardScaler(), kept).fit(some)
+    assert fits == [90, len(rows) - 90]

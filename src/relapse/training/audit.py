@@ -14,6 +14,7 @@ from relapse.candidates.base import BinaryModel, Head, Params, SurvivalModel, ou
 from relapse.candidates.catalogue import family
 from relapse.candidates.imbalance import KEY
 from relapse.cohorts.schema import Cohort
+from relapse.preprocessing.encodings import Encodings
 from relapse.preprocessing.sampling import oversampler
 from relapse.preprocessing.transformers import encoder
 from relapse.settings import AuditParams, Machinery
@@ -155,6 +156,7 @@ class _Rows:
     head: Head
     protocol: Protocol
     seed: int
+    encodings: Encodings
 
     @classmethod
     def of(cls, table: pd.DataFrame, cohort: Cohort, head: Head, protocol: Protocol, *, seed: int) -> "_Rows":
@@ -173,7 +175,7 @@ class _Rows:
             synthetic = pd.DataFrame({"patient": names, "site": "", "event": target[len(keys) :]})
             keys = pd.concat([keys, synthetic], ignore_index=True)
             X = pd.DataFrame(matrix).rename(columns=str).assign(patient=keys["patient"])
-        return cls(X, target, keys, cohort, head, protocol, seed)
+        return cls(X, target, keys, cohort, head, protocol, seed, Encodings(X))
 
     def values(self, params: Params, parts: Sequence[_Part]) -> list[float]:
         """AUC or C on the test rows of each part, by a model fitted to its training rows; the lowest where it fails."""
@@ -212,6 +214,7 @@ class _Rows:
                 [("known by", "drop", ["patient"])], remainder="passthrough", sparse_threshold=0.0
             )
             model.set_params(encoder=as_it_is, sampler=None)
+        self.encodings.keep(model)
         return model
 
 

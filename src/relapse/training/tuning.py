@@ -15,6 +15,7 @@ from relapse.errors import NoTrialError, TrainingError
 from relapse.evaluation.statistics.binary import roc_auc
 from relapse.evaluation.statistics.classification import log_loss
 from relapse.evaluation.statistics.concordance import concordance
+from relapse.preprocessing.encodings import Encodings
 from relapse.training.splits import derived_seed, fold_numbers
 from relapse.training.studies import Studies, finished, open_study
 
@@ -111,6 +112,7 @@ class _Search:
     ) -> None:
         self.table, self.target, self.cohort = table, target, cohort
         self.head, self.inner, self.seed = head, inner, seed
+        self._encodings = Encodings(table)
         self._kept: tuple[Params, Array] | None = None
         self._best_value = -np.inf
 
@@ -169,6 +171,7 @@ class _Search:
         for fold in range(self.inner.max() + 1):
             test = self.inner == fold
             model = self.head.build(self.cohort, params, self.seed)
+            self._encodings.keep(model)
             model.fit(self.table[~test], self.target[~test])
             held_out[test] = model.predict_score(self.table[test])
             if not np.isfinite(held_out[test]).all():

@@ -1,0 +1,72 @@
+"""Encodings kept while many models are compared on the same rows: each is learnt once, not once a model."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+
+class Encodings:
+    """What encoders learnt from rows of one table, and what they made of rows of it.
+
+    Parameters
+    ----------
+    table
+        The table that all rows come from; its index tells them apart.
+
+    Raises
+    ------
+    ValueError
+        Two rows have the same index.
+    """
+
+    def __init__(self, table: "pd.DataFrame") -> None:
+        if not table.index.is_unique:
+            raise ValueError("Rows are told apart by the table's index, which is not unique.")
+        self._fitted: dict[tuple[str, bytes], Any] = {}
+        self._matrices: dict[tuple[str, bytes, bytes], Array] = {}
+
+    def keep(self, model: Any) -> None:
+        """Make an unfitted ``model`` take its encodings from here, and leave here what it learns anew."""
+        model.set_params(encoder=KeptEncoder(model.encoder, self))
+
+    def fitted(self, encoder: Any, rows: "pd.DataFrame") -> "tuple[Any, tuple[str, bytes]]":
+        """The encoder fitted on ``rows``, and the key that it is kept under."""
+        key = joblib.hash(encoder), rows.index.to_numpy().tobytes()
+        if key not in self._fitted:
+            self._fitted[key] = clone(encoder).fit(rows)
+        return self._fitted[key], key
+
+    def matrix(self, key: tuple[str, bytes], rows: "pd.DataFrame") -> Array:
+        """What the encoder kept under ``key`` makes of ``rows``: a matrix (len(rows), p) of one's own."""
+        at = (*key, rows.index.to_numpy().tobytes())
+        if at not in self._matrices:
+            self._matrices[at] = self._fitted[key].transform(rows)
+        return self._matrices[at].copy()
+
+
+class KeptEncoder(TransformerMixin, BaseEstimator):
+    """An encoder whose work is looked up in :class:`Encodings` before it is done."""
+
+    def __init__(self, encoder: Any, encodings: Encodings) -> None:
+        self.encoder = encoder
+        self.encodings = encodings
+
+    def __sklearn_clone__(self) -> Self:
+        return type(self)(self.encoder, self.encodings)
+
+    def fit(self, X: "pd.DataFrame", y: object = None) -> Self:
+        """Learn from rows ``X``, or find what was learnt from them."""
+        self.encoder_, self.key_ = self.encodings.fitted(self.encoder, X)
+        return self
+
+    def transform(self, X: "pd.DataFrame") -> Array:
+        """The matrix (len(X), p) of rows ``X``."""
+        return self.encodings.matrix(self.key_, X)
