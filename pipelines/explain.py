@@ -1,6 +1,7 @@
 """Stage *explain*: what each candidate's predictions rest on, each row explained by the model that has not seen it."""
 
 import pandas as pd
+from joblib import delayed
 
 from relapse.bundle.model_file import load_model
 from relapse.cohorts.catalogue import read_cohort
@@ -10,6 +11,7 @@ from relapse.explanation.out_of_fold import explain
 from relapse.files import read_json
 from relapse.report.explanation_files import write_explanation
 from relapse.settings import Workspace, machinery, read_params
+from relapse.workers import shared_out
 
 
 def main(cohort: str) -> None:
@@ -20,10 +22,15 @@ def main(cohort: str) -> None:
     names = at.succeeded(params.candidates)
     numbers = sorted(folds["fold"].unique())
     models = {name: {fold: load_model(at.fold_model(name, fold)) for fold in numbers} for name in names}
-    found = explain(table, declared, folds, models, params=params.explain, seed=params.seed, machinery=machinery())
+    machine = machinery()
+    found = explain(table, declared, folds, models, params=params.explain, seed=params.seed, machinery=machine)
+    titles = {name: read_json(at.record(name))["title"] for name in names}
+    written = (
+        delayed(write_explanation)(at.explained(name), explained, table, declared, candidate=name, title=titles[name])
+        for name, explained in found.items()
+    )
+    list(shared_out(written, machine, total=len(names), label=f"{cohort} written"))
     for name, explained in found.items():
-        title = read_json(at.record(name))["title"]
-        write_explanation(at.explained(name), explained, table, declared, candidate=name, title=title)
         first = max(explained.importance[: len(declared.predictors)], key=lambda item: item.shap)
         say(f"{cohort} {name}: most important {first.features[0]}, {explained.scale}")
 

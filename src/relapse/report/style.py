@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Width of a figure in inches: the text of an A4 page.
 WIDTH = 6.9
 
+#: Dots an inch of a bitmap, and of the layout: at another number of dots texts are not quite as wide.
+_DOTS = 200
+
 INK, MUTED, RULE = "#1c2430", "#5c6673", "#c9ced6"
 
 #: Told apart with any colour vision: Okabe and Ito (2008); its yellow, faint on paper, gives way to two of Tol's.
@@ -120,13 +123,18 @@ def save(figure: "Figure", path: Path) -> None:
     svg: Mapping[str, str | None] = {"Description": text, "Date": None, "Creator": None, "Format": None, "Type": None}
     png: Mapping[str, str | None] = {"Description": text, "Software": None}
     with drawing():
-        # The first layout places a legend outside the axes only roughly; from the second on it stays.
-        figure.draw_without_rendering()
+        if layout := figure.get_layout_engine():
+            # The first layout places a legend outside the axes only roughly; from the second on it stays. It is then
+            # fixed: saving would lay the figure out again, and draw it twice, for each of the formats.
+            figure.set_dpi(_DOTS)
+            for _ in range(2):
+                layout.execute(figure)
+            figure.set_layout_engine(None)
         # Of an SVG the dots are those of its bitmaps, where it has any.
-        for suffix, metadata, dots in ((".svg", svg, 200), (".png", png, 200)):
+        for suffix, metadata in ((".svg", svg), (".png", png)):
             write_atomic(
                 path.with_name(path.name + suffix),
-                lambda temporary, kind=suffix[1:], about=metadata, dpi=dots: figure.savefig(  # type: ignore[misc]
-                    temporary, format=kind, metadata=about, dpi=dpi
+                lambda temporary, kind=suffix[1:], about=metadata: figure.savefig(  # type: ignore[misc]
+                    temporary, format=kind, metadata=about, dpi=_DOTS
                 ),
             )
