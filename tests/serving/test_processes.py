@@ -7,7 +7,6 @@ import sys
 import tarfile
 import threading
 import time
-from pathlib import Path
 
 import httpx
 import pytest
@@ -16,6 +15,7 @@ from relapse.errors import BundleError
 from relapse.serving.audit_log import verify
 from relapse.serving.bento import build_bento
 from tests.bundle.making import PAIRS, ROOT, small_bundle
+from tests.server import command, environment, free_port, serving
 
 pytestmark = pytest.mark.slow
 
@@ -45,21 +45,12 @@ NEVER = {
 }
 
 
-def _environment(home: Path) -> dict[str, str]:
-    """A bare environment: nothing of this one but the interpreter's own folder."""
-    return {
-        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-        "HOME": str(home),
-        "BENTOML_HOME": str(home / "bentoml"),
-    }
-
-
 @pytest.mark.parametrize(("name", "candidate"), PAIRS)
 def test_loading_and_predicting_import_no_training_library(tmp_path, cohorts, tables, name, candidate):
     small_bundle(tmp_path / "bundle", cohorts[name], tables[name], candidate, refits=0)
     done = subprocess.run(
         [sys.executable, "-c", PREDICT, str(tmp_path / "bundle")],
-        env=_environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src")},
+        env=environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
         check=True,
@@ -83,24 +74,6 @@ def bento(bundles, tmp_path_factory):
     with tarfile.open(out) as archive:
         archive.extractall(folder / "unpacked", filter="data")
     return folder / "unpacked"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _wait(server: subprocess.Popen, url: str) -> None:
-    for _ in range(600):
-        assert server.poll() is None, "the server ended"
-        try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("the server was not ready after a minute")
 
 
 def test_a_bento_names_exact_versions_and_no_registry_or_folder_of_this_machine(bento):
@@ -130,32 +103,17 @@ def test_the_container_s_recipe_has_the_python_of_the_model_and_runs_as_nobody_s
 
 
 def test_a_built_bento_serves_outside_the_repository_and_logs_no_value(bento, tmp_path, patients):
-    url = f"http://127.0.0.1:{(port := _free_port())}"
-    command = ["-m", "bentoml", "serve", str(bento), "--host", "127.0.0.1", "--port", str(port)]
-    log = tmp_path / "server.log"
-    with log.open("w") as stream:
-        server = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=tmp_path,
-            env=_environment(tmp_path),
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _wait(server, url)
-            marked = patients["gbsg"] | {"tsize": 48.62951}
-            answer = httpx.post(f"{url}/predict", json=marked)
-            batch = httpx.post(f"{url}/predict_batch", json=[marked, marked])
-            refused = httpx.post(f"{url}/predict", json=marked | {"tgrade": "MARKEDVALUE"})
-            served = httpx.get(f"{url}/model").json()
-            why = httpx.post(f"{url}/explain", json=marked)
-            page = httpx.get(f"{url}/", follow_redirects=True)
-            script = httpx.get(f"{url}/static/page.js")
-            httpx.get(f"{url}/predict/48.62951?tgrade=MARKEDVALUE")
-            metrics = httpx.get(f"{url}/metrics").text
-        finally:
-            server.terminate()
-            server.wait(30)
+    with serving(bento, tmp_path, cwd=tmp_path) as server:
+        marked = patients["gbsg"] | {"tsize": 48.62951}
+        answer = httpx.post(f"{server.url}/predict", json=marked)
+        batch = httpx.post(f"{server.url}/predict_batch", json=[marked, marked])
+        refused = httpx.post(f"{server.url}/predict", json=marked | {"tgrade": "MARKEDVALUE"})
+        served = httpx.get(f"{server.url}/model").json()
+        why = httpx.post(f"{server.url}/explain", json=marked)
+        page = httpx.get(f"{server.url}/", follow_redirects=True)
+        script = httpx.get(f"{server.url}/static/page.js")
+        httpx.get(f"{server.url}/predict/48.62951?tgrade=MARKEDVALUE")
+        metrics = httpx.get(f"{server.url}/metrics").text
     assert 0 <= answer.json()["risk"] <= 1
     assert [one["risk"] for one in batch.json()] == pytest.approx([answer.json()["risk"]] * 2, rel=1e-12)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "tgrade")
@@ -165,7 +123,7 @@ def test_a_built_bento_serves_outside_the_repository_and_logs_no_value(bento, tm
     assert "Not a medical device" in page.text
     assert script.headers["content-type"].startswith("text/javascript")
     assert 'relapse_requests_total{method="POST",path="/predict",status="200"} 1.0' in metrics
-    written = log.read_text()
+    written = (tmp_path / "server.log").read_text()
     assert "POST /predict 200" in written
     for mark in ("48.62951", "MARKEDVALUE"):
         assert mark not in written
@@ -175,9 +133,9 @@ def test_a_built_bento_serves_outside_the_repository_and_logs_no_value(bento, tm
 
 def test_a_missing_bundle_stops_the_server_with_one_message(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "bentoml", "serve", "bento/service.py:RelapseService", "--host", "127.0.0.1"],
+        command("bento/service.py:RelapseService", port=free_port()),
         cwd=ROOT,
-        env=_environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src"), "RELAPSE_BUNDLE": str(tmp_path / "none")},
+        env=environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src"), "RELAPSE_BUNDLE": str(tmp_path / "none")},
         capture_output=True,
         text=True,
         check=False,
@@ -192,19 +150,9 @@ def test_the_server_sends_nothing_to_its_makers_even_where_nobody_asked_it_not_t
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         proxy.settimeout(0.2)
         outward = f"http://127.0.0.1:{proxy.getsockname()[1]}"
-        url = f"http://127.0.0.1:{(port := _free_port())}"
-        server = subprocess.Popen(
-            [sys.executable, "-m", "bentoml", "serve", str(bento), "--host", "127.0.0.1", "--port", str(port)],
-            cwd=tmp_path,
-            env=_environment(tmp_path) | {"HTTPS_PROXY": outward, "HTTP_PROXY": outward, "NO_PROXY": "127.0.0.1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _wait(server, url)
-        finally:
-            server.terminate()
-            server.wait(30)
+        settings = {"HTTPS_PROXY": outward, "HTTP_PROXY": outward, "NO_PROXY": "127.0.0.1"}
+        with serving(bento, tmp_path, settings=settings, cwd=tmp_path):
+            pass
         with pytest.raises(TimeoutError):
             proxy.accept()
 
@@ -221,11 +169,11 @@ def test_a_bundle_that_was_altered_is_not_built(bundles, tmp_path):
 
 
 def test_listening_beyond_this_machine_without_a_token_stops_the_server_with_one_message(bento, tmp_path):
-    for host in ([], ["--host", "0.0.0.0"]):
+    for host in (None, "0.0.0.0"):
         done = subprocess.run(
-            [sys.executable, "-m", "bentoml", "serve", str(bento), "--port", str(_free_port()), *host],
+            command(bento, port=free_port(), host=host),
             cwd=tmp_path,
-            env=_environment(tmp_path),
+            env=environment(tmp_path),
             capture_output=True,
             text=True,
             check=False,
@@ -237,17 +185,9 @@ def test_listening_beyond_this_machine_without_a_token_stops_the_server_with_one
 
 
 def test_a_stop_under_load_loses_no_request_that_was_accepted(bento, tmp_path, patients):
-    url = f"http://127.0.0.1:{(port := _free_port())}"
     log, key = tmp_path / "audit.jsonl", "test-key-0123456789"
     settings = {"RELAPSE_TOKEN": "test-token-0123456789", "RELAPSE_AUDIT_LOG": str(log), "RELAPSE_AUDIT_KEY": key}
     start = time.perf_counter()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "bentoml", "serve", str(bento), "--host", "0.0.0.0", "--port", str(port)],
-        cwd=tmp_path,
-        env=_environment(tmp_path) | settings,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-    )
     answered, broken, refused = [], [], []
     headers = {"authorization": "Bearer test-token-0123456789"}
 
@@ -255,25 +195,21 @@ def test_a_stop_under_load_loses_no_request_that_was_accepted(bento, tmp_path, p
         with httpx.Client(headers=headers) as client:
             while not refused:
                 try:
-                    answered.append(client.post(f"{url}/predict", json=patients["gbsg"]).status_code)
+                    answered.append(client.post(f"{server.url}/predict", json=patients["gbsg"]).status_code)
                 except (httpx.ConnectError, httpx.ConnectTimeout):
                     refused.append(True)
                 except httpx.TransportError as error:
                     # A kept connection that the server closed between two requests carried none.
                     broken.append(type(error).__name__)
 
-    try:
-        _wait(server, url)
-        assert httpx.get(f"{url}/model").status_code == 401
-        assert httpx.post(f"{url}/predict", json=patients["gbsg"], headers=headers).status_code == 200
+    with serving(bento, tmp_path, settings=settings, host="0.0.0.0", cwd=tmp_path) as server:
+        assert httpx.get(f"{server.url}/model").status_code == 401
+        assert httpx.post(f"{server.url}/predict", json=patients["gbsg"], headers=headers).status_code == 200
         started = time.perf_counter() - start
         clients = [threading.Thread(target=ask) for _ in range(8)]
         for client in clients:
             client.start()
         time.sleep(1.5)
-    finally:
-        server.terminate()
-        server.wait(30)
     for client in clients:
         client.join(30)
     assert len(answered) > 20

@@ -9,15 +9,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from mlflow import MlflowClient
 
-from relapse.bundle.load import describe_bundle
 from relapse.bundle.manifest import CONTENT as FILES
 from relapse.bundle.manifest import MANIFEST, SEAL
 from relapse.errors import RegistryError
 from relapse.files import sha256_of_file
-from relapse.serving.pages import model_card
 from relapse.settings import Machinery, Workspace, machinery
 from relapse.tracking import moves
 from relapse.tracking.client import connect
@@ -25,7 +24,8 @@ from relapse.tracking.locks import alone
 from relapse.tracking.records import history, record_file
 from relapse.tracking.registry import fetch_champion
 from tests import postgres
-from tests.project import Project
+from tests.project import ROOT, Project
+from tests.server import serving
 from tests.tracking.conftest import COHORT
 
 pytestmark = pytest.mark.slow
@@ -55,10 +55,13 @@ def _aliases(client: MlflowClient) -> dict[str, str]:
 
 
 def _served(client: MlflowClient, folder: Path) -> tuple[str, dict[str, str]]:
-    """The version that ``GET /model`` gives, and the digests of the files served."""
+    """The version that a server of the champion gives at ``GET /model``, and the digests of the files served."""
     fetch_champion(client, COHORT, folder)
-    card = model_card(describe_bundle(folder))
-    return card.version, {name: sha256_of_file(folder / name) for name in (*FILES, MANIFEST, SEAL)}
+    settings = {"RELAPSE_BUNDLE": str(folder), "PYTHONPATH": str(ROOT / "src")}
+    home = folder.with_name(f"{folder.name}-home")
+    with serving("bento/service.py:RelapseService", home, settings=settings, cwd=ROOT) as server:
+        model = httpx.get(f"{server.url}/model").json()
+    return model["version"], {name: sha256_of_file(folder / name) for name in (*FILES, MANIFEST, SEAL)}
 
 
 def test_a_champion_is_promoted_replaced_and_rolled_back_and_served_at_each_step(
