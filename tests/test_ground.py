@@ -68,7 +68,7 @@ def test_progress_passes_everything_on_and_says_a_line_a_quarter(capsys: pytest.
     [
         ("folds: 5", "folds: 1", r"params\.yaml: split\.folds: .*greater than or equal to 2, found 1"),
         ("budget: default", "budget: huge", r"budget: 'huge' is none of quick, default, publication"),
-        ("trials: 8", "trials: 0", r"train\.trials: .*greater than or equal to 1, found 0"),
+        ("trials: 3", "trials: 0", r"train\.trials: .*greater than or equal to 1, found 0"),
         ("trials: 25", "trails: 25", r"train\.trails: unknown key"),
         ("candidates: [reference, linear", "candidates: [linear", "candidates must hold 'reference'"),
         ("seed: 20260713", "", "seed: this key is required"),
