@@ -50,9 +50,11 @@ def main(cohort: str) -> None:
             **sealed(material),
             documents=lambda decided: documents(replace(material, decision=decided)),
         )
-    write_json(at.decision, record | {"champion": standing(client, cohort)})
+    now = standing(client, cohort)
+    write_json(at.decision, record | {"champion": now})
     write_json(at.published, receipt(client, cohort, source.content_hash))
-    say(f"{cohort}: {record['summary']}")
+    champion = f"version {now['version']}" if now else "none"
+    say(f"{cohort}: {record['summary']} Champion now: {champion}.")
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def _summary(
         said = "; ".join(f"{rule.name}: {rule.figure}" for rule in failed)
         sentences.append(f"{titles[name]} is not promoted: {said}".rstrip(".") + ".")
     elif champion is None:
-        sentences.append(f"{titles[name]} becomes the first champion.")
+        sentences.append(f"{titles[name]} may become the first champion.")
     else:
-        sentences.append(f"{titles[name]} replaces version {champion.version.version} as champion.")
+        sentences.append(f"{titles[name]} may replace version {champion.version.version} as champion.")
     return " ".join(sentences)
