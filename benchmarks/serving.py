@@ -45,6 +45,30 @@ class Empty:
         return Answer(risk=0.5)
 """
 
+#: The same predictor without door, traffic and audit log, with and without BentoML's adaptive batching.
+BARE = """
+import os
+from pathlib import Path
+import bentoml
+from relapse.bundle.load import describe_bundle, load_bundle
+from relapse.serving.contract import patient_model, prediction_model
+from relapse.serving.predictor import Predictor
+
+FOLDER = Path(os.environ["RELAPSE_BUNDLE"])
+COHORT = describe_bundle(FOLDER).cohort
+Patient, Prediction = patient_model(COHORT), prediction_model(COHORT)
+
+@bentoml.service
+class Bare:
+    def __init__(self) -> None:
+        self.predictor = Predictor(load_bundle(FOLDER))
+
+    @bentoml.api({options})
+    def predict(self, patients: list[Patient]) -> list[Prediction]:
+        return self.predictor.predict(patients)
+"""
+BATCHING = {"one by one": "", "adaptive batching": "batchable=True, max_batch_size=64, max_latency_ms=1000"}
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -94,6 +118,13 @@ def main() -> None:
                 for clients in CLIENTS:
                     found[name, clients] = measure(url + path, body, clients, given.seconds)
                     print(f"  {path:9} {clients:3} clients  {found[name, clients]}")
+        for name, options in BATCHING.items():
+            command = bare(Path(scratch), options)
+            with serving(command, scratch, {"RELAPSE_BUNDLE": str(bundle)}) as (url, _, _):
+                for clients in CLIENTS:
+                    one_of_many = json.dumps({"patients": [patient]}).encode()
+                    found[name, clients] = measure(url + "/predict", one_of_many, clients, given.seconds)
+                    print(f"  bare, {name:17} {clients:3} clients  {found[name, clients]}")
     rate = {key: len(item.latency) / item.seconds for key, item in found.items()}
     p99 = {key: float(np.quantile(item.latency, 0.99)) for key, item in found.items()}
     print(f"at 8 clients: {rate['/predict', 8] / rate['mlflow', 8]:.1f} times MLflow's requests a second,")
@@ -108,6 +139,11 @@ def ours() -> list[str]:
 def empty(scratch: Path) -> list[str]:
     (scratch / "empty_service.py").write_text(EMPTY)
     return ["bentoml", "serve", "empty_service:Empty", "--working-dir", str(scratch)]
+
+
+def bare(scratch: Path, options: str) -> list[str]:
+    (scratch / "bare_service.py").write_text(BARE.replace("{options}", options))
+    return ["bentoml", "serve", "bare_service:Bare", "--working-dir", str(scratch)]
 
 
 def mlflow(bundle: Path, scratch: Path) -> list[str]:

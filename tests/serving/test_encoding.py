@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from relapse.bundle.reference import positions
-from relapse.serving.encoding import quick
+from relapse.explanation.background import typical_patients
+from relapse.explanation.shapley import explainer
+from relapse.serving.encoding import quick, quickly_explained
 from tests.bundle.making import PAIRS, small_model
 
 
@@ -19,3 +21,7 @@ def test_quick_encoding_gives_what_the_fitted_transformers_give(cohorts, tables,
     np.testing.assert_allclose(found.predict_risk(values, times), model.predict_risk(part, times), rtol=0, atol=1e-9)
     np.testing.assert_allclose(found.predict_score(values), model.predict_score(part), rtol=1e-9, atol=1e-9)
     assert model.model is not found.model
+    explained = explainer(model, typical_patients(table, cohort, size=4), cohort)
+    expected, quickly = explained(part.head(3)), quickly_explained(explained, cohort)(values[:3])
+    np.testing.assert_allclose(quickly.values, expected.values, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(quickly.output, expected.output, rtol=0, atol=1e-9)

@@ -7,7 +7,7 @@ from relapse.bundle.load import load_bundle
 from relapse.bundle.summary import LevelSummary
 from relapse.candidates.risk_model import RiskModel
 from relapse.serving.contract import NoteKind, patient_model
-from relapse.serving.predictor import PredictionFailed, Predictor, patients_table, typical_patient
+from relapse.serving.predictor import PredictionFailed, Predictor
 
 
 def _several(cohort, table, count=25):
@@ -84,12 +84,6 @@ def test_a_missing_value_is_imputed_and_noted(predictors, cohorts, patients):
     answer = predictors["wpbc"].predict([patient])[0]
     assert [(note.field, note.kind) for note in answer.notes] == [("pnodes", NoteKind.IMPUTED)]
     assert 0 <= answer.risk <= 1
-
-
-def test_the_table_of_patients_is_typed_as_the_table_of_the_training(cohorts, tables):
-    for name, table in tables.items():
-        made = patients_table([typical_patient(cohorts[name])], cohorts[name])
-        assert made.dtypes.to_dict() == table[cohorts[name].predictors].dtypes.to_dict()
 
 
 def test_an_error_of_the_model_is_told_without_its_text(bundles, monkeypatch):

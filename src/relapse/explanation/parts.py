@@ -21,11 +21,12 @@ Array = NDArray[np.float64]
 class Parts:
     """What is between a table and a model's output.
 
-    ``estimator`` takes the matrix (n, c) that :meth:`matrix` makes; ``owner`` (c,) is the position, in ``used``, of the
-    feature that each column comes from. ``survival`` says whether the output is a log-hazard or log-odds.
+    ``pipeline`` encodes and expands; ``estimator`` takes the matrix (n, c) that :meth:`matrix` makes; ``owner`` (c,) is
+    the position, in ``used``, of the feature that each column comes from. ``survival`` says whether the output is a
+    log-hazard or log-odds.
     """
 
-    pipeline: Pipeline
+    pipeline: Any
     estimator: Any
     used: list[str]
     owner: NDArray[np.int_]

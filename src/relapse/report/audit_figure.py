@@ -26,10 +26,11 @@ def optimism_figure(optimism: "pd.DataFrame", protocols: list[dict[str, Any]], *
     """
     shown = [item for item in protocols if (optimism["protocol"] == item["name"]).any()]
     names = list(dict.fromkeys(optimism["candidate"]))
+    lines = [int((optimism["protocol"] == item["name"]).sum()) for item in shown] or [1]
     with drawing():
-        figure = new_figure(0.9 + max(1, len(shown)) * (0.35 + 0.17 * len(names)))
+        figure = new_figure(0.9 + sum(0.35 + 0.17 * count for count in lines))
         figure.suptitle(title, fontsize=9, x=0.01, ha="left", color=INK)
-        panels = figure.subplots(max(1, len(shown)), 1, sharex=True, squeeze=False)[:, 0]
+        panels = figure.subplots(len(lines), 1, sharex=True, squeeze=False, height_ratios=lines)[:, 0]
         said = []
         for axes, item in zip(panels, shown, strict=False):
             rows = optimism[optimism["protocol"] == item["name"]]

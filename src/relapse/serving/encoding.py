@@ -6,7 +6,7 @@ from the fitted transformers, and a test holds the two against each other for ev
 
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from sklearn.preprocessing import OneHotEncoder
 from relapse.candidates.base import SurvivalModel
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
+
+if TYPE_CHECKING:
+    from relapse.explanation.shapley import Explainer
 
 Array = NDArray[np.float64]
 
@@ -84,6 +87,12 @@ def quick(model: RiskModel, cohort: Cohort) -> RiskModel:
         steps = inner.pipeline_
         inner.pipeline_ = Pipeline([("quick", _compiled(steps[:-1], cohort)), steps.steps[-1]])
     return replace(model, model=inner)
+
+
+def quickly_explained(explainer: "Explainer", cohort: Cohort) -> "Explainer":
+    """The same explainer, which takes :func:`relapse.bundle.reference.positions` in place of a table."""
+    parts = replace(explainer.parts, pipeline=_compiled(explainer.parts.pipeline, cohort))
+    return replace(explainer, parts=parts)
 
 
 def _compiled(transform: Pipeline, cohort: Cohort) -> _Quick:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,8 @@ from relapse.serving.contract import (
     SurvivalPrediction,
     patient_model,
 )
-from relapse.serving.encoding import quick
+from relapse.serving.encoding import quick, quickly_explained
 from relapse.serving.uncertainty import FEWEST, LEVEL, interval
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -56,7 +53,10 @@ class Predictor:
 
         self._bundle, self._cohort = bundle, bundle.cohort
         self._served = ServedModel(name=bundle.manifest.name, version=bundle.manifest.version)
-        self._explainer = explainer(bundle.model, bundle.reference.background(bundle.cohort), bundle.cohort)
+        # Any: it takes positions where an explainer takes a table.
+        self._explainer: Any = quickly_explained(
+            explainer(bundle.model, bundle.reference.background(bundle.cohort), bundle.cohort), bundle.cohort
+        )
         self._distance = Distance(bundle.reference, bundle.cohort)
         self._places = [(name, _places(bundle.cohort.features[name])) for name in bundle.cohort.predictors]
         survival = bundle.cohort.survival
@@ -119,7 +119,7 @@ class Predictor:
             The model raised an error.
         """
         with _quiet():
-            found = self._explainer(patients_table([patient], self._cohort))
+            found = self._explainer(self._positions([patient]))
         features = self._cohort.features
         return Explanation(
             model=self._served,
@@ -220,22 +220,6 @@ def _places(feature: Feature) -> dict[str, int] | None:
     if not isinstance(feature, Categorical):
         return None
     return {level: place for place, level in enumerate(feature.names)}
-
-
-def patients_table(patients: Sequence[Patient], cohort: Cohort) -> "pd.DataFrame":
-    """The predictors of ``patients`` as the model takes them: a typed canonical table (n, predictors)."""
-    import pandas as pd
-
-    columns: dict[str, Any] = {}
-    for name in cohort.predictors:
-        feature, values = cohort.features[name], [getattr(patient, name) for patient in patients]
-        if isinstance(feature, Categorical):
-            codes = [-1 if value is None else feature.names.index(value) for value in values]
-            kind = pd.CategoricalDtype(feature.names, ordered=feature.type == "ordinal")
-            columns[name] = pd.Categorical.from_codes(codes, dtype=kind)
-        else:
-            columns[name] = np.array(values, dtype=np.float64)
-    return pd.DataFrame(columns)
 
 
 def typical_patient(cohort: Cohort) -> Patient:
