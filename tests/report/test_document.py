@@ -227,7 +227,7 @@ def test_tables_and_headings_can_be_read_aloud(made: Made) -> None:
 def test_the_decision_is_shown_rule_by_rule(made: Made) -> None:
     text = Page(made.page()).text
     assert "Promoted." in text
-    assert "Champion is Elastic net, version 2. It keeps every rule." in text
+    assert "Champion is Elastic net, version 2. The decision: It keeps every rule." in text
     assert "Champion before: svm, version 1." in text
     assert "not passed" in text
 

@@ -106,9 +106,9 @@ def decided(decision: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """Which model is champion now, and what the decision was."""
     champion = decision["champion"]
     if champion is None:
-        return f"There is no champion yet. {sentence(decision['summary'])}"
+        return f"There is no champion yet. The decision: {sentence(decision['summary'])}"
     name = titles.get(champion["candidate"], champion["candidate"])
-    return f"Champion is {name}, version {champion['version']}. {sentence(decision['summary'])}"
+    return f"Champion is {name}, version {champion['version']}. The decision: {sentence(decision['summary'])}"
 
 
 def carried_out(decision: Mapping[str, Any]) -> str:
