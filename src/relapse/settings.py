@@ -311,6 +311,11 @@ class Machinery:
     promotes: bool = True
 
 
+def is_url(storage: str) -> bool:
+    """Whether trials are kept in a database, not in a folder."""
+    return "://" in storage
+
+
 def machinery(root: Path = Path()) -> Machinery:
     """Read the settings of this machine from the environment.
 
@@ -344,7 +349,7 @@ def machinery(root: Path = Path()) -> Machinery:
         artifact_root=artifacts,
         backend=os.environ.get("RELAPSE_BACKEND") or "loky",
         # Workers need not stand in the folder that this process is in.
-        storage=storage if "://" in storage else str(Path(storage).resolve()),
+        storage=storage if is_url(storage) else str(Path(storage).resolve()),
         promotes=promote == "now",
     )
 

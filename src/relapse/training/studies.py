@@ -19,6 +19,7 @@ import pandas as pd
 import relapse
 from relapse.cohorts.schema import Cohort
 from relapse.files import sha256_of_text
+from relapse.settings import is_url
 
 if TYPE_CHECKING:
     import optuna
@@ -106,11 +107,6 @@ def finished(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
         for trial in study.get_trials(deepcopy=False)
         if trial.state.name in ("COMPLETE", "PRUNED") or (trial.state.name == "FAIL" and "error" in trial.user_attrs)
     ]
-
-
-def is_url(storage: str) -> bool:
-    """Whether trials are kept in a database, not in a folder."""
-    return "://" in storage
 
 
 def storage_of(storage: str, name: str) -> "optuna.storages.BaseStorage":
