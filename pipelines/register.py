@@ -50,11 +50,10 @@ def main(cohort: str) -> None:
             **sealed(material),
             documents=lambda decided: documents(replace(material, decision=decided)),
         )
-    now = standing(client, cohort)
-    write_json(at.decision, record | {"champion": now})
+    champion = standing(client, cohort)
+    write_json(at.decision, record | {"champion": champion})
     write_json(at.published, receipt(client, cohort, source.content_hash))
-    champion = f"version {now['version']}" if now else "none"
-    say(f"{cohort}: {record['summary']} Champion now: {champion}.")
+    say(f"{cohort}: {record['summary']} Champion: {'version ' + champion['version'] if champion else 'none'}.")
 
 
 if __name__ == "__main__":
