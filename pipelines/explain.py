@@ -1,5 +1,7 @@
 """Stage *explain*: what each candidate's predictions rest on, each row explained by the model that has not seen it."""
 
+from dataclasses import replace
+
 import pandas as pd
 from joblib import delayed
 
@@ -25,11 +27,13 @@ def main(cohort: str) -> None:
     machine = machinery()
     found = explain(table, declared, folds, models, params=params.explain, seed=params.seed, machinery=machine)
     titles = {name: read_json(at.record(name))["title"] for name in names}
+    folders = {name: at.explained(name).resolve() for name in names}
     written = (
-        delayed(write_explanation)(at.explained(name), explained, table, declared, candidate=name, title=titles[name])
+        delayed(write_explanation)(folders[name], explained, table, declared, candidate=name, title=titles[name])
         for name, explained in found.items()
     )
-    list(shared_out(written, machine, total=len(names), label=f"{cohort} written"))
+    # Files are written on this machine, whatever else is computed elsewhere; and workers may stand in another folder.
+    list(shared_out(written, replace(machine, backend="loky"), total=len(names), label=f"{cohort} written"))
     for name, explained in found.items():
         first = max(explained.importance[: len(declared.predictors)], key=lambda item: item.shap)
         say(f"{cohort} {name}: most important {first.features[0]}, {explained.scale}")
