@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relapse.console import readable_errors, say
+from relapse.registry_commands import registry
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from relapse.cohorts.schema import Cohort
-from relapse.registry_commands import registry
 
 app = typer.Typer(
     help="Relapse models for breast cancer. The pipeline itself runs with `dvc repro`.",
