@@ -17,7 +17,7 @@ def main(cohort: str) -> None:
     write_json(at.gate, result.to_json())
     result.require(source=f"{at.declaration}: the table")
     for finding in result.findings:
-        say(f"{cohort}: {finding.severity} {finding.code} {finding.column}: {finding.message}")
+        say(f"{cohort}: {finding}")
     say(f"{cohort}: {len(result.verdicts)} rules kept")
 
 

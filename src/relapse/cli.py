@@ -46,7 +46,7 @@ def check(
     events = int(table["event"].sum())
     say(f"  {flow.rows_kept} rows of {flow.patients_kept} patients kept, {events} with the event")
     for finding in result.findings:
-        say(f"  {finding.severity} {finding.code} {finding.column}: {finding.message}")
+        say(f"  {finding}")
     say(f"{cohort.name}: all {len(result.verdicts)} rules kept")
 
 

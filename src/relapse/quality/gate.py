@@ -10,8 +10,9 @@ import pandas as pd
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
 from relapse.errors import GateError
+from relapse.quality.checks.catalogue import findings as coded_findings
+from relapse.quality.checks.finding import Finding
 from relapse.quality.expectations import build_expectations
-from relapse.quality.leakage import Finding, leakage_findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,7 @@ class GateResult:
         if self.passed:
             return
         broken = [str(verdict) for verdict in self.verdicts if not verdict.passed]
-        broken += [
-            f"{finding.code} {finding.column}: {finding.message}"
-            + (f" First data rows: {', '.join(map(str, finding.rows))}." if finding.rows else "")
-            for finding in self.findings
-            if finding.severity == "error"
-        ]
+        broken += [str(finding) for finding in self.findings if finding.severity == "error"]
         raise GateError(
             f"{source} does not keep its declaration:\n  " + "\n  ".join(broken) + "\n"
             "Row 1 is the first row of data. Correct the data, or the declaration where the rule is wrong."
@@ -83,7 +79,7 @@ def check(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None = None) -> G
     """
     verdicts = _validate(table, cohort, docs=docs)
     # Leakage is looked for in a table that is what it says: a broken one has nothing to be typed.
-    findings = leakage_findings(typed(table, cohort), cohort) if all(item.passed for item in verdicts) else []
+    findings = coded_findings(typed(table, cohort), cohort) if all(item.passed for item in verdicts) else []
     return GateResult(tuple(verdicts), tuple(findings))
 
 

@@ -10,33 +10,15 @@ L004  warning   a feature has one value only: it can tell nothing
 ====  ========  =======================================================================================
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 import pandas as pd
 from scipy.stats import mannwhitneyu
 
 from relapse.cohorts.schema import Categorical, Cohort
+from relapse.quality.checks.finding import Finding
 
 #: AUC of one feature above which it is taken for the outcome in disguise; honest single features stay below 0.9.
 SEPARATION = 0.98
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One finding of a coded check; ``rows`` are the first row numbers concerned, where rows are."""
-
-    code: str
-    severity: Literal["error", "warning"]
-    column: str
-    message: str
-    rows: tuple[int, ...] = ()
-
-
-def leakage_findings(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    """All findings in a typed canonical table, in order of their code."""
-    return [*_separating(table, cohort), *_duplicates(table, cohort), *_disagreeing(table), *_constant(table, cohort)]
 
 
 def _separating(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
@@ -82,7 +64,7 @@ def _duplicates(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     return [Finding("L002", "error", "(all predictors)", message, tuple(rows[:5]))]
 
 
-def _disagreeing(table: pd.DataFrame) -> list[Finding]:
+def _disagreeing(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     differing = table.groupby("patient")["event"].transform("nunique") > 1
     if not differing.any():
         return []
@@ -94,3 +76,6 @@ def _disagreeing(table: pd.DataFrame) -> list[Finding]:
 def _constant(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     constant = [name for name in cohort.predictors if table[name].nunique(dropna=True) < 2]
     return [Finding("L004", "warning", name, "has one value only.") for name in constant]
+
+
+CHECKS = (_separating, _duplicates, _disagreeing, _constant)

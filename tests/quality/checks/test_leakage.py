@@ -6,12 +6,12 @@ import pytest
 
 from relapse.cohorts.schema import Cohort
 from relapse.errors import GateError
+from relapse.quality.checks.catalogue import findings
 from relapse.quality.gate import check
-from relapse.quality.leakage import leakage_findings
 
 
 def _codes(table: pd.DataFrame, cohort: Cohort) -> set[str]:
-    return {finding.code for finding in leakage_findings(table, cohort)}
+    return {finding.code for finding in findings(table, cohort)}
 
 
 @pytest.mark.parametrize("name", ["gbsg", "wpbc"])
@@ -33,7 +33,7 @@ def test_the_same_rows_under_two_patients_are_found(
     table = tables["gbsg"]
     copied = table.iloc[:3].assign(row=[901, 902, 903], patient=["901", "902", "903"])
     doubled = pd.concat([table, copied], ignore_index=True)
-    finding = next(item for item in leakage_findings(doubled, cohorts["gbsg"]) if item.code == "L002")
+    finding = next(item for item in findings(doubled, cohorts["gbsg"]) if item.code == "L002")
     assert finding.rows[:3] == (1, 2, 3)
 
 
