@@ -4,7 +4,6 @@ The bundle is the folder named by ``RELAPSE_BUNDLE``, or ``bundle`` beside this 
 makes the request and answer models below; its model is loaded in the worker alone.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,21 @@ from bentoml._internal.utils.analytics.usage_stats import do_not_track
 
 from relapse.bundle.load import check_packages, describe_bundle, load_bundle
 from relapse.console import readable_errors
+from relapse.environment import BUNDLE, check_environment
 from relapse.serving.access import listening_host, require_token_beyond_loopback
 from relapse.serving.contract import Explanation, batch_model, patient_model, prediction_model
 from relapse.serving.desk import Desk
 from relapse.serving.guard import Guard
-from relapse.serving.pages import ENDPOINTS, PUBLIC, pages
+from relapse.serving.pages import ENDPOINTS, HEALTH, PUBLIC, pages
 from relapse.serving.traffic import Traffic
 from relapse.settings import serving
 
 # The command line has asked before this module was imported, and keeps the answer: it has to ask again.
 do_not_track.cache_clear()
 
-FOLDER = Path(os.environ.get("RELAPSE_BUNDLE") or Path(__file__).parent / "bundle")
 with readable_errors():
+    FOLDER = BUNDLE.get() or Path(__file__).parent / "bundle"
+    check_environment()
     SETTINGS = serving()
     require_token_beyond_loopback(SETTINGS.token, listening_host())
     DESCRIPTION = describe_bundle(FOLDER)
@@ -81,6 +82,7 @@ RelapseService.add_asgi_middleware(  # type: ignore[attr-defined]
     Guard,
     bodies={"/predict": Patient, "/predict_batch": Patients, "/explain": Patient},
     public=PUBLIC,
+    health=HEALTH,
     cohort=DESCRIPTION.cohort,
     settings=SETTINGS,
 )

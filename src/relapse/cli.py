@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relapse.console import readable_errors, say
+from relapse.environment import check_environment
 from relapse.registry_commands import registry
 
 if TYPE_CHECKING:
@@ -240,12 +241,11 @@ def audit_log(
     Exit status 1 where a line was altered, moved or taken out. Lines cut off the end leave a chain that holds: compare
     the number and digest printed here with those kept elsewhere.
     """
-    import os
-
+    from relapse.environment import AUDIT_KEY
     from relapse.errors import ServingError
     from relapse.serving.audit_log import verify
 
-    key = os.environ.get("RELAPSE_AUDIT_KEY")
+    key = AUDIT_KEY.get()
     if not key:
         raise ServingError("RELAPSE_AUDIT_KEY: the key that the log was written with is needed to check it.")
     found = verify(log, key.encode())
@@ -265,4 +265,5 @@ def _gated(cohort: "Cohort") -> "pd.DataFrame":
 def main() -> None:
     """Entry point: errors meant for the user come out as one message and their exit status."""
     with readable_errors():
+        check_environment()
         app()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
+from relapse.environment import check_environment
 from relapse.errors import RelapseError
 
 Item = TypeVar("Item")
@@ -34,8 +35,10 @@ def stage(main: Callable[..., None]) -> None:
     parser = argparse.ArgumentParser(description=inspect.getdoc(main))
     for name in inspect.signature(main).parameters:
         parser.add_argument(f"--{name}", required=True)
+    given = parser.parse_args()
     with readable_errors():
-        main(**vars(parser.parse_args()))
+        check_environment()
+        main(**vars(given))
 
 
 def progress(items: Iterable[Item], *, total: int, label: str) -> Iterator[Item]:

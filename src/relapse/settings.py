@@ -9,23 +9,20 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from relapse.declarations import Declared, parse, read_yaml
+from relapse.environment import (
+    ARTIFACT_ROOT,
+    AUDIT_KEY,
+    AUDIT_LOG,
+    BACKEND,
+    HOSTS,
+    OPTUNA_STORAGE,
+    PROMOTE,
+    TIMEOUT,
+    TOKEN,
+    TRACKING_URI,
+    WORKERS,
+)
 from relapse.errors import DeclarationError, ServingError
-
-#: Fewest characters of a token or key.
-SECRET = 16
-
-#: No library may report to its makers, nor draw bars of its own; set before any of them is imported.
-_QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "BENTOML_DO_NOT_TRACK": "True",
-    "GX_ANALYTICS_ENABLED": "false",
-    "DVC_NO_ANALYTICS": "true",
-    "DO_NOT_TRACK": "1",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
-for _name, _value in _QUIET.items():
-    os.environ.setdefault(_name, _value)
-
 
 #: Name of the summary in a folder of explanations.
 EXPLANATION = "explanation.json"
@@ -306,7 +303,7 @@ class Machinery:
     workers: int
     tracking_uri: str
     artifact_root: str | None
-    backend: Literal["loky", "threading", "dask", "ray"] | str
+    backend: str
     storage: str | None = None
     promotes: bool = True
 
@@ -317,40 +314,18 @@ def is_url(storage: str) -> bool:
 
 
 def machinery(root: Path = Path()) -> Machinery:
-    """Read the settings of this machine from the environment.
-
-    ``RELAPSE_WORKERS``
-        Parallel workers; every core by default. The same results come out for any number.
-    ``MLFLOW_TRACKING_URI``
-        MLflow's database or server; the SQLite file ``mlruns/mlflow.db`` by default.
-    ``RELAPSE_ARTIFACT_ROOT``
-        Where MLflow keeps artifacts; ``mlruns/artifacts`` by default, the server's choice for an http(s) address.
-    ``RELAPSE_BACKEND``
-        The joblib backend: ``loky`` by default.
-    ``RELAPSE_OPTUNA_STORAGE``
-        Where Optuna keeps finished trials, so that a run that was killed goes on from them: a folder of journal files,
-        ``.cache/optuna`` by default, or the URL of a database that several machines reach.
-    ``RELAPSE_PROMOTE``
-        ``later`` registers a challenger and writes the decision, and leaves it to ``relapse registry promote`` to carry
-        it out; ``now`` by default.
-    """
-    promote = os.environ.get("RELAPSE_PROMOTE") or "now"
-    if promote not in ("now", "later"):
-        raise DeclarationError(f"RELAPSE_PROMOTE={promote}: allowed are now and later.")
-    tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
-    remote = tracking.startswith("http")
-    storage = os.environ.get("RELAPSE_OPTUNA_STORAGE") or str(root / ".cache" / "optuna")
-    artifacts = os.environ.get("RELAPSE_ARTIFACT_ROOT") or (
-        None if remote else (root / "mlruns" / "artifacts").resolve().as_uri()
-    )
+    """The settings of this machine, as :mod:`relapse.environment` reads them; folders start from ``root``."""
+    tracking = TRACKING_URI.get() or f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
+    local = None if tracking.startswith("http") else (root / "mlruns" / "artifacts").resolve().as_uri()
+    storage = OPTUNA_STORAGE.get() or str(root / ".cache" / "optuna")
     return Machinery(
-        workers=int(os.environ.get("RELAPSE_WORKERS") or os.cpu_count() or 1),
+        workers=WORKERS.get() or os.cpu_count() or 1,
         tracking_uri=tracking,
-        artifact_root=artifacts,
-        backend=os.environ.get("RELAPSE_BACKEND") or "loky",
+        artifact_root=ARTIFACT_ROOT.get() or local,
+        backend=BACKEND.get() or "loky",
         # Workers need not stand in the folder that this process is in.
         storage=storage if is_url(storage) else str(Path(storage).resolve()),
-        promotes=promote == "now",
+        promotes=PROMOTE.get() != "later",
     )
 
 
@@ -362,36 +337,24 @@ class Serving:
     audit_log: Path | None
     audit_key: bytes | None
     seconds: float
+    hosts: frozenset[str] = frozenset()
 
 
 def serving() -> Serving:
-    """Read the settings of the service from the environment.
-
-    ``RELAPSE_TOKEN``
-        Clients send it as ``Authorization: Bearer …``; needed where the service listens beyond this machine.
-    ``RELAPSE_AUDIT_LOG``, ``RELAPSE_AUDIT_KEY``
-        File that every prediction is recorded in, and the key of its digests. Both or none.
-    ``RELAPSE_TIMEOUT``
-        Seconds that a request may take; 10 by default.
+    """The settings of the service, as :mod:`relapse.environment` reads them.
 
     Raises
     ------
     ServingError
-        A setting is too weak, lacks its other half, or is no number.
+        One holds what is not allowed, or lacks its other half.
     """
-    token, key = os.environ.get("RELAPSE_TOKEN") or None, os.environ.get("RELAPSE_AUDIT_KEY") or None
-    log, seconds = os.environ.get("RELAPSE_AUDIT_LOG") or None, os.environ.get("RELAPSE_TIMEOUT") or "10"
-    for name, secret in (("RELAPSE_TOKEN", token), ("RELAPSE_AUDIT_KEY", key)):
-        if secret is not None and not (len(secret) >= SECRET and secret.isascii() and secret.isprintable()):
-            raise ServingError(
-                f"{name}: at least {SECRET} printable ASCII characters are needed. Make one with: openssl rand -hex 32"
-            )
+    log, key = AUDIT_LOG.get(), AUDIT_KEY.get()
     if (log is None) != (key is None):
         raise ServingError("RELAPSE_AUDIT_LOG and RELAPSE_AUDIT_KEY belong together: set both, or none.")
-    try:
-        limit = float(seconds)
-    except ValueError:
-        limit = 0.0
-    if not 0 < limit <= 600:
-        raise ServingError("RELAPSE_TIMEOUT: expected seconds, more than 0 and at most 600.")
-    return Serving(token, Path(log) if log else None, key.encode() if key else None, limit)
+    return Serving(
+        token=TOKEN.get(),
+        audit_log=log,
+        audit_key=key.encode() if key else None,
+        seconds=TIMEOUT.get() or 10.0,
+        hosts=HOSTS.get() or frozenset(),
+    )

@@ -1,10 +1,13 @@
 """Work shared out to processes: the same results, in the same order, for any number of them."""
 
+import os
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from relapse.console import progress
+from relapse.errors import DeclarationError
 from relapse.settings import Machinery
 
 
@@ -27,5 +30,25 @@ def shared_out(
     # loky takes the libraries that a worker loads for leaking memory, and puts another in its place. It says so in a
     # thread of its own, which dies of the warning where warnings are errors; the results would be waited for for ever.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
-    with parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
+    with _cluster(machinery), parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
         yield from progress(Parallel(return_as="generator", pre_dispatch=ahead)(tasks), total=total, label=label)
+
+
+@contextmanager
+def _cluster(machinery: Machinery) -> Iterator[None]:
+    """Joblib finds a cluster by the client that is open when its backend is chosen."""
+    if machinery.backend != "dask":
+        yield
+        return
+    from distributed import Client
+
+    address = os.environ["DASK_SCHEDULER_ADDRESS"]
+    try:
+        client = Client(address, timeout=30, set_as_default=True)
+    except (OSError, ValueError) as error:
+        raise DeclarationError(
+            f"RELAPSE_BACKEND=dask: no scheduler answers at DASK_SCHEDULER_ADDRESS={address} ({type(error).__name__}). "
+            "Start one (dask scheduler) with workers, or use loky."
+        ) from None
+    with client:
+        yield

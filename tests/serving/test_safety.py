@@ -6,11 +6,11 @@ import time
 import pytest
 
 from relapse.errors import ServingError
-from relapse.serving.access import is_authorised, is_loopback, require_token_beyond_loopback
+from relapse.serving.access import is_asked_for, is_authorised, is_loopback, require_token_beyond_loopback
 from relapse.serving.audit_log import verify
 from relapse.serving.guard import HEADERS, MAX_BODY
 from relapse.serving.pages import ENDPOINTS, PUBLIC
-from relapse.settings import serving
+from relapse.settings import Serving, serving
 from tests.serving.conftest import client_of, service_of
 
 TOKEN = "test-token-0123456789"
@@ -89,6 +89,55 @@ def test_a_service_without_token_refuses_what_came_in_from_elsewhere(clients, pa
 
 
 @pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:3000",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "127.0.0.1@evil.example",
+        "10.0.0.5",
+        "0.0.0.0",
+        "/run/relapse.sock",
+        "",
+    ],
+)
+def test_without_a_token_a_request_under_another_name_is_refused(clients, patients, host):
+    headers = {"host": host}
+    for path in ("/predict", "/predict_batch", "/explain"):
+        assert clients["gbsg"].post(path, json=patients["gbsg"], headers=headers).status_code == 421
+    for path in ("/model", "/ui", "/", "/metrics", "/docs.json", "/nowhere"):
+        refused = clients["gbsg"].get(path, headers=headers)
+        assert refused.status_code == 421
+        assert "RELAPSE_HOSTS" in refused.json()["errors"][0]["message"]
+        assert not host or host not in refused.text or host == "0.0.0.0"
+    assert clients["gbsg"].get("/readyz", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:3000", "LOCALHOST", "127.0.0.1:3000", "127.8.8.8", "[::1]:3000"]
+)
+def test_every_name_of_this_machine_is_answered(clients, patients, host):
+    assert clients["gbsg"].post("/predict", json=patients["gbsg"], headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_declared_names_are_answered_beside_those_of_this_machine_and_no_other(token):
+    settings = Serving(token, None, None, 1.0, frozenset({"risk.hospital.example"}))
+    for host, answered in (
+        (b"risk.hospital.example", True),
+        (b"Risk.Hospital.Example:443", True),
+        (b"localhost", True),
+        (b"evil.example", False),
+        (b"sub.risk.hospital.example", False),
+    ):
+        assert is_asked_for([(b"host", host)], settings) is answered
+    assert not is_asked_for([(b"host", b"localhost"), (b"host", b"evil.example")], settings)
+    assert not is_asked_for([], settings)
+    assert is_asked_for([(b"host", b"anything.example")], Serving(TOKEN, None, None, 1.0))
+
+
+@pytest.mark.parametrize(
     ("name", "value", "message"),
     [
         ("RELAPSE_TOKEN", "short", "RELAPSE_TOKEN: at least 16"),
@@ -98,6 +147,8 @@ def test_a_service_without_token_refuses_what_came_in_from_elsewhere(clients, pa
         ("RELAPSE_TIMEOUT", "soon", "RELAPSE_TIMEOUT"),
         ("RELAPSE_TIMEOUT", "0", "RELAPSE_TIMEOUT"),
         ("RELAPSE_TIMEOUT", "nan", "RELAPSE_TIMEOUT"),
+        ("RELAPSE_HOSTS", "https://risk.example", "RELAPSE_HOSTS=.*without scheme and port"),
+        ("RELAPSE_HOSTS", "risk.example,", "RELAPSE_HOSTS=.*without scheme and port"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused(monkeypatch, name, value, message):
@@ -205,3 +256,18 @@ def test_a_body_of_a_megabyte_is_the_most(guarded, patients):
     headers = BEARER | {"content-type": "application/json"}
     assert guarded.post("/predict_batch", content=most, headers=headers).status_code == 200
     assert guarded.post("/predict_batch", content=most + b" ", headers=headers).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/predict", "/explain", "/predict_batch"])
+@pytest.mark.parametrize("second", ['"age": 31', '"age": 57', '"\\u0061ge": 31', '"age": 57, "age": 57'])
+def test_a_field_given_twice_is_refused_by_name(clients, patients, path, second):
+    body = json.dumps(patients["gbsg"])[:-1] + ", " + second + "}"
+    batch = path == "/predict_batch"
+    body = f"[{json.dumps(patients['gbsg'])}, {body}]" if batch else body
+    refused = clients["gbsg"].post(path, content=body, headers={"content-type": "application/json"})
+    assert refused.status_code == 422
+    (problem,) = refused.json()["errors"]
+    assert problem["field"] == "age"
+    assert problem["message"].startswith("Given more than once")
+    assert problem.get("index") == (1 if batch else None)
+    assert "31" not in refused.text

@@ -1,11 +1,13 @@
-"""Who may ask: the bearer token, and the rule that without one the service listens to its own machine alone."""
+"""Who may ask: the bearer token, and without one the rule that only this machine is listened to, by its own names."""
 
 import hmac
 import ipaddress
 import os
 import socket
+from collections.abc import Iterable
 
 from relapse.errors import ServingError
+from relapse.settings import Serving
 
 
 def require_token_beyond_loopback(token: str | None, host: str | None) -> None:
@@ -59,6 +61,27 @@ def listening_host() -> str | None:
 
         return str(given["host"] or BentoMLContainer.http.host.get())
     return None
+
+
+def is_asked_for(headers: Iterable[tuple[bytes, bytes]], settings: Serving) -> bool:
+    """Whether a request names this service in its ``Host`` header.
+
+    A page of any site can have its own name resolved to this machine (DNS rebinding) and then ask as if it were of the
+    same origin; only the name gives it away. A page cannot know the token, so where there is one any name will do,
+    unless names are declared.
+    """
+    if settings.token is not None and not settings.hosts:
+        return True
+    given = [value.decode("latin-1").strip().lower() for name, value in headers if name == b"host"]
+    names = [_without_port(value) for value in given]
+    return bool(names) and all((is_loopback(name) and name[:1] != "/") or name in settings.hosts for name in names)
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    name, _, port = host.partition(":")
+    return name if not port or port.isdigit() else host
 
 
 def is_authorised(header: bytes, token: str) -> bool:

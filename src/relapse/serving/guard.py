@@ -5,6 +5,7 @@ bodies of any size. So bodies are checked here, against the same models that Ben
 """
 
 import asyncio
+import json
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -12,8 +13,8 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 
 from relapse.cohorts.schema import Cohort
-from relapse.serving.access import is_authorised, is_loopback
-from relapse.serving.problems import Problems, is_malformed, of_body, of_validation
+from relapse.serving.access import is_asked_for, is_authorised, is_loopback
+from relapse.serving.problems import Problems, is_malformed, of_body, of_repeated, of_validation
 from relapse.settings import Serving
 
 if TYPE_CHECKING:
@@ -52,11 +53,13 @@ class Guard:
     bodies
         The model of the body, by path.
     public
-        Paths that hold nothing to protect: the empty page and the health checks.
+        Paths that are given without a token: the empty page and the health checks.
+    health
+        Paths that are answered under any name of the host: who watches a service asks for it by its address.
     cohort
         Says what each field allows.
     settings
-        Token and time limit.
+        Token, names of the host and time limit.
     """
 
     def __init__(
@@ -64,12 +67,14 @@ class Guard:
         app: "ASGIApp",
         bodies: Mapping[str, type[BaseModel]],
         public: Collection[str],
+        health: Collection[str],
         cohort: Cohort,
         settings: Serving,
     ) -> None:
         self.app = app
         self.bodies = bodies
         self.public = frozenset(public)
+        self.health = frozenset(health)
         self.cohort = cohort
         self.settings = settings
 
@@ -123,6 +128,9 @@ class Guard:
         except ValidationError as error:
             await _answer(send, 400 if is_malformed(error) else 422, of_validation(error, self.cohort))
             return
+        if repeated := _repeated(body):
+            await _answer(send, 422, of_repeated(repeated, self.cohort, batch=body.lstrip()[:1] == b"["))
+            return
         await self.app(scope, _replay(body, receive), send)
 
     def _refuse_client(self, scope: "Scope") -> tuple[int, Problems] | None:
@@ -132,6 +140,12 @@ class Guard:
             server = scope.get("server") or ("",)
             if server[0] and not is_loopback(str(server[0])) and scope["path"] not in self.public:
                 return 403, of_body("Beyond this machine the service answers only where RELAPSE_TOKEN is set.")
+        if scope["path"] not in self.health and not is_asked_for(scope["headers"], self.settings):
+            return 421, of_body(
+                "The service is not asked for under this name. Without a token it answers to localhost, 127.0.0.1 and "
+                "[::1]; whoever runs it names others in RELAPSE_HOSTS."
+            )
+        if token is None:
             return None
         if scope["path"] in self.public or is_authorised(dict(scope["headers"]).get(b"authorization", b""), token):
             return None
@@ -174,6 +188,25 @@ async def _read(receive: "Receive") -> bytes | None:
         parts.append(part)
         more = message.get("more_body", False)
     return b"".join(parts)
+
+
+def _repeated(body: bytes) -> list[tuple[int, str]]:
+    """Keys that stand more than once in a patient, with the position of the patient: two ages are no input.
+
+    ``body`` is valid otherwise, so that its objects are patients and hold no other.
+    """
+    found: list[tuple[int, str]] = []
+    seen = 0
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        nonlocal seen
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            found.extend((seen, name) for name in dict.fromkeys(names) if names.count(name) > 1)
+        seen += 1
+
+    json.loads(body, object_pairs_hook=look)
+    return found
 
 
 def _replay(body: bytes, receive: "Receive") -> "Receive":

@@ -25,17 +25,24 @@ _STATIC = {
     f"/static/{path.name}": path for path in sorted(STATIC.glob("*.*")) if path.suffix in (".css", ".js", ".svg")
 }
 
+#: What tells whether the service is well.
+HEALTH = ("/livez", "/readyz", "/healthz")
+
 #: Paths that hold nothing to protect: the empty page and the health checks.
-PUBLIC = ("/", "/ui", *_STATIC, "/livez", "/readyz", "/healthz")
+PUBLIC = ("/", "/ui", *_STATIC, *HEALTH)
 
 #: Every path of the service.
 ENDPOINTS = (*PUBLIC, "/predict", "/predict_batch", "/explain", "/model", "/card", "/schema", "/docs.json", "/metrics")
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-_UNAUTHORISED = {"401": "A token is set, and the request does not carry it."}
+_STRANGERS = {
+    "401": "A token is set, and the request does not carry it.",
+    "403": "No token is set, and the request came from beyond this machine.",
+    "421": "The request names a host that the service is not asked for under.",
+}
 
-_REFUSALS = _UNAUTHORISED | {
+_REFUSALS = _STRANGERS | {
     "400": "The body is not valid JSON.",
     "408": "The body did not arrive in time.",
     "413": "The body is too large.",
@@ -146,7 +153,7 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
         ("/model", "What is served: name, version, manifest, decision, metrics, declaration, model card.", "ModelCard"),
         ("/schema", "What to ask for: fields with labels, units, ranges and levels.", "Form"),
     ):
-        responses = {"200": _response(text, _reference(name)), "401": refused["401"]}
+        responses = {"200": _response(text, _reference(name)), **{status: refused[status] for status in _STRANGERS}}
         document["paths"][path] = {"get": security | {"operationId": path[1:], "summary": text, "responses": responses}}
     for path, text in (("/livez", "Whether the process runs."), ("/readyz", "Whether it can answer.")):
         plain = {"description": text, "content": {"text/plain": {"schema": {"type": "string"}}}}

@@ -7,7 +7,7 @@ looks like the name of a column.
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -69,6 +69,18 @@ def of_validation(error: ValidationError, cohort: Cohort) -> Problems:
     listed = [_problem(item["type"], item["loc"], cohort) for item in items[:MAX_LISTED]]
     if len(items) > MAX_LISTED:
         listed.append(Problem(message=f"And {len(items) - MAX_LISTED} more problems."))
+    return Problems(errors=listed)
+
+
+def of_repeated(found: Sequence[tuple[int, str]], cohort: Cohort, *, batch: bool) -> Problems:
+    """Fields of patients, by their position, that were given more than once."""
+    message = "Given more than once: one value a field."
+    listed = [
+        Problem(index=index if batch else None, field=name, message=message, allowed=allowed(cohort, name))
+        for index, name in found[:MAX_LISTED]
+    ]
+    if len(found) > MAX_LISTED:
+        listed.append(Problem(message=f"And {len(found) - MAX_LISTED} more problems."))
     return Problems(errors=listed)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from relapse.bundle.load import verify_bundle
 from relapse.bundle.manifest import MANIFEST
+from relapse.environment import ACTOR
 from relapse.errors import BundleError, RegistryError
 from relapse.files import sha256_of_file, sha256_of_text, write_text
 from relapse.settings import Machinery
@@ -147,7 +148,7 @@ def _next(
     reason: str,
 ) -> Move:
     before = entries(client, cohort)
-    who = os.environ.get("RELAPSE_ACTOR") or os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    who = ACTOR.get() or os.environ.get("GITHUB_ACTOR") or getpass.getuser()
     return Move(
         cohort=cohort,
         number=before[-1].number + 1 if before else 1,
