@@ -1,8 +1,9 @@
-"""Stage *report*: a page, a model card and a checklist a cohort, from the files of the stages before."""
+"""Stage *report*: page, model card, checklist and DVC's plots of a cohort, from the files of the stages before."""
 
 from relapse.console import say, stage
 from relapse.files import read_json, write_text
 from relapse.report.documents import documents
+from relapse.report.dvc_plots import write_plots
 from relapse.report.material import Material
 from relapse.settings import Workspace, read_params
 
@@ -13,6 +14,7 @@ def main(cohort: str) -> None:
     material = Material.read(at, read_params().candidates, decision=read_json(at.decision))
     for name, text in documents(material).items():
         write_text(at.report / name, text)
+    write_plots(material, at)
     say(f"{cohort}: {at.report}")
 
 

@@ -291,6 +291,11 @@ class Workspace:
         return self.of("package") / f"relapse-{self.cohort}.bento"
 
     @property
+    def plots(self) -> Path:
+        """Folder of what ``dvc plots`` shows."""
+        return self.of("plots")
+
+    @property
     def report(self) -> Path:
         """Folder of the report, the model card and the TRIPOD+AI checklist."""
         return self.of("report")

@@ -48,7 +48,10 @@ def test_a_stage_runs_its_own_script_and_depends_on_it(stage: str) -> None:
 
 def test_the_paths_of_dvc_yaml_are_those_of_the_workspace() -> None:
     at = Workspace("x")
-    declared = {stage: set(_paths([*spec["outs"]], "x", "c")) for stage, spec in STAGES.items()}
+    declared = {
+        stage: set(_paths([entry for key in ("outs", "metrics", "plots") for entry in spec.get(key, [])], "x", "c"))
+        for stage, spec in STAGES.items()
+    }
     expected = {
         "ingest": {at.table, at.flow},
         "gate": {at.gate, at.data_docs},
@@ -60,9 +63,15 @@ def test_the_paths_of_dvc_yaml_are_those_of_the_workspace() -> None:
         "audit": {at.audit, at.optimism, at.optimism.with_suffix(".png"), at.optimism.with_suffix(".svg")},
         "register": {at.decision, at.published},
         "package": {at.bundle.parent},
-        "report": {at.report},
+        "report": {at.report, at.plots},
     }
     assert declared == {stage: {path.as_posix() for path in paths} for stage, paths in expected.items()}
+
+
+def test_no_cohort_is_named_in_the_pipeline() -> None:
+    text = (ROOT / "dvc.yaml").read_text()
+    assert not [path.stem for path in (ROOT / "data" / "cohorts").glob("*.yaml") if path.stem in text]
+    assert not [name for name in MODULES if f"/{name}" in text]
 
 
 def test_every_cohort_and_candidate_of_params_exists() -> None:

@@ -71,12 +71,28 @@ def _decision(project: Project) -> dict[str, Any]:
     return found
 
 
+def _dvc_shows_this_cohort_and_no_other(project: Project) -> None:
+    shown = project.run("dvc", "metrics", "show")
+    assert shown.returncode == 0, shown.stdout
+    named = {line.split()[0] for line in shown.stdout.splitlines() if line.startswith("results/")}
+    assert named == {f"results/evaluate/mine/metrics/{name}.json" for name in ("reference", "linear")}
+    assert "failed" not in shown.stdout
+    drawn = project.run("dvc", "plots", "show")
+    assert drawn.returncode == 0, drawn.stdout
+    assert "failed" not in drawn.stdout.lower()
+    page = (project.root / "dvc_plots" / "index.html").read_text()
+    for name in ("ranking.png", "roc.png", "calibration.png", "importance.png", "optimism.png", "calibration.csv"):
+        assert f"results/plots/mine/{name}" in page
+    assert "gbsg" not in page
+
+
 def test_new_data_are_retrained_and_promoted_bad_data_stopped_and_a_worse_model_kept_out(tmp_path: Path) -> None:
     project = _project(tmp_path / "project")
     _bring(project, 300)
     status, said = _make(project, "retrain")
     assert status == 0, said
     assert _decision(project)["champion"] is None
+    _dvc_shows_this_cohort_and_no_other(project)
     status, said = _make(project, "promote")
     assert (status, "relapse-mine: version 1 is champion (record 1)" in said) == (0, True), said
 

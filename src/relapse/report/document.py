@@ -107,9 +107,8 @@ def _tables(m: Material) -> dict[str, Any]:
 
 def _shown(m: Material) -> dict[str, Any]:
     """The page's figures; those of the explained candidate go under their plain names."""
-    folders = [*m.pictures, *([m.explanations / m.champion] if m.explanations else [])]
     return {
-        "pictures": {name: picture for folder in folders for name, picture in pictures(folder).items()},
+        "pictures": {name: picture for folder in m.folders for name, picture in pictures(folder).items()},
         "calibrations": _calibrations(m.evidence),
         "explained": m.titles[m.champion] if m.champion in m.explained else "",
     }

@@ -64,6 +64,11 @@ class Material:
         return {item.name: self.records.get(item.name, {}).get("title", item.name) for item in self.evidence.candidates}
 
     @property
+    def folders(self) -> list[Path]:
+        """Folders of the report's figures, those of the explained candidate that it stands for last."""
+        return [*self.pictures, *([self.explanations / self.champion] if self.explanations else [])]
+
+    @property
     def champion(self) -> str:
         """The candidate that the champion is, or the one put forward where the champion is none of this run's."""
         found = self.decision.get("champion")

@@ -1,0 +1,21 @@
+"""What ``dvc plots`` shows of a cohort: all pictures of its report, and a curve that DVC redraws over several commits."""
+
+import shutil
+
+from relapse.report.material import Material
+from relapse.settings import Workspace
+
+
+def write_plots(material: Material, at: Workspace) -> None:
+    """Fill the folder of plots: the report's pictures as PNG, and the calibration of the candidate that it stands for.
+
+    The curve is that of the last horizon, where there are several.
+    """
+    shutil.rmtree(at.plots, ignore_errors=True)
+    at.plots.mkdir(parents=True)
+    for folder in material.folders:
+        for picture in sorted(folder.glob("*.png")):
+            shutil.copyfile(picture, at.plots / picture.name)
+    horizons = material.evidence.endpoint.horizons
+    curve = "calibration" + (horizons[-1].column.removeprefix("risk") if horizons else "")
+    shutil.copyfile(at.curves / curve / f"{material.champion}.csv", at.plots / "calibration.csv")
