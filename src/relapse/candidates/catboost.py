@@ -5,11 +5,10 @@ import tempfile
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
 
 from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel
+from relapse.candidates.boosted import Array, CoxTrees, LogisticTrees, Trees
 from relapse.candidates.imbalance import sampler_of, weighted, without_balance
 from relapse.cohorts.schema import Categorical, Cohort
 from relapse.preprocessing.transformers import encoder, ordered_columns
@@ -17,14 +16,12 @@ from relapse.preprocessing.transformers import encoder, ordered_columns
 if TYPE_CHECKING:
     import optuna
 
-Array = NDArray[np.float64]
-
 #: Drawn anew by every fit; overwritten, so that the same fit gives the same bytes.
 _VOLATILE = ("model_guid", "train_finish_time")
 
 
-class _CatBoost(BaseEstimator):
-    """CatBoost behind scikit-learn's interface; once fitted it is kept in CatBoost's own binary form, only data.
+class _CatBoost(Trees):
+    """CatBoost's trees; once fitted they are kept in its own binary form.
 
     Parameters
     ----------
@@ -77,13 +74,11 @@ class _CatBoost(BaseEstimator):
         return self
 
     def _margin(self, X: Array) -> Array:
-        """The sum of the trees (n,), before any link."""
         return np.asarray(
             self._booster().predict(self._pool(X), prediction_type="RawFormulaVal", thread_count=1), dtype=np.float64
         )
 
     def contributions(self, X: Array) -> Array:
-        """Shapley values of the margin (n, p + 1), the last column the base; exact (Lundberg et al. 2020, TreeSHAP)."""
         numbers, codes = self._kinds(X)
         found = self._booster().get_feature_importance(self._pool(X), type="ShapValues", thread_count=1)
         values = np.empty((len(X), X.shape[1] + 1))
@@ -113,45 +108,17 @@ class _CatBoost(BaseEstimator):
         )
         return Pool(features, label=label, weight=weight, thread_count=1)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())
-        state.pop("_loaded", None)
-        return state
 
-
-class CatBoostBinary(ClassifierMixin, _CatBoost):
+class CatBoostBinary(LogisticTrees, _CatBoost):
     """Logistic loss."""
 
     _loss = "Logloss"
 
-    def fit(self, X: Array, y: NDArray[np.int_], sample_weight: Array | None = None) -> Self:
-        """Fit on a matrix ``X`` (n, p) and ``y`` (n,) of 0 and 1."""
-        self.classes_ = np.array([0, 1])
-        return self._train(X, np.asarray(y, dtype=np.float64), sample_weight)
 
-    def predict_proba(self, X: Array) -> Array:
-        """Probabilities (n, 2) of both classes."""
-        risk = 1.0 / (1.0 + np.exp(-self._margin(X)))
-        return np.column_stack([1.0 - risk, risk])
-
-    def predict(self, X: Array) -> NDArray[np.int_]:
-        """0 or 1 at probability ½."""
-        return (self._margin(X) >= 0).astype(np.int64)
-
-
-class CatBoostCox(_CatBoost):
-    """Cox partial likelihood; the prediction is the log-hazard."""
+class CatBoostCox(CoxTrees, _CatBoost):
+    """Cox partial likelihood."""
 
     _loss = "Cox"
-
-    def fit(self, X: Array, y: NDArray[Any]) -> Self:
-        """Fit on a matrix ``X`` (n, p) and a structured array ``y`` (n,)."""
-        # CatBoost's convention: a negative time is a censored one.
-        return self._train(X, np.where(y["event"], y["time"], -y["time"]))
-
-    def predict(self, X: Array) -> Array:
-        """Log-hazard (n,)."""
-        return self._margin(X)
 
 
 def _space(trial: "optuna.Trial") -> Params:

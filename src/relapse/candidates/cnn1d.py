@@ -5,12 +5,10 @@ choice of the search), except that early stopping looks at a part of the trainin
 test fold.
 """
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from relapse.candidates.base import Family, Head, Params
-from relapse.candidates.networks.estimators import MEMBERS
-from relapse.candidates.networks.models import DRAFT, fit_together, network_binary, network_survival
+from relapse.candidates.base import Params
+from relapse.candidates.networks.models import network_family
 
 if TYPE_CHECKING:
     import optuna
@@ -26,13 +24,4 @@ def _space(trial: "optuna.Trial") -> Params:
     }
 
 
-FAMILY = Family(
-    name="cnn1d",
-    title="1D-CNN",
-    description=(
-        f"{MEMBERS} one-dimensional convolutional networks, averaged, with cross-entropy or Cox partial likelihood, on "
-        "all predictors."
-    ),
-    binary=Head(_space, partial(network_binary, body="cnn1d"), balanced=True, fit_together=fit_together, draft=DRAFT),
-    survival=Head(_space, partial(network_survival, body="cnn1d"), fit_together=fit_together, draft=DRAFT),
-)
+FAMILY = network_family("cnn1d", "1D-CNN", kind="one-dimensional convolutional networks", space=_space)

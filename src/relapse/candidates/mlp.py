@@ -1,11 +1,9 @@
 """A multilayer perceptron with dropout and weight decay: an ensemble of small networks."""
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from relapse.candidates.base import Family, Head, Params
-from relapse.candidates.networks.estimators import MEMBERS
-from relapse.candidates.networks.models import DRAFT, fit_together, network_binary, network_survival
+from relapse.candidates.base import Params
+from relapse.candidates.networks.models import network_family
 
 if TYPE_CHECKING:
     import optuna
@@ -22,13 +20,4 @@ def _space(trial: "optuna.Trial") -> Params:
     }
 
 
-FAMILY = Family(
-    name="mlp",
-    title="Multilayer perceptron",
-    description=(
-        f"{MEMBERS} networks of one or two hidden layers, averaged, with cross-entropy or Cox partial likelihood, on "
-        "all predictors."
-    ),
-    binary=Head(_space, partial(network_binary, body="mlp"), balanced=True, fit_together=fit_together, draft=DRAFT),
-    survival=Head(_space, partial(network_survival, body="mlp"), fit_together=fit_together, draft=DRAFT),
-)
+FAMILY = network_family("mlp", "Multilayer perceptron", kind="networks of one or two hidden layers", space=_space)

@@ -1,24 +1,21 @@
 """Gradient-boosted trees by XGBoost: logistic loss, or Cox partial likelihood."""
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 
 from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel, binary_model
 from relapse.candidates.base import survival_model as survival
+from relapse.candidates.boosted import Array, CoxTrees, LogisticTrees, Trees
 from relapse.candidates.imbalance import without_balance
 from relapse.cohorts.schema import Cohort
 
 if TYPE_CHECKING:
     import optuna
 
-Array = NDArray[np.float64]
 
-
-class _Booster(BaseEstimator):
-    """XGBoost's booster behind scikit-learn's interface; once fitted it is kept as its own JSON, which is only data."""
+class _Booster(Trees):
+    """XGBoost's booster; once fitted it is kept as its own JSON."""
 
     _objective: str
 
@@ -55,11 +52,9 @@ class _Booster(BaseEstimator):
         return self
 
     def _margin(self, X: Array) -> Array:
-        """The sum of the trees (n,), before any link."""
         return self._predicted(X, output_margin=True)
 
     def contributions(self, X: Array) -> Array:
-        """Shapley values of the margin (n, p + 1), the last column the base; exact (Lundberg et al. 2020, TreeSHAP)."""
         return self._predicted(X, pred_contribs=True)
 
     def _predicted(self, X: Array, **what: bool) -> Array:
@@ -69,45 +64,17 @@ class _Booster(BaseEstimator):
             self._loaded = xgboost.Booster({"nthread": 1}, model_file=bytearray(self.model_json_.encode()))
         return np.asarray(self._loaded.predict(xgboost.DMatrix(X, nthread=1), **what), dtype=np.float64)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())
-        state.pop("_loaded", None)
-        return state
 
-
-class BoostedClassifier(ClassifierMixin, _Booster):
+class BoostedClassifier(LogisticTrees, _Booster):
     """Logistic loss."""
 
     _objective = "binary:logistic"
 
-    def fit(self, X: Array, y: NDArray[np.int_], sample_weight: Array | None = None) -> Self:
-        """Fit on a matrix ``X`` (n, p) and ``y`` (n,) of 0 and 1."""
-        self.classes_ = np.array([0, 1])
-        return self._train(X, np.asarray(y, dtype=np.float64), sample_weight)
 
-    def predict_proba(self, X: Array) -> Array:
-        """Probabilities (n, 2) of both classes."""
-        risk = 1.0 / (1.0 + np.exp(-self._margin(X)))
-        return np.column_stack([1.0 - risk, risk])
-
-    def predict(self, X: Array) -> NDArray[np.int_]:
-        """0 or 1 at probability ½."""
-        return (self._margin(X) >= 0).astype(np.int64)
-
-
-class BoostedCox(_Booster):
-    """Cox partial likelihood; the prediction is the log-hazard."""
+class BoostedCox(CoxTrees, _Booster):
+    """Cox partial likelihood."""
 
     _objective = "survival:cox"
-
-    def fit(self, X: Array, y: NDArray[Any]) -> Self:
-        """Fit on a matrix ``X`` (n, p) and a structured array ``y`` (n,)."""
-        # XGBoost's convention: a negative time is a censored one.
-        return self._train(X, np.where(y["event"], y["time"], -y["time"]))
-
-    def predict(self, X: Array) -> Array:
-        """Log-hazard (n,)."""
-        return self._margin(X)
 
 
 def _space(trial: "optuna.Trial") -> Params:

@@ -1,4 +1,4 @@
-"""What ``dvc plots`` shows of a cohort: all pictures of its report, and a curve that DVC redraws over several commits."""
+"""What ``dvc plots`` shows of a cohort: the pictures of its report, and a curve that DVC draws over several commits."""
 
 import shutil
 

@@ -1,6 +1,6 @@
 """Candidates made of networks: the models of :mod:`relapse.candidates.base`, fitted many at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -8,12 +8,22 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from relapse.candidates.base import BinaryModel, Params, SurvivalModel, binary_model, breslow, survival_model
+from relapse.candidates.base import (
+    BinaryModel,
+    Family,
+    Head,
+    Params,
+    SurvivalModel,
+    binary_model,
+    breslow,
+    survival_model,
+)
 from relapse.candidates.imbalance import weighted, without_balance
-from relapse.candidates.networks.estimators import NetworkClassifier, NetworkCox, Rows, fit_ensembles
+from relapse.candidates.networks.estimators import MEMBERS, NetworkClassifier, NetworkCox, Rows, fit_ensembles
 from relapse.cohorts.schema import Cohort
 
 if TYPE_CHECKING:
+    import optuna
     import pandas as pd
 
 #: While hyperparameters are compared, smaller ensembles are enough.
@@ -80,14 +90,32 @@ def _rows(
     return encoder, Rows(matrix, np.asarray(target), table["patient"].to_numpy(), sampler, expander, held)
 
 
-def network_binary(cohort: Cohort, params: Params, seed: int, *, body: str) -> NetworkBinaryModel:
-    """The unfitted binary model with hyperparameters ``params``."""
-    ensemble = NetworkClassifier(**without_balance(params), balanced=weighted(params), body=body, random_state=seed)
-    plain = binary_model(cohort, ensemble, seed=seed, params=params)
-    return NetworkBinaryModel(plain.encoder, plain.expander, plain.classifier, sampler=plain.sampler)
+def network_family(body: str, title: str, *, kind: str, space: "Callable[[optuna.Trial], Params]") -> Family:
+    """A family of ensembles of networks.
 
+    Parameters
+    ----------
+    body
+        Which layers (:mod:`relapse.candidates.networks.layers`); also the family's name.
+    title, kind
+        The family, and what the networks are, in words.
+    space
+        Draws hyperparameters from a trial.
+    """
 
-def network_survival(cohort: Cohort, params: Params, seed: int, *, body: str) -> NetworkSurvivalModel:
-    """The unfitted survival model with hyperparameters ``params``."""
-    plain = survival_model(cohort, NetworkCox(**params, body=body, random_state=seed))
-    return NetworkSurvivalModel(plain.encoder, plain.expander, plain.regressor, plain.horizon)
+    def binary(cohort: Cohort, params: Params, seed: int) -> NetworkBinaryModel:
+        ensemble = NetworkClassifier(**without_balance(params), balanced=weighted(params), body=body, random_state=seed)
+        plain = binary_model(cohort, ensemble, seed=seed, params=params)
+        return NetworkBinaryModel(plain.encoder, plain.expander, plain.classifier, sampler=plain.sampler)
+
+    def survival(cohort: Cohort, params: Params, seed: int) -> NetworkSurvivalModel:
+        plain = survival_model(cohort, NetworkCox(**params, body=body, random_state=seed))
+        return NetworkSurvivalModel(plain.encoder, plain.expander, plain.regressor, plain.horizon)
+
+    return Family(
+        name=body,
+        title=title,
+        description=f"{MEMBERS} {kind}, averaged, with cross-entropy or Cox partial likelihood, on all predictors.",
+        binary=Head(space, binary, balanced=True, fit_together=fit_together, draft=DRAFT),
+        survival=Head(space, survival, fit_together=fit_together, draft=DRAFT),
+    )
