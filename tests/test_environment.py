@@ -19,7 +19,6 @@ OTHERS = {"RELAPSE_SHARED", "RELAPSE_REQUIRE_PROGRAMS", "RELAPSE_RETRAIN", "RELA
 def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in VARIABLES:
         monkeypatch.delenv(variable.name, raising=False)
-    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +54,9 @@ def test_a_wrong_setting_is_one_message_before_any_work(
 def test_dask_needs_the_address_of_its_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("relapse.environment.find_spec", lambda package: package)
     monkeypatch.setenv("RELAPSE_BACKEND", "dask")
-    with pytest.raises(DeclarationError, match="set DASK_SCHEDULER_ADDRESS"):
+    with pytest.raises(DeclarationError, match="set RELAPSE_SCHEDULER"):
         check_environment()
-    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:8786")
+    monkeypatch.setenv("RELAPSE_SCHEDULER", "tcp://127.0.0.1:8786")
     check_environment()
 
 

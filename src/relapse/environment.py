@@ -86,8 +86,8 @@ def _backend(text: str) -> str:
     _one_of("loky", "threading", "dask")(text)
     if text == "dask" and find_spec("distributed") is None:
         raise ValueError("Dask is not installed here. Install it (pip install 'dask[distributed]'), or use loky.")
-    if text == "dask" and not os.environ.get("DASK_SCHEDULER_ADDRESS"):
-        raise ValueError("set DASK_SCHEDULER_ADDRESS to the address of the scheduler, such as tcp://host:8786.")
+    if text == "dask" and not SCHEDULER.get():
+        raise ValueError("set RELAPSE_SCHEDULER to the address of its scheduler, such as tcp://host:8786.")
     return text
 
 
@@ -146,10 +146,16 @@ WORKERS = Variable(
 BACKEND = Variable(
     "RELAPSE_BACKEND",
     "work",
-    "what shares the work out: `loky` (processes), `threading`, or `dask` (the cluster whose scheduler "
-    "`DASK_SCHEDULER_ADDRESS` names)",
+    "what shares the work out: `loky` (processes), `threading`, or `dask` (a cluster)",
     "`loky`",
     _backend,
+)
+SCHEDULER = Variable(
+    "RELAPSE_SCHEDULER",
+    "work",
+    "scheduler of the cluster, such as `tcp://host:8786`; needed with `dask`",
+    "no cluster",
+    _address("tcp", "tls"),
 )
 OPTUNA_STORAGE = Variable(
     "RELAPSE_OPTUNA_STORAGE",
@@ -221,6 +227,7 @@ TIMEOUT = Variable("RELAPSE_TIMEOUT", "service", "seconds that a request may tak
 VARIABLES: tuple[Variable[Any], ...] = (
     WORKERS,
     BACKEND,
+    SCHEDULER,
     OPTUNA_STORAGE,
     TRACKING_URI,
     ARTIFACT_ROOT,

@@ -1,12 +1,12 @@
 """Work shared out to processes: the same results, in the same order, for any number of them."""
 
-import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from relapse.console import progress
+from relapse.environment import SCHEDULER
 from relapse.errors import DeclarationError
 from relapse.settings import Machinery
 
@@ -42,12 +42,12 @@ def _cluster(machinery: Machinery) -> Iterator[None]:
         return
     from distributed import Client
 
-    address = os.environ["DASK_SCHEDULER_ADDRESS"]
+    address = SCHEDULER.get()
     try:
         client = Client(address, timeout=30, set_as_default=True)
     except (OSError, ValueError) as error:
         raise DeclarationError(
-            f"RELAPSE_BACKEND=dask: no scheduler answers at DASK_SCHEDULER_ADDRESS={address} ({type(error).__name__}). "
+            f"RELAPSE_BACKEND=dask: no scheduler answers at RELAPSE_SCHEDULER={address} ({type(error).__name__}). "
             "Start one (dask scheduler) with workers, or use loky."
         ) from None
     with client:
