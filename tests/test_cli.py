@@ -128,10 +128,35 @@ def test_absent_files_folders_binaries_and_mixed_kinds_are_refused(
     with pytest.raises(PredictionsError, match="this is a folder"):
         read_foreign([tmp_path])
     (tmp_path / "x.parquet").write_bytes(b"\x00\x01\x02")
-    with pytest.raises(PredictionsError, match="not readable as CSV or parquet"):
+    with pytest.raises(PredictionsError, match="not readable as parquet"):
         read_foreign([tmp_path / "x.parquet"])
     with pytest.raises(PredictionsError, match="b: column missing: time"):
         infer_endpoint(read_foreign(written(a=timed(), b=table())), unit="day")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("event,score,score\n1,2,3\n", r"column name more than once: score \(columns 2, 3\)"),
+        # Without a say on the index, pandas takes the first column for it and shifts all names by one.
+        ("event,score\n1,2,7\n0,1,7\n", "some rows have more cells than there are columns"),
+        ("event;score\n1;2\n", "the cells look separated by ';'"),
+        ("event,score\n1,\xfc\n", "not readable as CSV in UTF-8"),
+    ],
+)
+def test_a_csv_that_would_be_misread_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(PredictionsError, match=message):
+        read_foreign([tmp_path / "a.csv"])
+
+
+def test_a_column_twice_in_parquet_is_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table([pa.array([1]), pa.array([2])], names=["score", "score"]), tmp_path / "a.parquet")
+    with pytest.raises(PredictionsError, match=r"score \(columns 1, 2\)"):
+        read_foreign([tmp_path / "a.parquet"])
 
 
 def test_tables_of_the_same_name_go_by_their_folder(tmp_path: Path) -> None:

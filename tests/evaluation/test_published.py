@@ -57,6 +57,9 @@ def test_a_one_sided_p_is_recognised() -> None:
     ("text", "message"),
     [
         ("a,b\n1,2\n", "expected a column 'what'"),
+        ("what,p,p\nx,0.1,0.9\n", r"column name more than once: p \(columns 2, 3\)"),
+        ("what,p\nx,0.1,0.9\n", "some rows have more cells than there are columns"),
+        ("what;p\nx;0.1\n", "the cells look separated by ';'"),
         ("what,p\nx,soon\n", "line 2, p: expected a number such as 0.89"),
     ],
 )

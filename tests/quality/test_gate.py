@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from relapse.cohorts.schema import Cohort
+from relapse.cohorts.numbers import read_numbers
+from relapse.cohorts.schema import Cohort, CsvSource
 from relapse.errors import GateError
 from relapse.quality.gate import check
 
@@ -79,6 +80,38 @@ def test_a_violation_names_column_rule_number_and_rows(
     assert not result.passed
     with pytest.raises(GateError, match=message):
         result.require(source="the table")
+
+
+def test_a_violation_says_what_it_looks_like_and_the_line_that_mends_it(
+    cohorts: dict[str, Cohort], raw: pd.DataFrame
+) -> None:
+    # As if the trial's own data came from a file.
+    cohort = cohorts["gbsg"].model_copy(update={"source": CsvSource(csv="gbsg.csv")})
+    raw["age"] = raw["age"].map("{:.1f}".format).str.replace(".", ",")
+    raw["time"] = raw["time"].astype("str").where(raw["time"] > 100, "unknown")
+    raw.loc[[4, 9], "tsize"] = 999
+    raw["tgrade"] = raw["tgrade"].str.lower()
+    raw["event"] = raw["event"].map({0: "no", 1: "yes"})
+    said = {item.column: item.hint for item in check(raw, cohort).verdicts if not item.passed}
+    assert said["age"] == '686 cells have a decimal comma: declare `decimal: ","` under source.'
+    assert "`missing: [unknown]` under source" in said["time"]
+    assert "`missing: [{tsize: [999]}]` under source" in said["tsize"]
+    assert "`levels: {I: I, II: II, III: III, i: I, ii: II, iii: III}`" in said["tgrade"]
+    assert "`values: {no: 0, yes: 1}` under endpoint" in said["event"]
+
+
+def test_reader_and_gate_agree_on_what_a_number_is(cohorts: dict[str, Cohort], raw: pd.DataFrame) -> None:
+    source = CsvSource(csv="gbsg.csv", decimal=",")
+    cohort = cohorts["gbsg"].model_copy(update={"source": source})
+    raw["age"] = raw["age"].map("{:.1f}".format).str.replace(".", ",")
+    assert read_numbers(raw["age"], source).dtype == float
+    # One point among commas: left as text by the reader, and so a broken rule, never a table that cannot be typed.
+    raw.loc[3, "age"] = "1.234"
+    raw["age"] = read_numbers(raw["age"], source)
+    with pytest.raises(
+        GateError, match=r"age: expected a number; 1 row breaks this: data row 4\. 1 cell has a decimal"
+    ):
+        check(raw, cohort).require(source="the table")
 
 
 def test_the_message_does_not_repeat_a_patient_s_value(cohorts: dict[str, Cohort], raw: pd.DataFrame) -> None:

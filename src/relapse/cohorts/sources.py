@@ -2,24 +2,39 @@
 
 import os
 import re
-import warnings
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
-from relapse.cohorts.schema import CsvSource, ExcelSource, PackageSource, SimulatedSource, Source
+from relapse.cohorts.diagnosis import files
+from relapse.cohorts.diagnosis.files import squeezed
+from relapse.cohorts.grids import read_csv, read_excel, repeated
+from relapse.cohorts.schema import (
+    CsvSource,
+    ExcelSource,
+    FileSource,
+    PackageSource,
+    ParquetSource,
+    SimulatedSource,
+    Source,
+)
 from relapse.cohorts.simulation import simulate_radiomics
 from relapse.errors import SourceError
 from relapse.files import sha256_of_file, sha256_of_text
 
-_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+_MISSING = frozenset(("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"))
+_WHOLE = re.compile(r"(-?\d+)(?:\.0+)?")
 
 
-def read_source(source: Source, *, root: Path) -> pd.DataFrame:
+def read_source(
+    source: Source, *, root: Path, codes: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> pd.DataFrame:
     """Read a source whole.
 
-    Cells of files are read as text, so that nothing is lost before the gate has seen it; data sets of packages keep
-    their types.
+    Cells of text files and sheets are read as text, so that nothing is lost before the gate has seen it; data sets of
+    packages and parquet files keep their types.
 
     Parameters
     ----------
@@ -27,6 +42,8 @@ def read_source(source: Source, *, root: Path) -> pd.DataFrame:
         As declared.
     root
         Folder that relative paths start from.
+    codes
+        Declared codes and levels by column: a usual word for missing, such as ``None``, is none where it is one.
 
     Raises
     ------
@@ -37,17 +54,16 @@ def read_source(source: Source, *, root: Path) -> pd.DataFrame:
         case PackageSource():
             table = _read_package(source)
         case CsvSource():
-            table = _read_csv(source, locate(source, root=root))
+            table = read_csv(source, locate(source, root=root))
         case ExcelSource():
-            table = _read_excel(source, locate(source, root=root))
+            table = read_excel(source, locate(source, root=root))
+        case ParquetSource():
+            table = _read_parquet(source, locate(source, root=root))
         case SimulatedSource():
             table = simulate_radiomics(source.seed)
     if table.empty:
         raise SourceError(f"{describe(source)}: no rows of data. Expected a header line and at least one row below it.")
-    repeated = sorted({str(name) for name in table.columns[table.columns.duplicated()]})
-    if repeated:
-        raise SourceError(f"{describe(source)}: column {', '.join(repeated)} stands there more than once.")
-    return table
+    return _blanked(table, source, codes) if isinstance(source, FileSource) else table
 
 
 def describe(source: Source) -> str:
@@ -59,6 +75,8 @@ def describe(source: Source) -> str:
             return source.csv
         case ExcelSource():
             return f"{source.excel} [{source.sheet}]"
+        case ParquetSource():
+            return source.parquet
         case SimulatedSource():
             return f"simulation:{source.simulation}, seed {source.seed}"
 
@@ -74,7 +92,7 @@ def fingerprint(source: Source, *, root: Path) -> str:
     return f"sha256:{sha256_of_file(locate(source, root=root))}"
 
 
-def locate(source: CsvSource | ExcelSource, *, root: Path) -> Path:
+def locate(source: CsvSource | ExcelSource | ParquetSource, *, root: Path) -> Path:
     """The file of a source, ``${NAME}`` replaced from the environment.
 
     Raises
@@ -82,7 +100,7 @@ def locate(source: CsvSource | ExcelSource, *, root: Path) -> Path:
     SourceError
         An environment variable is not set, or there is no such file.
     """
-    declared = source.csv if isinstance(source, CsvSource) else source.excel
+    declared = _file(source)
     unset = [name for name in re.findall(r"\$\{(\w+)\}", declared) if name not in os.environ]
     if unset:
         raise SourceError(f"{declared}: environment variable {unset[0]} is not set. Set it to the folder of the file.")
@@ -94,6 +112,16 @@ def locate(source: CsvSource | ExcelSource, *, root: Path) -> Path:
     if path.stat().st_size == 0:
         raise SourceError(f"{declared}: the file is empty. Expected a header line and rows.")
     return path
+
+
+def _file(source: CsvSource | ExcelSource | ParquetSource) -> str:
+    match source:
+        case CsvSource():
+            return source.csv
+        case ExcelSource():
+            return source.excel
+        case ParquetSource():
+            return source.parquet
 
 
 def _read_package(source: PackageSource) -> pd.DataFrame:
@@ -112,54 +140,41 @@ def _read_package(source: PackageSource) -> pd.DataFrame:
     return pd.DataFrame(loader.load_dataset(source.dataset)["df"])
 
 
-def _read_csv(source: CsvSource, path: Path) -> pd.DataFrame:
-    names = list(source.columns) if source.columns else None
-    try:
-        with warnings.catch_warnings():
-            # Rows longer than the header would lose their last cells with no more than a warning.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
-                path,
-                sep=source.separator,
-                encoding=source.encoding,
-                names=names,
-                header=None if names else 0,
-                dtype=str,
-                keep_default_na=False,
-                na_values=[*_MISSING, *source.missing],
-                skipinitialspace=True,
-                index_col=False,
-            )
-    except (pd.errors.ParserWarning, pd.errors.ParserError):
-        raise SourceError(
-            f"{source.csv}: some rows have more cells than there are columns. "
-            f"Check the header line, the separator (declared: {source.separator!r}) and the quotes."
-        ) from None
-    except (pd.errors.EmptyDataError, ValueError, LookupError) as error:
-        # The reader's own message could quote a cell; its kind says enough.
-        raise SourceError(
-            f"{source.csv}: not readable as CSV with separator {source.separator!r} and encoding {source.encoding} "
-            f"({type(error).__name__}). Check that it is a text table, and the declared separator and encoding."
-        ) from None
-
-
-def _read_excel(source: ExcelSource, path: Path) -> pd.DataFrame:
-    from zipfile import BadZipFile
+def _read_parquet(source: ParquetSource, path: Path) -> pd.DataFrame:
+    from pyarrow import ArrowException, parquet
 
     try:
-        with pd.ExcelFile(path, engine="openpyxl") as workbook:
-            if source.sheet not in workbook.sheet_names:
-                present = ", ".join(str(name) for name in workbook.sheet_names)
-                raise SourceError(f"{source.excel}: no sheet {source.sheet!r}. It has: {present}.")
-            return pd.read_excel(
-                workbook,
-                sheet_name=source.sheet,
-                header=source.header - 1,
-                dtype=str,
-                keep_default_na=False,
-                na_values=[*_MISSING, *source.missing],
-            )
-    except (BadZipFile, KeyError, ValueError, OSError) as error:
+        # The reader itself stumbles over a repeated name without saying which.
+        names = [squeezed(name) for name in parquet.read_schema(path).names]
+        again = repeated(names)
+        if again is None:
+            table = pd.read_parquet(path)
+    except (ArrowException, ValueError, OSError) as error:
+        kind = files.text_or(path.read_bytes())
         raise SourceError(
-            f"{source.excel}: not readable as an Excel workbook, .xlsx ({type(error).__name__})."
+            f"{source.parquet}: not readable as parquet ({type(error).__name__})."
+            + (f" It looks like {kind}." if kind else "")
         ) from None
+    if again:
+        raise SourceError(f"{source.parquet}: column name more than once: {again}. Rename one in the file.")
+    if any(table.index.names):
+        table = table.reset_index()
+    return table.rename(columns=squeezed)
+
+
+def _blanked(table: pd.DataFrame, source: FileSource, codes: Mapping[str, Collection[str]]) -> pd.DataFrame:
+    """A table with NaN where a cell holds a word for missing; 999 and 999.0 are one word."""
+    columns = {}
+    for name in table.columns:
+        values = table[name]
+        words = _MISSING.difference(codes.get(name, ())) | source.words_for_missing(name)
+        if pd.api.types.is_string_dtype(values):
+            text = values.astype("str").str.strip()
+            known = text.isin(words)
+            if any(_WHOLE.fullmatch(word) for word in words):
+                known |= text.str.replace(_WHOLE, r"\1", regex=True).isin({_WHOLE.sub(r"\1", word) for word in words})
+            values = text
+        else:
+            known = values.isin([float(word) for word in words if _WHOLE.fullmatch(word)])
+        columns[name] = values.mask(known)
+    return pd.DataFrame(columns)

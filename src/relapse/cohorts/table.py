@@ -7,8 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from relapse.cohorts.schema import Categorical, Cohort, Exclusion
-from relapse.cohorts.sources import describe, fingerprint, read_source
+from relapse.cohorts.diagnosis import columns as cells
+from relapse.cohorts.diagnosis.files import names_elsewhere
+from relapse.cohorts.grids import first_lines
+from relapse.cohorts.numbers import read_numbers
+from relapse.cohorts.schema import Categorical, Cohort, CsvSource, ExcelSource, Exclusion, Source
+from relapse.cohorts.sources import describe, fingerprint, locate, read_source
 from relapse.errors import SourceError
 
 
@@ -55,13 +59,13 @@ def ingest(cohort: Cohort, *, root: Path) -> tuple[pd.DataFrame, PatientFlow]:
     SourceError
         The source cannot be read, lacks a declared column, or nothing is left after the exclusions.
     """
-    raw = read_source(cohort.source, root=root)
+    raw = read_source(cohort.source, root=root, codes=_codes(cohort))
     where = describe(cohort.source)
-    _require_columns(raw, cohort, where=where)
+    _require_columns(raw, cohort, root=root, where=where)
     raw = raw.assign(row=np.arange(1, len(raw) + 1))
     rows_read, excluded = len(raw), []
     for exclusion in (*cohort.exclusions, *_without_outcome(cohort)):
-        leaves = _matches(raw, exclusion)
+        leaves = _matches(raw, exclusion, cohort.source, where=where)
         if leaves.any() or exclusion in cohort.exclusions:
             excluded.append(Excluded(exclusion.reason, int(leaves.sum())))
         raw = raw[~leaves]
@@ -91,16 +95,16 @@ def canonical(raw: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     for name, feature in cohort.features.items():
         values = raw[cohort.source_column(name)]
         if isinstance(feature, Categorical):
-            columns[name] = _text(values).replace(feature.levels)
+            columns[name] = _text(values).replace(_spelled(feature.levels))
         else:
-            columns[name] = _number(values)
+            columns[name] = read_numbers(values, cohort.source)
     endpoint = cohort.endpoint
-    codes = {code: str(value) for code, value in endpoint.values.items()}
+    codes = _spelled({code: str(value) for code, value in endpoint.values.items()})
     columns["event"] = _number(_text(raw[endpoint.event]).replace(codes))
     if cohort.survival:
-        columns["time"] = _number(raw[cohort.survival.time])
+        columns["time"] = read_numbers(raw[cohort.survival.time], cohort.source)
         for event, time in cohort.survival.pairs[1:]:
-            other = _number(_text(raw[event]).replace(codes)), _number(raw[time])
+            other = _number(_text(raw[event]).replace(codes)), read_numbers(raw[time], cohort.source)
             columns["event"], columns["time"] = _first_of(columns["event"], columns["time"], *other)
     return pd.DataFrame(columns)
 
@@ -138,7 +142,29 @@ def typed(table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     return table.astype(types)
 
 
-def _require_columns(raw: pd.DataFrame, cohort: Cohort, *, where: str) -> None:
+def _codes(cohort: Cohort) -> dict[str, list[str]]:
+    """By column of the source, the words that are declared to mean something."""
+    pairs = cohort.survival.pairs if cohort.survival else [(cohort.endpoint.event,)]
+    words = {event: list(cohort.endpoint.values) for event, *_ in pairs}
+    for name, feature in cohort.features.items():
+        if isinstance(feature, Categorical):
+            words[cohort.source_column(name)] = [*feature.levels, *feature.names]
+    return words
+
+
+def _spelled(codes: dict[str, str]) -> dict[str, str]:
+    """Codes with every spelling of true and false: YAML reads ``TRUE`` as the truth value, not as the word."""
+    spelled = {
+        other: name
+        for code, name in codes.items()
+        if code in ("True", "False")
+        for other in (code.upper(), code.lower())
+        if other not in codes
+    }
+    return codes | spelled
+
+
+def _require_columns(raw: pd.DataFrame, cohort: Cohort, *, root: Path, where: str) -> None:
     endpoint = cohort.endpoint
     needed = {
         **{cohort.source_column(name): f"feature {name}" for name in cohort.features},
@@ -151,17 +177,33 @@ def _require_columns(raw: pd.DataFrame, cohort: Cohort, *, where: str) -> None:
         if column:
             needed[column] = f"the {role}"
     present = [str(column) for column in raw.columns]
-    lacking = []
-    for column, role in needed.items():
-        if column not in present:
-            near = difflib.get_close_matches(column, present, n=1)
-            lacking.append(f"  {column} ({role})" + (f" - did you mean {near[0]}?" if near else ""))
+    lacking = {column: role for column, role in needed.items() if column not in present}
     if lacking:
         shown = ", ".join(present[:40]) + (" …" if len(present) > 40 else "")
+        lines = [f"  {column} ({role}){_near(column, present)}" for column, role in lacking.items()]
         raise SourceError(
-            f"{where}: column missing:\n" + "\n".join(lacking) + f"\nThe source has {len(present)} columns: {shown}.\n"
-            "Rename the column, or name the source's column under 'column' in the declaration."
+            f"{where}: column missing:\n"
+            + "\n".join(lines)
+            + f"\nThe source has {len(present)} columns: {shown}.\n"
+            + (
+                _other_header(set(needed), set(lacking), cohort.source, root=root)
+                or "Rename the column, or name the source's column under 'column' in the declaration."
+            )
         )
+
+
+def _near(column: str, present: list[str]) -> str:
+    near = difflib.get_close_matches(column.casefold(), [name.casefold() for name in present], n=1)
+    spelled = [name for name in present if near and name.casefold() == near[0]]
+    return f" - did you mean {spelled[0]}?" if spelled else ""
+
+
+def _other_header(needed: set[str], lacking: set[str], source: Source, *, root: Path) -> str | None:
+    """What to say where the columns that are lacking are named in another of the first lines."""
+    if not isinstance(source, CsvSource | ExcelSource):
+        return None
+    lines = first_lines(source, locate(source, root=root))
+    return names_elsewhere(lines, needed, lacking, source.header_lines)
 
 
 def _without_outcome(cohort: Cohort) -> list[Exclusion]:
@@ -170,13 +212,19 @@ def _without_outcome(cohort: Cohort) -> list[Exclusion]:
     return [Exclusion(column=column, reason=f"no outcome recorded ({column})", missing=True) for column in columns]
 
 
-def _matches(raw: pd.DataFrame, exclusion: Exclusion) -> pd.Series:
+def _matches(raw: pd.DataFrame, exclusion: Exclusion, source: Source, *, where: str) -> pd.Series:
     values = raw[exclusion.column]
     if exclusion.missing:
         return values.isna()
     if exclusion.equals is not None:
         return _text(values).isin(exclusion.equals)
-    numbers = pd.to_numeric(values, errors="coerce")
+    numbers = read_numbers(values, source)
+    if not pd.api.types.is_numeric_dtype(numbers):
+        hint = cells.number(values, column=exclusion.column, source=source)
+        raise SourceError(
+            f"{where}: column {exclusion.column} is asked for numbers by the exclusion '{exclusion.reason}', and not "
+            f"every cell is one. {hint}".rstrip()
+        )
     return numbers < exclusion.below if exclusion.below is not None else numbers > exclusion.above
 
 
@@ -190,7 +238,7 @@ def _text(values: pd.Series) -> pd.Series:
 
 
 def _number(values: pd.Series) -> pd.Series:
-    """Values as float; where one cannot be read as a number the whole column stays text, for the gate to name it."""
+    """Codes of the outcome as float; where one is no number the whole column stays text, for the gate to name it."""
     try:
         return pd.to_numeric(values).astype(np.float64)
     except (ValueError, TypeError):

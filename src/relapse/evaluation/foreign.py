@@ -12,8 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from relapse.cohorts.grids import repeated
 from relapse.cohorts.schema import horizon
 from relapse.errors import PredictionsError
+from relapse.evaluation.csv_tables import read_csv_table
 from relapse.evaluation.metrics import Endpoint, Horizon
 from relapse.predictions import check_predictions
 
@@ -79,11 +81,7 @@ def _read(path: Path) -> pd.DataFrame:
         raise PredictionsError(f"{path}: this is a folder. Name the table in it.")
     if not path.is_file():
         raise PredictionsError(f"{path}: no such file.")
-    try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (ValueError, OSError, pd.errors.ParserError) as error:
-        # The reader's own message could quote a cell; its kind says enough.
-        raise PredictionsError(f"{path}: not readable as CSV or parquet ({type(error).__name__}).") from None
+    table = _read_parquet(path) if path.suffix == ".parquet" else read_csv_table(path)
     if table.empty:
         raise PredictionsError(f"{path}: no rows.")
     text = [
@@ -95,6 +93,19 @@ def _read(path: Path) -> pd.DataFrame:
     if text:
         raise PredictionsError(f"{path}: {', '.join(text)}: expected numbers, found text. Write them with a point.")
     return table
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    from pyarrow import parquet
+
+    try:
+        # The reader itself stumbles over a repeated name without saying which.
+        again = repeated(parquet.read_schema(path).names)
+        if again is None:
+            return pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise PredictionsError(f"{path}: not readable as parquet ({type(error).__name__}).") from None
+    raise PredictionsError(f"{path}: column name more than once: {again}. Rename one in the file.")
 
 
 def _completed(table: pd.DataFrame) -> pd.DataFrame:

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
 from scipy import stats
 
 from relapse.errors import PredictionsError
+from relapse.evaluation.csv_tables import read_csv_table
 
 COLUMNS = ("estimate", "lower", "upper", "z", "chi2", "p", "precision", "recall", "f1")
 
@@ -66,10 +66,7 @@ def read_published(path: Path) -> list[dict[str, str]]:
     """
     if not path.is_file():
         raise PredictionsError(f"{path}: no such file.")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise PredictionsError(f"{path}: not readable as CSV ({type(error).__name__}).") from None
+    table = read_csv_table(path, dtype=str, keep_default_na=False, skipinitialspace=True)
     known = [name for name in table.columns if name in COLUMNS]
     if "what" not in table.columns or not known:
         present = ", ".join(str(name) for name in table.columns)

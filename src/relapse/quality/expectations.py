@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from relapse.cohorts.numbers import pattern_of
 from relapse.cohorts.schema import Categorical, Cohort, Numeric
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
-_NUMBER = r"^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*$"
 _WHOLE = r"^-?\d+(?:\.0+)?$"
 
 
@@ -39,16 +39,16 @@ def build_expectations(cohort: Cohort, table: pd.DataFrame) -> "list[Expectation
             known = _rule(name, f"one of the levels {', '.join(feature.names)}")
             rules.append(gx.ExpectColumnValuesToBeInSet(column=name, value_set=feature.names, meta=known))
         else:
-            rules.extend(_numeric(name, feature, table))
+            rules.extend(_numeric(name, feature, table, number=pattern_of(cohort.source)))
     rules.extend(_outcome(cohort, table))
     return rules
 
 
-def _numeric(name: str, feature: Numeric, table: pd.DataFrame) -> "list[Expectation]":
+def _numeric(name: str, feature: Numeric, table: pd.DataFrame, *, number: str) -> "list[Expectation]":
     import great_expectations.expectations.core as gx
 
     if _is_text(table, name):
-        return [_matches(name, _NUMBER, "a number")]
+        return [_matches(name, number, "a number")]
     low, high = feature.range
     between = _rule(name, f"between {low:g} and {high:g}" + (f" {feature.unit}" if feature.unit else ""))
     rules: list[Expectation] = [
@@ -70,7 +70,7 @@ def _outcome(cohort: Cohort, table: pd.DataFrame) -> "list[Expectation]":
     else:
         rules.append(gx.ExpectColumnValuesToBeInSet(column="event", value_set=[0, 1], meta=_rule("event", codes)))
     if cohort.survival and _is_text(table, "time"):
-        rules.append(_matches("time", _NUMBER, "a number"))
+        rules.append(_matches("time", pattern_of(cohort.source), "a number"))
     elif cohort.survival:
         positive = _rule("time", f"more than 0 {cohort.survival.unit}s")
         rules.append(gx.ExpectColumnValuesToBeBetween(column="time", min_value=0, strict_min=True, meta=positive))

@@ -13,19 +13,24 @@ from relapse.errors import GateError
 from relapse.quality.checks.catalogue import findings as coded_findings
 from relapse.quality.checks.finding import Finding
 from relapse.quality.expectations import build_expectations
+from relapse.quality.hints import hint
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One rule on one column: kept or not, how many rows break it, and the numbers of the first of them."""
+    """One rule on one column: kept or not, how many rows break it, the numbers of the first, and what mends it."""
 
     column: str
     rule: str
     passed: bool
     violations: int
     rows: tuple[int, ...]
+    hint: str = ""
 
     def __str__(self) -> str:
+        return f"{self._broken()} {self.hint}".rstrip()
+
+    def _broken(self) -> str:
         found = f"{self.column}: expected {self.rule}"
         if not self.violations:
             return found + "."
@@ -104,10 +109,10 @@ def _validate(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None) -> list
             from relapse.quality.data_docs import write_data_docs
 
             write_data_docs(context, docs, cohort=cohort)
-    return [_verdict(item) for item in result.results]
+    return [_verdict(item, table, cohort) for item in result.results]
 
 
-def _verdict(item: Any) -> Verdict:
+def _verdict(item: Any, table: pd.DataFrame, cohort: Cohort) -> Verdict:
     meta = item.expectation_config.meta
     if item.exception_info.get("raised_exception"):
         raise RuntimeError(f"{meta['column']}: the rule '{meta['rule']}' could not be evaluated.")
@@ -119,4 +124,5 @@ def _verdict(item: Any) -> Verdict:
         passed=bool(item.success),
         violations=0 if item.success else int(item.result.get("unexpected_count") or 0),
         rows=() if item.success else rows,
+        hint="" if item.success else hint(item.expectation_config.type, meta["column"], table, cohort),
     )
