@@ -23,11 +23,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import hypergeom, rankdata
 
-from relapse.cohorts.schema import Cohort, Numeric
+from relapse.cohorts.schema import Cohort
 from relapse.quality.checks.columns import as_numbers, first_rows
 from relapse.quality.checks.finding import Finding
 from relapse.quality.checks.leakage import HONEST
-from relapse.quality.checks.units import FACTORS, two_units, units_by_site
+from relapse.quality.checks.units import mixed_units, outside_by_a_unit
 
 #: Chance of one false finding of a check in a whole table of noise.
 FALSE_ALARM = 0.001
@@ -245,78 +245,6 @@ def _rare_levels(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     return findings
 
 
-def _units(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    findings = []
-    people = table.drop_duplicates("patient")
-    names = _measured(table, cohort)
-    sites = {}
-    if cohort.site is not None:
-        sites = {str(site): (people["site"] == site).to_numpy() for site in sorted(people["site"].dropna().unique())}
-    for name in names:
-        values = people[name].to_numpy(dtype=float)
-        feature = cohort.features[name]
-        unit = f" ({feature.unit})" if isinstance(feature, Numeric) and feature.unit else ""
-        remedy = f"Ask in which unit each was recorded, and convert them to one{unit}, the declared range with them."
-        higher = units_by_site(values, sites, features=len(names))
-        for factor in sorted(set(higher.values())):
-            where = [key for key, other in higher.items() if other == factor]
-            message = (
-                f"values at {cohort.site} {', '.join(where)} are about {factor:g} times those at the site with the "
-                f"lowest, otherwise alike: another unit ({FACTORS[factor]})? {remedy}"
-            )
-            findings.append(Finding("F008", "warning", name, message, first_rows(table, table["site"].isin(where))))
-        if higher:
-            continue
-        found = two_units(values, features=len(names))
-        if found is not None:
-            low, high = table[name] < found.cut, table[name] >= found.cut
-            fewer, words = (low, "lower") if low.sum() <= high.sum() else (high, "higher")
-            message = (
-                f"two groups of values, {low.sum()} and {high.sum()} rows, about a factor of {found.factor:g} apart, "
-                f"and hardly any between: two units ({FACTORS[found.factor]})? {remedy} The {words} are the fewer."
-            )
-            findings.append(Finding("F008", "warning", name, message, first_rows(table, fewer)))
-    return findings
-
-
-def _outside_by_a_unit(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    findings = []
-    for name in _measured(table, cohort):
-        feature = cohort.features[name]
-        if not isinstance(feature, Numeric):
-            continue
-        low, high = feature.range
-        values = table[name].to_numpy(dtype=float)
-        inside = values[(values >= low) & (values <= high)]
-        for outside, power, word in ((values < low, 1, "multiplied"), (values > high, -1, "divided")):
-            strange = values[outside & (values > 0)]
-            if len(strange) < 3 or len(inside) < ENOUGH:
-                continue
-            lower, upper = np.quantile(inside, [0.05, 0.95])
-            fits = {}
-            for factor in FACTORS:
-                converted = strange * factor**power
-                fits[factor] = float(((converted >= lower) & (converted <= upper)).mean())
-            factor = max(fits, key=lambda item: fits[item])
-            if fits[factor] < 0.9:
-                continue
-            message = (
-                f"the values outside the range would lie among the others if {word} by {factor:g}: another unit "
-                f"({FACTORS[factor]})? Values within the range may be in that unit, too: ask, and convert all of them."
-            )
-            findings.append(Finding("F009", "warning", name, message, first_rows(table, outside)))
-    return findings
-
-
-def _measured(table: pd.DataFrame, cohort: Cohort) -> list[str]:
-    """Features that have a unit to be mistaken, and that could be read as numbers."""
-    return [
-        name
-        for name, feature in cohort.features.items()
-        if feature.type == "continuous" and pd.api.types.is_numeric_dtype(table[name])
-    ]
-
-
 CHECKS = (
     _missing_by_outcome,
     _missing_by_site,
@@ -325,7 +253,7 @@ CHECKS = (
     _constant_in_group,
     _nearly_constant,
     _rare_levels,
-    _units,
+    mixed_units,
 )
 #: These need no more than columns of numbers. They also run where a rule is broken, and may say why it is.
-ALWAYS = (_units, _outside_by_a_unit)
+ALWAYS = (mixed_units, outside_by_a_unit)
