@@ -378,7 +378,8 @@ class Cohort(Declared):
 
     ``tripod`` answers items of the TRIPOD+AI checklist, by number, that only the study's people can answer.
     ``validates`` says, by the cohort that a model was trained on, how its features are made from the ones here, where
-    they are not of the same name, unit and levels.
+    they are not of the same name, unit and levels. ``view`` names the column that tells the rows of one patient apart
+    (projection, breast, slice): no patient has a view twice.
     """
 
     name: str
@@ -388,6 +389,7 @@ class Cohort(Declared):
     citation: str
     simulated: bool = False
     patient: str | None = None
+    view: str | None = None
     site: str | None = None
     endpoint: Annotated[BinaryEndpoint | SurvivalEndpoint, Field(discriminator="kind")]
     exclusions: tuple[Exclusion, ...] = ()
@@ -421,6 +423,14 @@ class Cohort(Declared):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Cohort":
+        if self.view and not self.patient:
+            raise ValueError("view tells the rows of one patient apart: name the patient's column under patient, too.")
+        if self.view and self.view == self.patient:
+            raise ValueError(
+                "view and patient name the same column: name the one that differs between rows of a patient."
+            )
+        if self.view and "view" in self.features:
+            raise ValueError("feature 'view': where view is declared the table has a column of this name. Rename it.")
         for name in self.features:
             if name in RESERVED_COLUMNS or name.startswith("risk") or not _IDENTIFIER.fullmatch(name):
                 raise ValueError(

@@ -49,8 +49,8 @@ def ingest(cohort: Cohort, *, root: Path) -> tuple[pd.DataFrame, PatientFlow]:
     Returns
     -------
     table
-        Columns ``row`` (1-based data row of the source), ``patient``, ``site``, every feature by its declared name,
-        ``event``, and ``time`` where the endpoint has one.
+        Columns ``row`` (1-based data row of the source), ``patient``, ``site``, ``view`` where it is declared, every
+        feature by its declared name, ``event``, and ``time`` where the endpoint has one.
     flow
         Rows read, excluded with reasons, kept.
 
@@ -92,6 +92,8 @@ def canonical(raw: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
         "patient": _text(raw[cohort.patient]) if cohort.patient else row.astype(str),
         "site": _text(raw[cohort.site]) if cohort.site else pd.Series("", index=raw.index),
     }
+    if cohort.view:
+        columns["view"] = _text(raw[cohort.view])
     for name, feature in cohort.features.items():
         values = raw[cohort.source_column(name)]
         if isinstance(feature, Categorical):
@@ -173,7 +175,7 @@ def _require_columns(raw: pd.DataFrame, cohort: Cohort, *, root: Path, where: st
     }
     if cohort.survival:
         needed |= {column: "the endpoint" for pair in cohort.survival.pairs for column in pair if column not in needed}
-    for column, role in ((cohort.patient, "patient"), (cohort.site, "site")):
+    for column, role in ((cohort.patient, "patient"), (cohort.view, "view"), (cohort.site, "site")):
         if column:
             needed[column] = f"the {role}"
     present = [str(column) for column in raw.columns]

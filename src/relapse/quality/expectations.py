@@ -31,6 +31,8 @@ def build_expectations(cohort: Cohort, table: pd.DataFrame) -> "list[Expectation
     ]
     if cohort.site:
         rules.append(gx.ExpectColumnValuesToNotBeNull(column="site", meta=_rule("site", "every row names its site")))
+    if cohort.view:
+        rules.append(gx.ExpectColumnValuesToNotBeNull(column="view", meta=_rule("view", "every row names its view")))
     for name, feature in cohort.features.items():
         share = feature.max_missing
         complete = _rule(name, f"at most {share:.0%} missing" if share else "no missing values")

@@ -10,6 +10,7 @@ import pandas as pd
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
 from relapse.errors import GateError
+from relapse.quality.checks.catalogue import ALWAYS
 from relapse.quality.checks.catalogue import findings as coded_findings
 from relapse.quality.checks.finding import Finding
 from relapse.quality.expectations import build_expectations
@@ -63,7 +64,8 @@ class GateResult:
         if self.passed:
             return
         broken = [str(verdict) for verdict in self.verdicts if not verdict.passed]
-        broken += [str(finding) for finding in self.findings if finding.severity == "error"]
+        # Warnings come along, errors first: they may say why a rule is broken.
+        broken += [str(finding) for finding in sorted(self.findings, key=lambda finding: finding.severity)]
         raise GateError(
             f"{source} does not keep its declaration:\n  " + "\n  ".join(broken) + "\n"
             "Row 1 is the first row of data. Correct the data, or the declaration where the rule is wrong."
@@ -83,8 +85,11 @@ def check(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None = None) -> G
         Folder for the Data Docs, made anew; none are written where it is None.
     """
     verdicts = _validate(table, cohort, docs=docs)
-    # Leakage is looked for in a table that is what it says: a broken one has nothing to be typed.
-    findings = coded_findings(typed(table, cohort), cohort) if all(item.passed for item in verdicts) else []
+    if all(item.passed for item in verdicts):
+        findings = coded_findings(typed(table, cohort), cohort)
+    else:
+        # Most checks need a table that is what it says: a broken one has nothing to be typed.
+        findings = coded_findings(table, cohort, checks=ALWAYS)
     return GateResult(tuple(verdicts), tuple(findings))
 
 

@@ -1,81 +1,85 @@
-"""Coded checks for features and rows that give the outcome away.
+"""Coded checks for features that give the outcome away, or nothing at all; L002 and L003, on rows, stand in ``rows``.
 
 ====  ========  =======================================================================================
 code  severity  what it finds
 ====  ========  =======================================================================================
 L001  error     one feature alone separates relapse from none almost perfectly: it was recorded afterwards
-L002  error     identical rows (all predictors and the outcome) under different patients: duplicates
-L003  warning   a patient's rows disagree on the outcome
 L004  warning   a feature has one value only: it can tell nothing
+L005  warning   one feature alone separates relapse from none better than honest ones do
 ====  ========  =======================================================================================
 """
 
 import numpy as np
 import pandas as pd
-from scipy.stats import mannwhitneyu
+from scipy.stats import norm, rankdata
 
 from relapse.cohorts.schema import Categorical, Cohort
+from relapse.quality.checks.columns import as_numbers
 from relapse.quality.checks.finding import Finding
 
 #: AUC of one feature above which it is taken for the outcome in disguise; honest single features stay below 0.9.
 SEPARATION = 0.98
+HONEST = 0.9
+
+#: Levels with fewer rows are taken together before levels are ordered by their share of events.
+RARE = 5
+
+#: Chance of one false finding in a table of noise, over all its features.
+FALSE_ALARM = 0.001
 
 
 def _separating(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    findings = []
     event = table["event"].to_numpy() == 1
-    for name in cohort.predictors:
-        column = table[name]
-        # A nominal feature has no order of its own: its levels are ordered by their share of events.
-        if isinstance(cohort.features[name], Categorical):
-            values = column.map(table.groupby(name, observed=True)["event"].mean()).astype(float).to_numpy()
-        else:
-            values = column.to_numpy(dtype=float)
-        known = ~np.isnan(values)
-        cases, controls = values[known & event], values[known & ~event]
-        if not len(cases) or not len(controls):
+    values = np.column_stack([_ordered(table, cohort, name) for name in cohort.predictors])
+    known = ~np.isnan(values)
+    # Missing values come last and so leave the ranks of the others as they are.
+    ranks = rankdata(np.where(known, values, np.inf), axis=0)
+    cases, controls = (known & event[:, None]).sum(axis=0), (known & ~event[:, None]).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        below = np.where(known & event[:, None], ranks, 0).sum(axis=0) - cases * (cases + 1) / 2
+        area = below / (cases * controls)
+        spread = np.sqrt((cases + controls + 1) / (12 * cases * controls) * len(table) / table["patient"].nunique())
+        p = 2 * norm.sf(np.abs(area - 0.5) / spread) * len(cohort.predictors)
+    findings = []
+    for name, auc, few, chance in zip(
+        cohort.predictors, np.maximum(area, 1 - area), np.minimum(cases, controls), p, strict=True
+    ):
+        if few < 5 or auc < HONEST:
             continue
-        auc = float(mannwhitneyu(cases, controls).statistic) / (len(cases) * len(controls))
-        if max(auc, 1 - auc) >= SEPARATION and min(len(cases), len(controls)) >= 5:
-            findings.append(
-                Finding(
-                    "L001",
-                    "error",
-                    name,
-                    f"separates the outcome almost perfectly on its own (AUC {max(auc, 1 - auc):.3f}). "
-                    "If it was recorded after baseline, declare `known: after`.",
-                )
+        if auc >= SEPARATION:
+            message = (
+                f"separates the outcome almost perfectly on its own (AUC {auc:.3f}). "
+                "If it was recorded after baseline, declare `known: after`."
             )
+            findings.append(Finding("L001", "error", name, message))
+        elif chance < FALSE_ALARM:
+            message = (
+                f"separates the outcome better on its own than honest features do (AUC {auc:.3f}). Look how and when "
+                "it was recorded: if after baseline, or with knowledge of the outcome, declare `known: after`."
+            )
+            findings.append(Finding("L005", "warning", name, message))
     return findings
 
 
-def _duplicates(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    # With few features, two patients may honestly agree in all; with several numeric ones they do not.
-    if len(cohort.numeric(cohort.predictors)) < 3:
-        return []
-    outcome = ["event", *(["time"] if cohort.survival else [])]
-    same = table.duplicated([*cohort.predictors, *outcome], keep=False)
-    groups = table[same].groupby([*cohort.predictors, *outcome], observed=True, dropna=False)["patient"]
-    across = groups.transform("nunique") > 1 if same.any() else pd.Series(dtype=bool)
-    rows = table.loc[across[across].index, "row"].tolist()
-    if not rows:
-        return []
-    message = f"{len(rows)} rows are identical in every predictor and the outcome, yet belong to different patients."
-    return [Finding("L002", "error", "(all predictors)", message, tuple(rows[:5]))]
-
-
-def _disagreeing(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    differing = table.groupby("patient")["event"].transform("nunique") > 1
-    if not differing.any():
-        return []
-    patients = int(table.loc[differing, "patient"].nunique())
-    rows = tuple(table.loc[differing, "row"].tolist()[:5])
-    return [Finding("L003", "warning", "event", f"{patients} patients have rows with different outcomes.", rows)]
+def _ordered(table: pd.DataFrame, cohort: Cohort, name: str) -> np.ndarray:
+    column = table[name]
+    if not isinstance(cohort.features[name], Categorical):
+        return column.to_numpy(dtype=float)
+    # A nominal feature has no order of its own: its levels are ordered by their share of events. Rare levels are one,
+    # or a level a patient would separate anything.
+    codes = column.cat.codes.to_numpy()
+    counts = np.bincount(codes[codes >= 0], minlength=len(column.cat.categories))
+    level = np.where(codes < 0, -1, np.where(counts[codes] < RARE, len(counts), codes))
+    known, event = level >= 0, table["event"].to_numpy(dtype=float)
+    share = np.bincount(level[known], event[known]) / np.maximum(np.bincount(level[known]), 1)
+    return np.where(known, share[level], np.nan) if known.any() else np.full(len(level), np.nan)
 
 
 def _constant(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    constant = [name for name in cohort.predictors if table[name].nunique(dropna=True) < 2]
-    return [Finding("L004", "warning", name, "has one value only.") for name in constant]
+    message = "has one value only: it can tell nothing. Leave it out, or look where its values were lost."
+    values = as_numbers(table, cohort)
+    constant = ~(np.fmin.reduce(values) < np.fmax.reduce(values))
+    return [Finding("L004", "warning", cohort.predictors[column], message) for column in np.flatnonzero(constant)]
 
 
-CHECKS = (_separating, _duplicates, _disagreeing, _constant)
+CHECKS = (_separating, _constant)
