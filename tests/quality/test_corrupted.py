@@ -14,7 +14,6 @@ VARIANTS = variants()
 
 #: Variants whose message is still to come.
 AWAITED = {
-    "semicolons", "tabs", "a column twice", "a row cut off", "no header line",
     "days declared as months", "months declared as days", "a horizon beyond follow-up", "the time as a feature",
 }  # fmt: skip
 

@@ -45,8 +45,9 @@ def read_csv(source: CsvSource, path: Path) -> pd.DataFrame:
             f"{source.csv}: one column only, with the separator {source.separator!r}. "
             + (hint or "Check the separator: `separator:` under source.")
         )
+    _require_no_notes(names, body, where=source.csv)
     _require_equal_lengths(names, body, source, hint)
-    return _framed(names, body, source, where=source.csv)
+    return _framed(names, body)
 
 
 def read_excel(source: ExcelSource, path: Path) -> pd.DataFrame:
@@ -64,7 +65,8 @@ def read_excel(source: ExcelSource, path: Path) -> pd.DataFrame:
     width = max(max(place for place, cell in enumerate(cells, start=1) if cell) for _, cells in lines)
     lines = [(number, [*cells[:width], *[""] * (width - len(cells))]) for number, cells in lines]
     names, body = _divided(lines, source, where=where)
-    return _framed(names, body, source, where=where)
+    _require_no_notes(names, body, where=where)
+    return _framed(names, body)
 
 
 def first_lines(source: CsvSource | ExcelSource, path: Path) -> list[Line]:
@@ -205,14 +207,25 @@ def _require_equal_lengths(names: list[str], body: list[Line], source: CsvSource
             f"{len(names)} cells). "
             "If it is a note below the table, declare `footer: 1` under source; else the file was cut off."
         )
+    if shorter and not source.ragged:
+        found = len(dict(body)[shorter[0]])
+        raise SourceError(
+            f"{source.csv}: some rows have fewer cells than there are columns ({len(shorter)} in all, the first in "
+            f"line {shorter[0]}: {found} cells, {len(names)} columns): cut off, or a separator is missing. "
+            "Where the program that wrote the file leaves out empty cells at the end of a row, declare `ragged: true` "
+            "under source."
+        )
 
 
-def _framed(names: list[str], body: list[Line], source: CsvSource | ExcelSource, *, where: str) -> pd.DataFrame:
+def _require_no_notes(names: list[str], body: list[Line], *, where: str) -> None:
     if len(names) > 2 and (notes := _notes_below(body)):
         raise SourceError(
             f"{where}: line {body[-notes][0]}: running text in the first cell alone, like a note below the table. "
             f"Declare `footer: {notes}` under source."
         )
+
+
+def _framed(names: list[str], body: list[Line]) -> pd.DataFrame:
     rows = [[*cells, *[""] * (len(names) - len(cells))] for _, cells in body]
     return pd.DataFrame(rows, columns=names, dtype="str")
 

@@ -266,7 +266,8 @@ class TextSource(FileSource):
 class CsvSource(TextSource):
     """A text table, plain or gzipped; ``columns`` names them where the file has no header line.
 
-    ``comment`` is the sign that a line begins with which is no part of the table.
+    ``comment`` is the sign that a line begins with which is no part of the table. ``ragged`` says that rows may end
+    early, since the program that wrote them leaves out empty cells at the end.
     """
 
     csv: str
@@ -274,6 +275,7 @@ class CsvSource(TextSource):
     encoding: str = "utf-8"
     columns: tuple[str, ...] | None = None
     comment: _Sign | None = None
+    ragged: bool = False
 
     @field_validator("separator", "comment")
     @classmethod

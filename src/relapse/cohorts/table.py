@@ -180,6 +180,16 @@ def _require_columns(raw: pd.DataFrame, cohort: Cohort, *, root: Path, where: st
             needed[column] = f"the {role}"
     present = [str(column) for column in raw.columns]
     lacking = {column: role for column, role in needed.items() if column not in present}
+    if not {name.casefold() for name in needed} & {name.casefold() for name in present}:
+        # What stands in the header line may then be a patient, and is not repeated.
+        raise SourceError(
+            f"{where}: none of the declared columns ({', '.join(list(needed)[:5])}, …) stands in the header line. "
+            + (
+                _other_header(set(needed), set(lacking), cohort.source, root=root)
+                or "If the file has no header line, name its columns under source: `columns: [...]`; if they stand in "
+                "another line, declare it: `header: 2`; if they are others, name each under 'column'."
+            )
+        )
     if lacking:
         shown = ", ".join(present[:40]) + (" …" if len(present) > 40 else "")
         lines = [f"  {column} ({role}){_near(column, present)}" for column, role in lacking.items()]
