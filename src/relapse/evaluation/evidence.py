@@ -12,7 +12,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.evaluation.calibration import CalibrationSummary, calibration
 from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
 from relapse.evaluation.selection import Selection, correct_selection
-from relapse.evaluation.statistics.agreement import mcnemar
+from relapse.evaluation.statistics.agreement import mcnemar, mcnemar_clustered
 from relapse.evaluation.statistics.binary import delong_test
 from relapse.evaluation.statistics.concordance import kang_test
 from relapse.evaluation.statistics.horizon import time_dependent_auc_test
@@ -199,8 +199,7 @@ def _comparisons(flat: dict[str, pd.DataFrame], endpoint: Endpoint) -> list[Comp
         key = "auc" + horizon.column.removeprefix("risk")
         families[key] = [_at_horizon(flat[a], flat[b], horizon) for a, b in pairs]
     if not endpoint.timed and endpoint.risks and endpoint.threshold:
-        decisions = {name: _correct(table) for name, table in flat.items()}
-        families["accuracy"] = [mcnemar(decisions[a], decisions[b], method="exact") for a, b in pairs]
+        families["accuracy"] = [_decisions(flat[a], flat[b]) for a, b in pairs]
     found = []
     for metric, tests in families.items():
         adjusted = holm(np.array([test.p for test in tests]))
@@ -214,6 +213,14 @@ def _at_horizon(first: pd.DataFrame, second: pd.DataFrame, horizon: Horizon) -> 
     time, event = first["time"].to_numpy(), first["event"].to_numpy()
     risks = first[horizon.column].to_numpy(), second[horizon.column].to_numpy()
     return time_dependent_auc_test(time, event, *risks, horizon.time, clusters=first["patient"].to_numpy())
+
+
+def _decisions(first: pd.DataFrame, second: pd.DataFrame) -> PairedTest:
+    """McNemar's exact test of the calls, or its clustered form where a patient has several rows."""
+    patients, right = first["patient"], (_correct(first), _correct(second))
+    if patients.is_unique:
+        return mcnemar(*right, method="exact")
+    return mcnemar_clustered(*right, patients.to_numpy())
 
 
 def _correct(table: pd.DataFrame) -> np.ndarray:
