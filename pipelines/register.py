@@ -36,6 +36,7 @@ def main(cohort: str) -> None:
             titles={name: read_json(at.record(name))["title"] for name in names},
             content_hash=source.content_hash,
             params=params.register_,
+            seed=params.seed,
         )
         material = Material.read(at, params.candidates, decision=decision.to_json())
         record = publish(

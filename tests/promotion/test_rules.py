@@ -59,6 +59,7 @@ class Run:
             titles={name: name for name in tables},
             content_hash="c",
             params=self.params.model_copy(update=params),
+            seed=0,
         )
 
     def only_reference(self, fault: Callable[[pd.DataFrame], pd.DataFrame]) -> Tables:
