@@ -34,6 +34,8 @@ def main(cohort: str) -> None:
     )
     for name, numbers in evidence.headline().items():
         write_json(at.metrics / f"{name}.json", numbers)
+    for finding in evidence.findings:
+        say(f"{cohort}: {finding}")
     best = evidence.best.metrics[evidence.primary]
     label = evidence.primary_label
     say(f"{cohort}: best {label} {best.value:.3f} ({best.lower:.3f} to {best.upper:.3f}), {evidence.best.name}")

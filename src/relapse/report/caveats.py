@@ -40,6 +40,8 @@ def caveats(cohort: Cohort, evidence: Evidence, records: Mapping[str, Mapping[st
             "beside the pooled figure, and the two should be close.",
         ),
     ]
+    if evidence.findings:
+        found.insert(0, ("Something looks wrong in the predictions", " ".join(map(str, evidence.findings))))
     if evidence.endpoint.timed:
         found.append(
             (
