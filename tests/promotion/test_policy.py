@@ -9,7 +9,7 @@ from relapse.evaluation.evidence import Evidence, gather
 from relapse.evaluation.metrics import Endpoint, resampled_patients
 from relapse.promotion import rules
 from relapse.promotion.decision import Decision, Rule, Version
-from relapse.promotion.policy import challenger, decide, own_rules
+from relapse.promotion.policy import challenger, decide, own_rules, put_forward
 from relapse.promotion.rival import Champion
 from relapse.settings import RegisterParams, read_params
 from tests.conftest import ROOT
@@ -110,6 +110,9 @@ def test_a_lead_that_may_be_luck_does_not_pay_for_a_more_complicated_model(table
     assert simplest.challenger == "linear"
     assert "Linear, which is simpler, is not shown to be worse" in simplest.summary
     assert best.challenger == "forest"
+    for decision, choice in ((simplest, "simplest"), (best, "best")):
+        params = PARAMS.model_copy(update={"choice": choice})
+        assert put_forward(evidence, tables, cohort=COHORT, params=params, seed=0) == decision.challenger
 
 
 def test_a_candidate_not_shown_to_match_the_reference_gives_way_to_it(tables: dict[str, pd.DataFrame]) -> None:

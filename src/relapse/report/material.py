@@ -64,7 +64,6 @@ class Material:
         return {item.name: self.records.get(item.name, {}).get("title", item.name) for item in self.evidence.candidates}
 
     @property
-    def champion(self) -> str:
-        """The candidate that the champion is, or the one put forward where the champion is none of this run's."""
-        found = self.decision.get("champion")
-        return str(found["candidate"] if found and found["candidate"] in self.records else self.decision["challenger"])
+    def put_forward(self) -> str:
+        """The candidate that stands for the model of this run, whoever is champion."""
+        return str(self.evidence.put_forward or self.decision["challenger"])
