@@ -85,7 +85,7 @@ def figures(
     order = {figure: {name: frames[name] for name in known if name in frames} for figure, frames in curves.items()}
     with drawing():
         drawn = {"flow": patient_flow(flow, evidence)} if flow is not None else {}
-        drawn["ranking"] = ranking(evidence, called)
+        drawn["ranking"] = ranking(evidence, known)
         if len(known) > 1:
             drawn["pairs"] = pairs(pairs_frame(evidence), known, label=evidence.primary_label)
         for name, draw_curve in (("roc", roc), ("precision_recall", precision_recall)):

@@ -41,7 +41,7 @@ def auc_over_time(
         axes.plot(time, frame["auc"], color=mark.colour, linestyle=mark.dash, label=titles[name])
         said.append(f"{titles[name]} {number(float(frame['auc'].min()), 2)} to {number(float(frame['auc'].max()), 2)}")
     axes.set(xlabel=f"Time ({unit}s)" if unit else "Time", ylabel="AUC of those with the event by then")
-    figure.legend(loc="outside lower left", ncols=4, handlelength=3.2)
+    figure.legend(loc="outside lower left", ncols=3, handlelength=3.2)
     return describe(figure, f"AUC over time, lowest to highest: {'; '.join(said)}.")
 
 
