@@ -1,5 +1,7 @@
 """Stage *evaluate*: metrics with intervals, paired tests and all figures, from predictions tables alone."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from relapse.cohorts.catalogue import read_cohort
@@ -7,6 +9,7 @@ from relapse.console import say, stage
 from relapse.evaluation.evidence import endpoint_of, gather
 from relapse.files import read_json, write_json
 from relapse.predictions import read_predictions
+from relapse.promotion.policy import put_forward
 from relapse.report.evaluation_files import write_evaluation
 from relapse.settings import Workspace, read_params
 
@@ -21,6 +24,9 @@ def main(cohort: str) -> None:
         for name in at.succeeded(params.candidates)
     }
     evidence = gather(tables, endpoint, cohort=cohort, resamples=params.evaluate.resamples, seed=params.seed)
+    # Figures that can show one candidate show the one that the policy will put forward, whoever is champion by then.
+    chosen = put_forward(evidence, tables, cohort=declared, params=params.register_, seed=params.seed)
+    evidence = replace(evidence, put_forward=chosen)
     write_evaluation(
         tables,
         evidence,
@@ -34,9 +40,12 @@ def main(cohort: str) -> None:
     )
     for name, numbers in evidence.headline().items():
         write_json(at.metrics / f"{name}.json", numbers)
+    for finding in evidence.findings:
+        say(f"{cohort}: {finding}")
     best = evidence.best.metrics[evidence.primary]
     label = evidence.primary_label
     say(f"{cohort}: best {label} {best.value:.3f} ({best.lower:.3f} to {best.upper:.3f}), {evidence.best.name}")
+    say(f"{cohort}: {chosen} is put forward")
 
 
 if __name__ == "__main__":

@@ -25,8 +25,7 @@ def main(cohort: str) -> None:
     record = published_decision(client, into, source)
     if record is None:
         evidence = read_evidence(at.evidence)
-        risks, timed = evidence.endpoint.risk_columns, evidence.endpoint.timed
-        names = at.succeeded(params.candidates)
+        risks, timed, names = evidence.endpoint.risk_columns, evidence.endpoint.timed, at.succeeded(params.candidates)
         decision = decide(
             evidence,
             {name: read_predictions(at.predictions(name), risks=risks, timed=timed) for name in names},
@@ -36,6 +35,7 @@ def main(cohort: str) -> None:
             titles={name: read_json(at.record(name))["title"] for name in names},
             content_hash=source.content_hash,
             params=params.register_,
+            seed=params.seed,
         )
         material = Material.read(at, params.candidates, decision=decision.to_json())
         record = publish(

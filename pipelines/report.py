@@ -9,7 +9,7 @@ from relapse.settings import Workspace, read_params
 
 
 def main(cohort: str) -> None:
-    """Write the documents on a cohort."""
+    """Write the documents on a cohort, and lay beside them what explains the model put forward."""
     at = Workspace(cohort)
     material = Material.read(at, read_params().candidates, decision=read_json(at.decision))
     for name, text in documents(material).items():

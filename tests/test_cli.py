@@ -54,6 +54,31 @@ def test_evaluate_prints_tables_and_writes_evidence_frames_and_figures(
 
 
 @pytest.mark.slow
+def test_evaluate_warns_of_a_score_that_points_the_wrong_way(
+    written: Callable[..., list[Path]], tmp_path: Path
+) -> None:
+    sound = timed(noise=0.5)
+    (path,) = written(mine=sound.assign(score=1 - sound["risk_5y"]))
+    done = _relapse("evaluate", str(path), "--unit", "year", "--resamples", "200", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "warning S001 mine.score: ranks rows against the outcome" in said
+    assert "Higher has to mean more likely to relapse" in said
+    codes = [item["code"] for item in json.loads((tmp_path / "out" / "evidence.json").read_text())["findings"]]
+    assert codes == ["S001", "S002"]
+
+
+@pytest.mark.slow
+def test_evaluate_says_that_time_is_in_another_unit_and_still_draws(
+    written: Callable[..., list[Path]], tmp_path: Path
+) -> None:
+    done = _relapse("evaluate", *map(str, written(mine=timed())), "--resamples", "100", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "warning S005 time: no row is followed up to 3 y (1095" in " ".join(done.stdout.split())
+    assert (tmp_path / "out" / "figures" / "decision_curve_3y.svg").is_file()
+
+
+@pytest.mark.slow
 def test_a_bad_table_ends_with_status_2_and_no_traceback(written: Callable[..., list[Path]]) -> None:
     (path,) = written(mine=table().drop(columns="event"))
     done = _relapse("evaluate", str(path))

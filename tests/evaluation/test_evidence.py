@@ -128,6 +128,7 @@ def test_evidence_holds_tests_calibration_and_subgroups_and_survives_json(tmp_pa
     assert back.test.difference == pytest.approx(-test.test.difference)
     assert (back.test.lower, back.test.upper) == pytest.approx((-test.test.upper, -test.test.lower))
     assert {item.metric for item in evidence.comparisons} == {"auc", "accuracy"}
+    assert evidence.comparisons[-1].test.method == "McNemar, clustered (Obuchowski)"
     for item in evidence.candidates:
         assert item.calibration["risk"].slope.value > 0
         large, small = item.subgroups
@@ -137,6 +138,14 @@ def test_evidence_holds_tests_calibration_and_subgroups_and_survives_json(tmp_pa
         assert "fewer than 10" in small.note
     write_evidence(tmp_path / "e.json", evidence)
     assert read_evidence(tmp_path / "e.json") == evidence
+
+
+def test_with_a_row_a_patient_calls_are_compared_by_the_exact_test() -> None:
+    tables = {"a": table(noise=2.0), "b": table(noise=0.3, seed=5)}
+    alone = {name: found.assign(patient=found["row"].astype(str)) for name, found in tables.items()}
+    several, one = (gather(found, Endpoint(), cohort="x", resamples=100, seed=1) for found in (tables, alone))
+    assert one.comparisons[-1].test.method == "McNemar, exact"
+    assert one.comparisons[-1].test.difference == pytest.approx(several.comparisons[-1].test.difference)
 
 
 def test_survival_evidence_tests_the_ranking_and_each_horizon(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Evidence, gather
-from relapse.evaluation.metrics import Endpoint
-from relapse.promotion.decision import Decision, Version
-from relapse.promotion.policy import challenger, decide, own_rules
+from relapse.evaluation.metrics import Endpoint, resampled_patients
+from relapse.promotion import rules
+from relapse.promotion.decision import Decision, Rule, Version
+from relapse.promotion.policy import challenger, decide, own_rules, put_forward
 from relapse.promotion.rival import Champion
 from relapse.settings import RegisterParams, read_params
 from tests.conftest import ROOT
@@ -63,7 +64,15 @@ def _evidence(tables: dict[str, pd.DataFrame]) -> Evidence:
 
 def _decide(tables: dict[str, pd.DataFrame], champion: Champion | None, *, params: RegisterParams = PARAMS) -> Decision:
     return decide(
-        _evidence(tables), tables, champion, cohort=COHORT, gate=GATE, titles=TITLES, content_hash="c", params=params
+        _evidence(tables),
+        tables,
+        champion,
+        cohort=COHORT,
+        gate=GATE,
+        titles=TITLES,
+        content_hash="c",
+        params=params,
+        seed=0,
     )
 
 
@@ -101,6 +110,9 @@ def test_a_lead_that_may_be_luck_does_not_pay_for_a_more_complicated_model(table
     assert simplest.challenger == "linear"
     assert "Linear, which is simpler, is not shown to be worse" in simplest.summary
     assert best.challenger == "forest"
+    for decision, choice in ((simplest, "simplest"), (best, "best")):
+        params = PARAMS.model_copy(update={"choice": choice})
+        assert put_forward(evidence, tables, cohort=COHORT, params=params, seed=0) == decision.challenger
 
 
 def test_a_candidate_not_shown_to_match_the_reference_gives_way_to_it(tables: dict[str, pd.DataFrame]) -> None:
@@ -110,8 +122,43 @@ def test_a_candidate_not_shown_to_match_the_reference_gives_way_to_it(tables: di
     params = PARAMS.model_copy(update={"choice": "best"})
     for margin, expected in ((0.02, "reference"), (0.5, evidence.best.name)):
         wide = params.model_copy(update={"margin": margin})
-        own = {name: own_rules(evidence, table, name, cohort=COHORT, params=wide) for name, table in close.items()}
+        own = {
+            name: own_rules(evidence, table, name, cohort=COHORT, params=wide, seed=0) for name, table in close.items()
+        }
         assert challenger(evidence, own, params=wide) == expected
+
+
+def _useful(table: pd.DataFrame) -> Rule:
+    weights = resampled_patients(table, resamples=500, seed=0)
+    return rules.useful(table, Endpoint(), multiples=PARAMS.net_benefit, weights=weights)
+
+
+def test_net_benefit_blocks_what_was_shown_to_be_useless_and_not_what_luck_put_below_zero(
+    tables: dict[str, pd.DataFrame],
+) -> None:
+    table = tables["linear"]
+    assert _useful(table).passed
+    turned = _useful(table.assign(risk=1 - table["risk"]))
+    assert not turned.passed
+    luck = _useful(table.assign(risk=table["risk"].sample(frac=1, random_state=3).to_numpy()))
+    assert luck.figure.startswith("-0.0011 a patient (95% interval -0.03")
+    assert luck.passed
+    assert all("upper 95% bound above 0" in rule.requirement for rule in (turned, luck))
+
+
+def test_risks_without_information_that_net_benefit_lets_pass_fall_to_calibration_and_the_reference(
+    tables: dict[str, pd.DataFrame],
+) -> None:
+    shuffled = np.random.default_rng(0).permutation(400)
+    columns = {name: tables["linear"][name].to_numpy()[shuffled] for name in ("score", "risk")}
+    decision = _decide({"reference": tables["reference"], "linear": tables["linear"].assign(**columns)}, None)
+    assert decision.challenger == "reference"
+    assert {"reference", "calibration"} <= set(decision.considered[1].broken)
+
+
+def test_one_risk_for_all_is_no_use_however_right_it_is(tables: dict[str, pd.DataFrame]) -> None:
+    table = tables["linear"]
+    assert not _useful(table.assign(risk=table["event"].mean())).passed
 
 
 def test_a_worse_challenger_leaves_the_champion_in_place(tables: dict[str, pd.DataFrame]) -> None:

@@ -1,5 +1,6 @@
 """Every rule passes on a real run, and blocks the same run with one fault planted in it."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
-from relapse.evaluation.evidence import endpoint_of, gather
+from relapse.evaluation.evidence import Evidence, endpoint_of, gather, read_evidence
 from relapse.files import read_json
 from relapse.predictions import read_predictions
 from relapse.promotion.decision import Decision, Version
@@ -29,7 +30,7 @@ class Run:
     """The files of a real run of both cohorts before ``register``."""
 
     def __init__(self, root: Path, name: str) -> None:
-        at = Workspace(name, root)
+        self.at = at = Workspace(name, root)
         self.cohort: Cohort = read_cohort(at.declaration)
         self.gate: dict[str, Any] = read_json(at.gate)
         self.params: RegisterParams = read_params(root / "params.yaml").register_
@@ -47,11 +48,13 @@ class Run:
         tables: Tables | None = None,
         gate: dict[str, Any] | None = None,
         champion: Champion | None = None,
+        evidence: Evidence | None = None,
+        seed: int = 0,
         **params: Any,
     ) -> Decision:
         tables = tables or self.tables
         return decide(
-            gather(tables, self.endpoint, cohort=self.cohort.name, resamples=100, seed=0),
+            evidence or gather(tables, self.endpoint, cohort=self.cohort.name, resamples=100, seed=seed),
             tables,
             champion,
             cohort=self.cohort,
@@ -59,6 +62,7 @@ class Run:
             titles={name: name for name in tables},
             content_hash="c",
             params=self.params.model_copy(update=params),
+            seed=seed,
         )
 
     def only_reference(self, fault: Callable[[pd.DataFrame], pd.DataFrame]) -> Tables:
@@ -93,6 +97,26 @@ def test_sound_runs_keep_every_rule(runs: dict[str, Run]) -> None:
 def test_the_reference_can_be_the_first_champion_of_both_cohorts(runs: dict[str, Run]) -> None:
     for run in runs.values():
         assert _broken(run.decide(tables=run.only_reference(lambda table: table))) == []
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(10, "linear"), (60, "reference")])
+def test_the_figures_of_the_stage_show_the_one_that_the_decision_puts_forward(
+    runs: dict[str, Run], asked: float, expected: str, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(runs["gbsg"].at.root, tmp_path / "project"))
+    register = runs["gbsg"].params.model_dump(mode="json") | {"events_per_parameter": asked}
+    project.set_params(register=register)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.root)
+        project.stage("evaluate", cohort="gbsg")
+    run = Run(project.root, "gbsg")
+    evidence = read_evidence(run.at.evidence)
+    assert evidence.best.name == "linear"
+    seed = read_params(project.root / "params.yaml").seed
+    decision = run.decide(evidence=evidence, seed=seed)
+    assert evidence.put_forward == decision.challenger == expected
+    title = read_json(run.at.record(expected))["title"]
+    assert f"predicted by {title} (put forward). Free" in (run.at.figures / "risk_groups.svg").read_text()
 
 
 def test_a_broken_declaration_blocks(runs: dict[str, Run]) -> None:

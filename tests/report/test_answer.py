@@ -86,6 +86,16 @@ def test_a_reference_that_leads_is_said() -> None:
     assert said[1].startswith("Next came Random forest with 0.640")
 
 
+def test_one_put_forward_that_does_not_lead_is_given_with_its_figure_and_difference() -> None:
+    found = replace(evidence(0.70, p=0.2, p_holm=0.6), put_forward="forest")
+    said = figures_behind(found, TITLES)
+    assert said[0].startswith("The highest ROC AUC was that of Elastic net")
+    assert said[2].startswith("Put forward is Random forest, 0.640 (95% interval")
+    assert "Random forest differs from the reference by \N{MINUS SIGN}0.010" in said[3]
+    for same in ("linear", "reference"):
+        assert "Put forward" not in " ".join(figures_behind(replace(found, put_forward=same), TITLES))
+
+
 @pytest.mark.parametrize(("lower", "said"), [(0.49, True), (0.51, False)])
 def test_an_interval_with_chance_in_it_is_said(lower: float, said: bool) -> None:
     found = " ".join(figures_behind(evidence(0.70, p=0.2, p_holm=0.6, lower=lower), TITLES))

@@ -10,6 +10,7 @@ import pytest
 
 from relapse.cohorts.checklist import ITEMS
 from relapse.evaluation.evidence import Comparison
+from relapse.quality.checks.finding import Finding
 from relapse.report.wording import interval, number
 
 from .conftest import HOSTILE, Made
@@ -73,6 +74,32 @@ def test_every_number_of_the_results_table_equals_the_evidence(made: Made) -> No
             assert cell == f"{estimate.value:.3f}|{estimate.lower:.3f} to {estimate.upper:.3f}"
         folds = item.primary_by_fold
         assert cells[-1] == f"{item.mean_over_folds:.3f}|{min(folds):.3f} to {max(folds):.3f}"
+
+
+def test_the_page_shows_the_one_put_forward_where_it_can_show_one_only(made: Made) -> None:
+    evidence = replace(made.evidence, put_forward="forest")
+    text = made.page(evidence=evidence)
+    _, *rows = Page(text).tables["results-table"]
+    label = evidence.primary_label
+    assert [row[0] for row in rows] == [
+        "Clinical reference",
+        f"Elastic net|largest {label}",
+        "Random forest|put forward",
+    ]
+    assert text.count('class="shown"') == 1
+    assert "of Clinical reference and Random forest (put forward); the dotted lines" in text
+    assert "those of Clinical reference and Random forest (put forward)." in text
+    if evidence.endpoint.timed:
+        assert "that Random forest (put forward) gave to patients it had not seen" in text
+    assert "ranked first" not in text
+
+
+def test_what_looks_wrong_in_the_predictions_stands_first_among_the_caveats(made: Made) -> None:
+    finding = Finding("S001", "warning", "linear.score", "ranks rows against the outcome.")
+    text = made.page(evidence=replace(made.evidence, findings=(finding,)))
+    assert "warning S001 linear.score: ranks rows against the outcome." in text
+    assert text.index("Something looks wrong in the predictions") < text.index("Internal validation only")
+    assert "Something looks wrong" not in made.page()
 
 
 def test_every_number_of_the_pairwise_tables_equals_the_evidence(made: Made) -> None:
@@ -142,7 +169,7 @@ def test_the_audit_is_shown_protocol_by_protocol(made: Made) -> None:
     assert "audit-table" not in Page(made.page()).tables
 
 
-def test_explanations_are_those_of_the_champion_with_everybody_s_ranks(made: Made, tmp_path: Path) -> None:
+def test_explanations_are_those_of_the_one_put_forward_with_everybody_s_ranks(made: Made, tmp_path: Path) -> None:
     (tmp_path / "linear").mkdir()
     picture = next(made.folder.glob("ranking.svg")).read_text()
     (tmp_path / "linear" / "beeswarm.svg").write_text(picture)

@@ -2,13 +2,17 @@
 
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib
 import pytest
+from matplotlib.colors import to_hex
 
 from relapse.candidates.catalogue import MODULES
+from relapse.report.figures import figures
+from relapse.report.shown import compared, compared_words, labels
 from relapse.report.style import marks
 
 from .conftest import HOSTILE, Made
@@ -66,8 +70,38 @@ def test_every_figure_says_what_it_shows(binary: Made) -> None:
         ElementTree.parse(binary.folder / "roc.svg").getroot().find(".//{http://purl.org/dc/elements/1.1/}description")
     )
     assert roc is not None
+    called = labels(binary.evidence, binary.titles)
     for item in binary.evidence.candidates:
-        assert f"{binary.titles[item.name]} {item.metrics['auc'].value:.3f}" in str(roc.text)
+        assert f"{called[item.name]} {item.metrics['auc'].value:.3f}" in str(roc.text)
+
+
+def test_figures_of_one_candidate_show_the_one_put_forward_and_say_so(survival: Made) -> None:
+    assert survival.evidence.best.name == "linear"
+    for evidence, said in (
+        (survival.evidence, "Elastic net (largest Harrell's C)"),
+        (replace(survival.evidence, put_forward="linear"), "Elastic net (put forward)"),
+        (replace(survival.evidence, put_forward="forest"), "Random forest (put forward)"),
+    ):
+        drawn = figures(survival.frames, evidence, flow=None, titles=survival.titles)
+        assert f"predicted by {said}. Free of" in str(drawn["risk_groups"].get_label())
+        assert drawn["risk_groups"].axes[0].get_title(loc="left").endswith(f"predicted by {said}")
+        assert [text.get_text() for text in drawn["subgroups"].legends[0].get_texts()] == ["Clinical reference", said]
+        assert compared_words(evidence, survival.titles) == f"Clinical reference and {said}"
+        banded = drawn["auc_over_time"].axes[0].collections
+        colours = [marks([name])[name].colour for name in compared(evidence)]
+        assert [to_hex(band.get_facecolor()[0]).upper() for band in banded] == [colour.upper() for colour in colours]
+
+
+def test_beside_a_reference_that_is_put_forward_stands_the_best(binary: Made) -> None:
+    evidence = replace(binary.evidence, put_forward="reference")
+    assert (
+        compared_words(evidence, binary.titles) == "Clinical reference (put forward) and Elastic net (largest ROC AUC)"
+    )
+
+
+def test_nothing_stands_out_where_nothing_was_chosen(binary: Made) -> None:
+    evidence = replace(binary.evidence, selection=None)
+    assert labels(evidence, binary.titles) == binary.titles
 
 
 def test_a_reason_with_a_dollar_sign_is_text(binary: Made) -> None:

@@ -10,9 +10,10 @@ from pydantic import ConfigDict, TypeAdapter
 
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.calibration import CalibrationSummary, calibration
+from relapse.evaluation.checks import findings
 from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
 from relapse.evaluation.selection import Selection, correct_selection
-from relapse.evaluation.statistics.agreement import mcnemar
+from relapse.evaluation.statistics.agreement import mcnemar, mcnemar_clustered
 from relapse.evaluation.statistics.binary import delong_test
 from relapse.evaluation.statistics.concordance import kang_test
 from relapse.evaluation.statistics.horizon import time_dependent_auc_test
@@ -21,6 +22,7 @@ from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.evaluation.subgroups import SubgroupEvidence, by_subgroup
 from relapse.files import write_text
 from relapse.predictions import check_pairing
+from relapse.quality.checks.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Evidence:
     """All results for one cohort; candidates stand in the order of ``params.yaml``.
 
     ``selection`` corrects the best candidate's ranking metric for its having been chosen; None where there is one only.
+    ``findings`` are what :mod:`relapse.evaluation.checks` found in the predictions. ``put_forward`` is the candidate
+    that the promotion policy chose; None where no policy was asked.
     """
 
     __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")
@@ -84,6 +88,8 @@ class Evidence:
     candidates: tuple[CandidateEvidence, ...]
     comparisons: tuple[Comparison, ...]
     selection: Selection | None = None
+    findings: tuple[Finding, ...] = ()
+    put_forward: str | None = None
 
     @property
     def primary(self) -> str:
@@ -110,6 +116,11 @@ class Evidence:
     def best(self) -> CandidateEvidence:
         """The candidate with the largest ranking metric; of equals the one declared first."""
         return max(self.candidates, key=lambda item: item.metrics[self.primary].value)
+
+    @property
+    def shown(self) -> CandidateEvidence:
+        """The candidate that a figure shows where it can show one only: the one put forward, else the best."""
+        return self.candidate(self.put_forward) if self.put_forward else self.best
 
     def headline(self) -> dict[str, dict[str, float]]:
         """The plain values, for ``dvc metrics``."""
@@ -180,6 +191,7 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
         candidates=candidates,
         comparisons=tuple(_comparisons(flat, endpoint)),
         selection=correct_selection(flat, endpoint, weights),
+        findings=findings(flat, endpoint, {item.name: item.metrics[endpoint.metrics[0].key] for item in candidates}),
     )
 
 
@@ -199,8 +211,7 @@ def _comparisons(flat: dict[str, pd.DataFrame], endpoint: Endpoint) -> list[Comp
         key = "auc" + horizon.column.removeprefix("risk")
         families[key] = [_at_horizon(flat[a], flat[b], horizon) for a, b in pairs]
     if not endpoint.timed and endpoint.risks and endpoint.threshold:
-        decisions = {name: _correct(table) for name, table in flat.items()}
-        families["accuracy"] = [mcnemar(decisions[a], decisions[b], method="exact") for a, b in pairs]
+        families["accuracy"] = [_decisions(flat[a], flat[b]) for a, b in pairs]
     found = []
     for metric, tests in families.items():
         adjusted = holm(np.array([test.p for test in tests]))
@@ -214,6 +225,14 @@ def _at_horizon(first: pd.DataFrame, second: pd.DataFrame, horizon: Horizon) -> 
     time, event = first["time"].to_numpy(), first["event"].to_numpy()
     risks = first[horizon.column].to_numpy(), second[horizon.column].to_numpy()
     return time_dependent_auc_test(time, event, *risks, horizon.time, clusters=first["patient"].to_numpy())
+
+
+def _decisions(first: pd.DataFrame, second: pd.DataFrame) -> PairedTest:
+    """McNemar's exact test of the calls, or its clustered form where a patient has several rows."""
+    patients, right = first["patient"], (_correct(first), _correct(second))
+    if patients.is_unique:
+        return mcnemar(*right, method="exact")
+    return mcnemar_clustered(*right, patients.to_numpy())
 
 
 def _correct(table: pd.DataFrame) -> np.ndarray:

@@ -8,7 +8,7 @@ import pandas as pd
 from relapse.candidates.catalogue import MODULES, REFERENCE
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Evidence
-from relapse.evaluation.metrics import pooled
+from relapse.evaluation.metrics import pooled, resampled_patients
 from relapse.promotion import rules
 from relapse.promotion.decision import Decision, Rule, Standing
 from relapse.promotion.rival import Champion, against_champion
@@ -25,6 +25,7 @@ def decide(
     titles: dict[str, str],
     content_hash: str,
     params: RegisterParams,
+    seed: int,
 ) -> Decision:
     """Decide whether the challenger becomes champion.
 
@@ -46,8 +47,10 @@ def decide(
         Of this run.
     params
         The thresholds of the rules.
+    seed
+        Of the resampling.
     """
-    own = {name: own_rules(evidence, predictions[name], name, cohort=cohort, params=params) for name in predictions}
+    own = every_rule(evidence, predictions, cohort=cohort, params=params, seed=seed)
     name = challenger(evidence, own, params=params)
     found = (
         rules.data_gate(gate),
@@ -72,15 +75,34 @@ def decide(
     )
 
 
+def put_forward(
+    evidence: Evidence, predictions: Mapping[str, pd.DataFrame], *, cohort: Cohort, params: RegisterParams, seed: int
+) -> str:
+    """The candidate that :func:`decide` puts forward: it does not hang on who is champion."""
+    own = every_rule(evidence, predictions, cohort=cohort, params=params, seed=seed)
+    return challenger(evidence, own, params=params)
+
+
+def every_rule(
+    evidence: Evidence, predictions: Mapping[str, pd.DataFrame], *, cohort: Cohort, params: RegisterParams, seed: int
+) -> dict[str, tuple[Rule, ...]]:
+    """The rules about each candidate, whoever is champion."""
+    return {
+        name: own_rules(evidence, table, name, cohort=cohort, params=params, seed=seed)
+        for name, table in predictions.items()
+    }
+
+
 def own_rules(
-    evidence: Evidence, predictions: pd.DataFrame, name: str, *, cohort: Cohort, params: RegisterParams
+    evidence: Evidence, predictions: pd.DataFrame, name: str, *, cohort: Cohort, params: RegisterParams, seed: int
 ) -> tuple[Rule, ...]:
     """The rules about one candidate, whoever is champion."""
     table = pooled(predictions)
+    weights = resampled_patients(table, resamples=evidence.resamples, seed=seed)
     return (
         rules.against_reference(evidence, name, margin=params.margin),
         rules.calibrated(evidence, name, bounds=params.calibration),
-        rules.useful(table, evidence.endpoint, multiples=params.net_benefit),
+        rules.useful(table, evidence.endpoint, multiples=params.net_benefit, weights=weights),
         rules.fair(evidence, name, floor=params.subgroup_floor),
         rules.enough_events(table, cohort, name, needed=params.events_per_parameter),
     )

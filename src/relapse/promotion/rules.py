@@ -13,8 +13,9 @@ import pandas as pd
 from relapse.candidates.catalogue import REFERENCE
 from relapse.cohorts.schema import Categorical, Cohort
 from relapse.evaluation.evidence import Evidence
-from relapse.evaluation.metrics import Endpoint
-from relapse.evaluation.statistics.decision_curve import DecisionCurve, net_benefit, net_benefit_at_horizon
+from relapse.evaluation.metrics import Counts, Endpoint
+from relapse.evaluation.statistics.gain import net_benefit_gain, net_benefit_gain_at_horizon
+from relapse.evaluation.statistics.intervals import bootstrap
 from relapse.evaluation.statistics.kaplan_meier import kaplan_meier
 from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.promotion.decision import Rule
@@ -67,33 +68,34 @@ def calibrated(evidence: Evidence, name: str, *, bounds: CalibrationBounds) -> R
     return Rule("calibration", requirement, "; ".join(figures) or "no risks", bool(kept) and all(kept))
 
 
-def useful(predictions: pd.DataFrame, endpoint: Endpoint, *, multiples: Bounds) -> Rule:
-    """Whether acting on the risk does more good than treating all or none, averaged over a range of thresholds.
+def useful(predictions: pd.DataFrame, endpoint: Endpoint, *, multiples: Bounds, weights: Counts) -> Rule:
+    """Whether acting on the risk was not shown to do no more good than treating all or none.
 
-    ``predictions`` are pooled. The range is ``multiples`` of the event rate; where the endpoint has a time, of the
-    Kaplan-Meier estimate by the last horizon, whose risk is looked at. Plain values: no interval is taken.
+    ``predictions`` are pooled, ``weights`` the resamples of their patients. The gain is averaged over thresholds that
+    are ``multiples`` of the event rate; where the endpoint has a time of the Kaplan-Meier estimate by the last horizon,
+    whose risk is looked at. The thresholds stay where they are in every resample. A plain value would toss a coin where
+    the gain is near 0; asking for a gain that was shown would on few patients keep back the reference itself.
     """
     horizon = endpoint.horizons[-1] if endpoint.horizons else None
     event = predictions["event"].to_numpy()
     if horizon:
-        time = predictions["time"].to_numpy()
+        time, risk = predictions["time"].to_numpy(), predictions[horizon.column].to_numpy()
         rate = 1 - float(kaplan_meier(time, event)(horizon.time))
     else:
         rate = float(event.mean())
     lower, upper = (min(rate * factor, 0.99) for factor in multiples)
     at = np.linspace(lower, upper, _POINTS)
-    curve = (
-        net_benefit_at_horizon(time, event, predictions[horizon.column].to_numpy(), horizon.time, at)
-        if horizon
-        else net_benefit(event, predictions["risk"].to_numpy(), at)
-    )
-    gain = _gain(curve)
+    if horizon:
+        gain = bootstrap(lambda w: net_benefit_gain_at_horizon(time, event, risk, horizon.time, at, w), weights)
+    else:
+        gain = bootstrap(lambda w: net_benefit_gain(event, predictions["risk"].to_numpy(), at, w), weights)
     where = f"thresholds {lower:.2f} to {upper:.2f}" + (f" at {horizon.label}" if horizon else "")
     requirement = (
-        f"over thresholds of {multiples[0]:g} to {multiples[1]:g} times the event rate, mean net benefit above "
-        "treating all and treating none"
+        f"over thresholds of {multiples[0]:g} to {multiples[1]:g} times the event rate, the mean net benefit above "
+        "treating all and treating none has an upper 95% bound above 0"
     )
-    return Rule("net benefit", requirement, f"{gain:+.4f} a patient over {where}", gain > 0)
+    figure = f"{gain.value:+.4f} a patient (95% interval {gain.lower:+.4f} to {gain.upper:+.4f}) over {where}"
+    return Rule("net benefit", requirement, figure, gain.upper > 0)
 
 
 def fair(evidence: Evidence, name: str, *, floor: float) -> Rule:
@@ -137,13 +139,6 @@ def parameters(cohort: Cohort, name: str) -> int:
 def in_words(test: PairedTest, label: str) -> str:
     """A paired difference with its interval and p."""
     return f"{label} {test.difference:+.3f} (95% interval {test.lower:+.3f} to {test.upper:+.3f}, p = {test.p:.2g})"
-
-
-def _gain(curve: DecisionCurve) -> float:
-    """Mean over the thresholds of net benefit less the better of treating all and none; NaN where none is known."""
-    gain = curve.net_benefit - np.maximum(curve.treat_all, curve.treat_none)
-    known = gain[np.isfinite(gain)]
-    return float(known.mean()) if known.size else float("nan")
 
 
 def _reaches(estimate: Estimate, bounds: Bounds) -> bool:

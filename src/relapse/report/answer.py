@@ -46,7 +46,7 @@ def verdict(evidence: Evidence, titles: Mapping[str, str]) -> str:
 
 
 def figures_behind(evidence: Evidence, titles: Mapping[str, str]) -> list[str]:
-    """Give the numbers behind the verdict: the winner, the reference, their paired difference."""
+    """Give the numbers behind the verdict: the winner, the reference, their paired difference; who is put forward."""
     metric = evidence.endpoint.metrics[0]
     best, reference = evidence.best, evidence.candidate(REFERENCE)
     estimate = best.metrics[metric.key]
@@ -64,6 +64,10 @@ def figures_behind(evidence: Evidence, titles: Mapping[str, str]) -> list[str]:
             f"the reference had {with_interval(reference.metrics[metric.key])} ({chance}).",
             difference(evidence, best.name, titles),
         ]
+    chosen = evidence.put_forward
+    if chosen not in (None, REFERENCE, best.name):
+        found = evidence.candidate(chosen).metrics[metric.key]
+        said += [f"Put forward is {titles[chosen]}, {with_interval(found)}.", difference(evidence, chosen, titles)]
     if estimate.lower <= 0.5 <= estimate.upper:
         said.append("The interval of the best candidate includes 0.5: it was not shown to be better than chance.")
     return said

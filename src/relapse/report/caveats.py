@@ -40,6 +40,8 @@ def caveats(cohort: Cohort, evidence: Evidence, records: Mapping[str, Mapping[st
             "beside the pooled figure, and the two should be close.",
         ),
     ]
+    if evidence.findings:
+        found.insert(0, ("Something looks wrong in the predictions", " ".join(map(str, evidence.findings))))
     if evidence.endpoint.timed:
         found.append(
             (
@@ -59,8 +61,8 @@ def caveats(cohort: Cohort, evidence: Evidence, records: Mapping[str, Mapping[st
         found.append(
             (
                 "Several rows a patient",
-                "Intervals and tests of the ranking metric go by patient. McNemar's test takes rows as independent, "
-                "so that its p-values are too small.",
+                "Intervals and tests go by patient, McNemar's in its form for clustered data. Every figure still "
+                "weighs a patient by the number of rows.",
             )
         )
     if cohort.site is None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from relapse.report.style import MUTED, RULE, describe, marks, new_figure
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ def decision_curves(frames: "dict[str, pd.DataFrame]", titles: Mapping[str, str]
     for name, mark in marks(list(frames)).items():
         frame = frames[name]
         axes.plot(frame["threshold"], frame["net_benefit"], color=mark.colour, linestyle=mark.dash, label=titles[name])
-    top = max(float(frame["net_benefit"].max()) for frame in frames.values())
+    # NaN where nobody was followed up to the horizon: then there is no curve, and the axis needs some height.
+    top = float(np.nanmax([0.01, *(frame["net_benefit"].max() for frame in frames.values())]))
     axes.set_ylim(-0.25 * top, 1.1 * top)
     axes.set_xlim(0, float(longest["threshold"].max()))
     axes.text(axes.get_xlim()[1], 0.01 * top, "nobody", color=MUTED, fontsize=7, ha="right", va="bottom")

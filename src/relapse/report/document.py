@@ -27,6 +27,7 @@ from relapse.report.page_tables import (
     table_one_rows,
     tests_tables,
 )
+from relapse.report.shown import compared_words, labels, roles
 from relapse.report.tripod import checklist, tally
 from relapse.report.wording import horizon_words, number
 
@@ -66,6 +67,9 @@ def _said(m: Material) -> dict[str, Any]:
         "decision": m.decision,
         "records": m.records,
         "titles": m.titles,
+        "roles": roles(evidence),
+        "shown": labels(evidence, m.titles)[evidence.shown.name],
+        "compared": compared_words(evidence, m.titles),
         "verdict": answer.verdict(evidence, m.titles),
         "behind": answer.figures_behind(evidence, m.titles),
         "setting": answer.setting(m.cohort, evidence),
@@ -106,11 +110,11 @@ def _tables(m: Material) -> dict[str, Any]:
 
 
 def _shown(m: Material) -> dict[str, Any]:
-    """The page's figures; those of the explained candidate go under their plain names."""
+    """The page's figures; those that explain the candidate put forward go under their plain names."""
     return {
         "pictures": {name: picture for folder in m.folders for name, picture in pictures(folder).items()},
         "calibrations": _calibrations(m.evidence),
-        "explained": m.titles[m.champion] if m.champion in m.explained else "",
+        "explained": labels(m.evidence, m.titles)[m.put_forward] if m.put_forward in m.explained else "",
     }
 
 

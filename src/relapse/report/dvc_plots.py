@@ -18,4 +18,4 @@ def write_plots(material: Material, at: Workspace) -> None:
             shutil.copyfile(picture, at.plots / picture.name)
     horizons = material.evidence.endpoint.horizons
     curve = "calibration" + (horizons[-1].column.removeprefix("risk") if horizons else "")
-    shutil.copyfile(at.curves / curve / f"{material.champion}.csv", at.plots / "calibration.csv")
+    shutil.copyfile(at.curves / curve / f"{material.put_forward}.csv", at.plots / "calibration.csv")

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relapse.candidates.catalogue import REFERENCE
 from relapse.evaluation.evidence import Evidence
 from relapse.evaluation.forests import pairs_frame, subgroups_frame
 from relapse.report.calibration_figure import calibration
@@ -16,6 +15,7 @@ from relapse.report.decision_figure import decision_curves
 from relapse.report.flow_figure import patient_flow
 from relapse.report.forest_figures import pairs, subgroups
 from relapse.report.ranking_figure import ranking
+from relapse.report.shown import compared, labels
 from relapse.report.style import MUTED, RULE, WIDTH, describe, drawing, marks, new_figure, save, unit_square
 from relapse.report.survival_figure import auc_over_time, risk_groups
 from relapse.report.wording import horizon_words, number
@@ -71,7 +71,8 @@ def figures(
     curves
         As :func:`read_curves` gives them.
     evidence
-        Gives the order of the candidates, the metrics in legends, and the best candidate.
+        Gives the order of the candidates, the metrics in legends, and the candidate put forward, which is drawn where
+        a figure can show one only.
     flow
         The patient flow, as ``flow.json`` has it; not drawn where it is None.
     titles
@@ -80,6 +81,7 @@ def figures(
         The same for the columns of subgroups.
     """
     known = {item.name: titles.get(item.name, item.name) for item in evidence.candidates}
+    called, shown = labels(evidence, known), evidence.shown
     order = {figure: {name: frames[name] for name in known if name in frames} for figure, frames in curves.items()}
     with drawing():
         drawn = {"flow": patient_flow(flow, evidence)} if flow is not None else {}
@@ -88,16 +90,15 @@ def figures(
             drawn["pairs"] = pairs(pairs_frame(evidence), known, label=evidence.primary_label)
         for name, draw_curve in (("roc", roc), ("precision_recall", precision_recall)):
             if name in order:
-                drawn[name] = draw_curve(order[name], order.get(f"{name}_band", {}), evidence, known)
+                drawn[name] = draw_curve(order[name], order.get(f"{name}_band", {}), evidence, called)
         if "auc_over_time" in order:
             last = evidence.endpoint.horizons[-1]
             drawn["auc_over_time"] = auc_over_time(
-                order["auc_over_time"], last, titles=known, banded=compared(evidence)
+                order["auc_over_time"], last, titles=called, banded=compared(evidence)
             )
-        if evidence.endpoint.timed and evidence.best.name in order.get("risk_groups", {}):
+        if evidence.endpoint.timed and shown.name in order.get("risk_groups", {}):
             horizon = evidence.endpoint.horizons[-1]
-            frame = order["risk_groups"][evidence.best.name]
-            drawn["risk_groups"] = risk_groups(frame, horizon, title=known[evidence.best.name])
+            drawn["risk_groups"] = risk_groups(order["risk_groups"][shown.name], horizon, title=called[shown.name])
         for figure, when in _calibrations(evidence).items():
             if figure in order:
                 histograms = order.get(figure.replace("calibration", "risks"), {})
@@ -105,17 +106,11 @@ def figures(
             useful = figure.replace("calibration", "decision_curve")
             if useful in order:
                 drawn[useful] = decision_curves(order[useful], known, when=when)
-        if evidence.best.subgroups:
+        if shown.subgroups:
             drawn["subgroups"] = subgroups(
-                subgroups_frame(evidence), known, columns or {}, shown=compared(evidence), label=evidence.primary_label
+                subgroups_frame(evidence), called, columns or {}, shown=compared(evidence), label=evidence.primary_label
             )
     return drawn
-
-
-def compared(evidence: Evidence) -> list[str]:
-    """The candidates that are shown where all would be too many: the best, and the reference (else the first)."""
-    names = [item.name for item in evidence.candidates]
-    return list(dict.fromkeys([REFERENCE if REFERENCE in names else names[0], evidence.best.name]))
 
 
 def roc(

@@ -65,11 +65,10 @@ class Material:
 
     @property
     def folders(self) -> list[Path]:
-        """Folders of the report's figures, those of the explained candidate that it stands for last."""
-        return [*self.pictures, *([self.explanations / self.champion] if self.explanations else [])]
+        """Folders of the report's figures, those that explain the candidate put forward last."""
+        return [*self.pictures, *([self.explanations / self.put_forward] if self.explanations else [])]
 
     @property
-    def champion(self) -> str:
-        """The candidate that the champion is, or the one put forward where the champion is none of this run's."""
-        found = self.decision.get("champion")
-        return str(found["candidate"] if found and found["candidate"] in self.records else self.decision["challenger"])
+    def put_forward(self) -> str:
+        """The candidate that stands for the model of this run, whoever is champion."""
+        return str(self.evidence.put_forward or self.decision["challenger"])

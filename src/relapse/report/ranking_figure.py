@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from relapse.candidates.catalogue import REFERENCE
 from relapse.evaluation.evidence import Evidence
+from relapse.report.shown import roles
 from relapse.report.style import INK, MUTED, RULE, describe, marks, new_figure
 from relapse.report.wording import interval, number
 
@@ -43,7 +44,9 @@ def ranking(evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
         _whisker(
             difference_axes, place, test.difference, (test.lower, test.upper), colour=mark.colour, marker=mark.marker
         )
-    value_axes.set_yticks(range(len(names)), [titles[name] for name in names])
+    known = roles(evidence)
+    ticks = [f"{titles[name]}\n({known[name]})" if name in known else titles[name] for name in names]
+    value_axes.set_yticks(range(len(names)), ticks)
     value_axes.set_ylim(len(names) - 0.4, -0.6)
     for axes in (value_axes, difference_axes):
         axes.spines["left"].set_visible(False)

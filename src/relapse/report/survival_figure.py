@@ -41,7 +41,7 @@ def auc_over_time(
         axes.plot(time, frame["auc"], color=mark.colour, linestyle=mark.dash, label=titles[name])
         said.append(f"{titles[name]} {number(float(frame['auc'].min()), 2)} to {number(float(frame['auc'].max()), 2)}")
     axes.set(xlabel=f"Time ({unit}s)" if unit else "Time", ylabel="AUC of those with the event by then")
-    figure.legend(loc="outside lower left", ncols=4, handlelength=3.2)
+    figure.legend(loc="outside lower left", ncols=3, handlelength=3.2)
     return describe(figure, f"AUC over time, lowest to highest: {'; '.join(said)}.")
 
 
@@ -55,7 +55,7 @@ def risk_groups(frame: "pd.DataFrame", horizon: Horizon, *, title: str) -> "Figu
     horizon
         The one that the groups were formed at.
     title
-        The candidate, as people call it.
+        The candidate, as people call it, with its role.
     """
     amount, unit = horizon_unit(horizon.label) or (horizon.time, "")
     scale = horizon.time / amount
@@ -82,7 +82,7 @@ def risk_groups(frame: "pd.DataFrame", horizon: Horizon, *, title: str) -> "Figu
             table.text(tick / scale, place, at_risk, ha="center", va="center", fontsize=7.5)
     axes.axvline(amount, color=RULE, linewidth=1, zorder=0)
     axes.set(ylim=(0, 1.02), xlim=(0, ticks[-1] / scale), ylabel="Free of the event")
-    axes.set_title(f"Thirds of the risk at {horizon_words(horizon.label)} predicted by: {title}")
+    axes.set_title(f"Thirds of the risk at {horizon_words(horizon.label)} predicted by {title}")
     axes.tick_params(labelbottom=True)
     table.set_yticks(range(len(groups)), [name.capitalize() for name in groups])
     table.set_ylim(len(groups) - 0.5, -0.5)
@@ -94,5 +94,6 @@ def risk_groups(frame: "pd.DataFrame", horizon: Horizon, *, title: str) -> "Figu
     for spine in table.spines.values():
         spine.set_visible(False)
     axes.set_xlabel(f"{unit.capitalize()}s from baseline" if unit else "Time from baseline")
-    text = f"Kaplan-Meier curves by third of predicted risk. Free of the event at {horizon_words(horizon.label)}: "
+    when = horizon_words(horizon.label)
+    text = f"Kaplan-Meier curves by third of the risk at {when} predicted by {title}. Free of the event by then: "
     return describe(figure, f"{text}{'; '.join(said)}.")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def show_evidence(evidence: Evidence) -> None:
-    """Print what was found: metrics, calibration, paired tests and subgroups."""
+    """Print what was found: what looks wrong in the predictions, metrics, calibration, paired tests and subgroups."""
     from rich.console import Console
 
     console = Console(width=None if Console().is_terminal else 160)
@@ -19,6 +19,8 @@ def show_evidence(evidence: Evidence) -> None:
         f"{evidence.rows} rows of {evidence.patients} patients, {evidence.events} with the event; 95% intervals from "
         f"{evidence.resamples} resamples of patients"
     )
+    for finding in evidence.findings:
+        console.print(str(finding), markup=False, highlight=False, style="bold")
     for table in (_metrics(evidence), _calibration(evidence), _tests(evidence), _subgroups(evidence)):
         if table.row_count:
             console.print(table)

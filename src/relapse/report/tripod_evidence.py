@@ -224,9 +224,9 @@ def _specification(m: Material) -> Found:
 
 def _performance(m: Material) -> Found:
     metric = m.evidence.endpoint.metrics[0]
-    estimate = m.evidence.candidate(m.champion).metrics[metric.key]
+    estimate = m.evidence.candidate(m.put_forward).metrics[metric.key]
     return Found(
-        f"{m.titles[m.champion]}: {metric.label} {with_interval(estimate)}. All candidates, metrics and "
+        f"{m.titles[m.put_forward]}: {metric.label} {with_interval(estimate)}. All candidates, metrics and "
         "subgroups are tabled.",
         ("results", "subgroups") if m.cohort.subgroups else ("results",),
     )

@@ -1,4 +1,4 @@
-"""McNemar's test: edges, and the interval of the difference."""
+"""McNemar's test and its clustered forms: edges, values by hand, and the interval of the difference."""
 
 import math
 
@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from relapse.evaluation.statistics.agreement import discordant_odds_ratio, mcnemar, mcnemar_table
+from relapse.evaluation.statistics.agreement import (
+    discordant_odds_ratio,
+    mcnemar,
+    mcnemar_clustered,
+    mcnemar_table,
+)
 
 from .strategies import Binary, binary
 
@@ -52,3 +57,71 @@ def test_impossible_arguments_are_refused() -> None:
         mcnemar([1, 0], [0, 1], method="yates")
     with pytest.raises(ValueError, match="second_correct: 1 values, but 2 rows elsewhere"):
         mcnemar(np.array([1, 0]), np.array([1]))
+
+
+#: Four patients: 2, 3, 1 and 2 rows, of which the first model alone got 2, 1, 0, 0 right, the second alone 0, 0, 0, 1.
+PATIENTS = np.array(["a", "a", "b", "b", "b", "c", "d", "d"])
+FIRST = np.array([1, 1, 1, 1, 0, 0, 0, 1])
+SECOND = np.array([0, 0, 0, 1, 0, 0, 1, 1])
+
+
+def test_clustered_values_by_hand() -> None:
+    # d = 2, 1, 0, -1 of n = 2, 3, 1, 2. Obuchowski: (K-1)/K (sum d)^2 / sum d^2 = 3/4 * 4/6.
+    found = mcnemar_clustered(FIRST, SECOND, PATIENTS)
+    assert found.statistic == pytest.approx(3 / 4 * 4 / 6)
+    assert found.p == pytest.approx(math.erfc(math.sqrt(0.5 / 2)))
+    assert found.difference == pytest.approx(2 / 8) == pytest.approx(FIRST.mean() - SECOND.mean())
+    # Residues d - n/4 are 1.5, 0.25, -0.25, -1.5: variance K/(K-1) sum / 8^2 = 4/3 * 4.625 / 64.
+    reach = 1.959963984540054 * math.sqrt(4 / 3 * 4.625 / 64)
+    assert (found.lower, found.upper) == pytest.approx((0.25 - reach, 0.25 + reach))
+    # Durkalski: d/n = 1, 1/3, 0, -1/2, so (5/6)^2 / (1 + 1/9 + 1/4).
+    weighed = mcnemar_clustered(FIRST, SECOND, PATIENTS, method="durkalski")
+    assert weighed.statistic == pytest.approx((5 / 6) ** 2 / (1 + 1 / 9 + 1 / 4))
+    assert weighed.difference == pytest.approx(5 / 6 / 4)
+
+
+@given(binary())
+def test_with_a_row_a_patient_the_clustered_forms_are_mcnemars_chi_square(data: Binary) -> None:
+    second, size = (data.first > 0).astype(int), data.event.size
+    plain = mcnemar(data.event, second, method="chi2")
+    durkalski, obuchowski = (
+        mcnemar_clustered(data.event, second, np.arange(size), method=method) for method in ("durkalski", "obuchowski")
+    )
+    assert durkalski.difference == pytest.approx(plain.difference)
+    assert obuchowski.difference == pytest.approx(plain.difference)
+    expected = plain.statistic if (data.event != second).any() else 0.0
+    assert durkalski.statistic == pytest.approx(expected)
+    assert obuchowski.statistic == pytest.approx(expected * (size - 1) / size)
+
+
+@given(binary())
+def test_clustered_forms_do_not_mind_the_order_of_rows_and_turn_with_the_models(data: Binary) -> None:
+    second, turned = (data.first > 0).astype(int), slice(None, None, -1)
+    for method in ("obuchowski", "durkalski"):
+        found = mcnemar_clustered(data.event, second, data.patient, method=method)
+        back = mcnemar_clustered(second[turned], data.event[turned], data.patient[turned], method=method)
+        assert (found.statistic, found.p) == pytest.approx((back.statistic, back.p), nan_ok=True)
+        assert (found.difference, found.lower) == pytest.approx((-back.difference, -back.upper), nan_ok=True)
+
+
+def test_the_same_rows_thrice_are_no_more_evidence() -> None:
+    once, thrice = (
+        mcnemar_clustered(np.tile(FIRST, times), np.tile(SECOND, times), np.tile(PATIENTS, times)) for times in (1, 3)
+    )
+    assert (thrice.difference, thrice.lower, thrice.p) == pytest.approx((once.difference, once.lower, once.p))
+
+
+def test_without_disagreement_between_patients_p_is_1_and_with_one_patient_there_is_none() -> None:
+    same = mcnemar_clustered(FIRST, FIRST, PATIENTS)
+    assert (same.difference, same.lower, same.upper, same.statistic, same.p) == (0, 0, 0, 0, 1)
+    alone = mcnemar_clustered(FIRST, SECOND, np.zeros(8))
+    assert alone.difference == 0.25
+    assert math.isnan(alone.p)
+    assert math.isnan(alone.lower)
+
+
+def test_impossible_arguments_of_the_clustered_forms_are_refused() -> None:
+    with pytest.raises(ValueError, match="method: 'yang' is not allowed; one of 'obuchowski', 'durkalski'"):
+        mcnemar_clustered(FIRST, SECOND, PATIENTS, method="yang")
+    with pytest.raises(ValueError, match=r"clusters: shape \(3,\), but 8 rows elsewhere"):
+        mcnemar_clustered(FIRST, SECOND, PATIENTS[:3])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from relapse.evaluation.statistics.agreement import mcnemar, mcnemar_clustered
 from relapse.evaluation.statistics.binary import delong_test
 from relapse.evaluation.statistics.concordance import kang_test
 from relapse.evaluation.statistics.horizon import time_dependent_auc_test
@@ -63,11 +64,38 @@ def time_dependent(rng: np.random.Generator) -> float:
     return time_dependent_auc_test(*follow_up(rng, 200), 12.0).p
 
 
+def calls(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Calls of two equally good models on 148 patients with 270 views; those of a patient mostly agree."""
+    patient = np.concatenate([np.arange(148), np.arange(122)])
+    right = 0.5 + rng.normal(size=(2, 148))[:, patient] + 0.5 * rng.normal(size=(2, 270)) > 0
+    return right[0], right[1], patient
+
+
+def calls_by_patient(rng: np.random.Generator, method: str) -> float:
+    return mcnemar_clustered(*calls(rng), method=method).p
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "draw_p",
-    [one_view, lambda rng: two_views(rng, clustered=True), kang, kang_by_patient, time_dependent],
-    ids=["DeLong", "clustered DeLong", "Kang", "paired C by patient", "time-dependent AUC"],
+    [
+        one_view,
+        lambda rng: two_views(rng, clustered=True),
+        kang,
+        kang_by_patient,
+        time_dependent,
+        lambda rng: calls_by_patient(rng, "obuchowski"),
+        lambda rng: calls_by_patient(rng, "durkalski"),
+    ],
+    ids=[
+        "DeLong",
+        "clustered DeLong",
+        "Kang",
+        "paired C by patient",
+        "time-dependent AUC",
+        "McNemar, Obuchowski",
+        "McNemar, Durkalski",
+    ],
 )
 def test_type_one_error_is_close_to_what_is_promised(draw_p) -> None:
     share = rejections(draw_p)
@@ -80,3 +108,12 @@ def test_delong_without_patients_rejects_far_too_often_on_two_views() -> None:
     share = rejections(lambda rng: two_views(rng, clustered=False))
     print(f"rejected at 5%: {share:.4f} of {SIMULATIONS}")
     assert share > 2 * 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["exact", "chi2"])
+def test_mcnemar_without_patients_rejects_far_too_often_on_two_views(method: str) -> None:
+    share = rejections(lambda rng: mcnemar(*calls(rng)[:2], method=method).p)
+    print(f"rejected at 5%: {share:.4f} of {SIMULATIONS}")
+    # The exact test is the milder one: with independent rows it would stay below 5%.
+    assert share > 1.5 * 0.05

@@ -1,4 +1,4 @@
-"""Agreement of two models' decisions on the same rows: McNemar's test."""
+"""Agreement of two models' decisions on the same rows: McNemar's test, and its forms for patients with several rows."""
 
 import math
 from typing import Literal
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from relapse.evaluation.statistics.arrays import indicator
+from relapse.evaluation.statistics.arrays import cluster_codes, indicator, sum_by
 from relapse.evaluation.statistics.normal import quantile, wilson
 from relapse.evaluation.statistics.results import Estimate, PairedTest
 
@@ -17,6 +17,12 @@ _NAMES: dict[McNemarMethod, str] = {
     "midp": "McNemar, mid-p",
     "chi2": "McNemar, chi-square",
     "corrected": "McNemar, chi-square, corrected",
+}
+
+ClusteredMethod = Literal["obuchowski", "durkalski"]
+_CLUSTERED: dict[ClusteredMethod, str] = {
+    "obuchowski": "McNemar, clustered (Obuchowski)",
+    "durkalski": "McNemar, clustered (Durkalski)",
 }
 
 
@@ -33,7 +39,7 @@ def mcnemar(
     ----------
     first_correct, second_correct : array (n,)
         1 where the model decided rightly. Give only the rows with the event to compare sensitivities, only the
-        others to compare specificities. Rows must be independent: one a patient.
+        others to compare specificities. Rows must be independent: one a patient; else :func:`mcnemar_clustered`.
     method : {"exact", "midp", "chi2", "corrected"}
         See :func:`mcnemar_table`.
     level : float
@@ -101,6 +107,81 @@ def mcnemar_table(
     difference = (only_first - only_second) / sum(counts.values())
     lower, upper = _newcombe(both, only_first, only_second, neither, level)
     return PairedTest(difference, lower, upper, statistic, p, _NAMES[method])
+
+
+def mcnemar_clustered(
+    first_correct: npt.ArrayLike,
+    second_correct: npt.ArrayLike,
+    clusters: npt.ArrayLike,
+    *,
+    method: ClusteredMethod = "obuchowski",
+    level: float = 0.95,
+) -> PairedTest:
+    """Test whether two models are right equally often where a patient has several rows.
+
+    Of patient k with n_k rows, d_k is the number of rows that the first model alone got right less that of the second
+    alone. Patients are independent, rows of one need not be, so that the variance is that of the d_k.
+
+    Parameters
+    ----------
+    first_correct, second_correct : array (n,)
+        As in :func:`mcnemar`.
+    clusters : array (n,)
+        Patient of each row.
+    method : {"obuchowski", "durkalski"}
+        Rows count equally: chi-square (K - 1)/K (sum d_k)^2 / sum d_k^2 over the K patients, the difference is that of
+        the shares of rows. Or patients count equally: (sum d_k/n_k)^2 / sum (d_k/n_k)^2, the difference is the mean of
+        d_k/n_k; with a row a patient this is McNemar's chi-square.
+    level : float
+        Coverage of the interval of the difference.
+
+    Returns
+    -------
+    PairedTest
+        The chi-square with one degree of freedom, and Wald's interval from the variance between patients around the
+        difference found (not around 0 as in the test), cut at -1 and 1. Where every patient's d_k is 0, the difference
+        is 0 and p is 1. With one patient chi-square, p and interval are NaN.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a value is neither 0 nor 1, or the method is unknown.
+
+    References
+    ----------
+    Obuchowski NA (1998). On the comparison of correlated proportions for clustered data. Statistics in Medicine 17,
+    1495-1507. Durkalski VL, Palesch YY, Lipsitz SR, Rust PF (2003). Analysis of clustered matched-pair data. Statistics
+    in Medicine 22, 2417-2428. The form of the first as in Yang Z, Sun X, Hardin JW (2010). A note on the tests for
+    clustered matched-pair binary data. Biometrical Journal 52, 638-652.
+    """
+    if method not in _CLUSTERED:
+        raise ValueError(f"method: {method!r} is not allowed; one of {', '.join(map(repr, _CLUSTERED))}")
+    one = indicator("first_correct", first_correct)
+    two = indicator("second_correct", second_correct, one.size)
+    codes = cluster_codes(clusters, one.size)
+    surplus, rows = sum_by(codes, one.astype(np.float64) - two), sum_by(codes, np.ones(one.size))
+    if method == "durkalski":
+        surplus, rows = surplus / rows, np.ones_like(rows)
+    patients = rows.size
+    difference = float(surplus.sum() / rows.sum())
+    missing = float("nan")
+    if patients < 2:
+        return PairedTest(difference, missing, missing, missing, missing, _CLUSTERED[method])
+    shrunk = (patients - 1) / patients
+    null = float(np.sum(surplus**2))
+    statistic = float(surplus.sum()) ** 2 / null if null else 0.0
+    if method == "obuchowski":
+        statistic *= shrunk
+    spread = float(np.sqrt(np.sum((surplus - rows * difference) ** 2) / shrunk)) / float(rows.sum())
+    reach = quantile(level) * spread
+    return PairedTest(
+        difference,
+        max(-1.0, difference - reach),
+        min(1.0, difference + reach),
+        statistic,
+        float(stats.chi2.sf(statistic, 1)),
+        _CLUSTERED[method],
+    )
 
 
 def discordant_odds_ratio(only_first: int, only_second: int, *, level: float = 0.95) -> Estimate:

@@ -30,7 +30,14 @@ class DecisionCurve:
     false_positive_rate: FloatArray
 
 
-def _thresholds(values: npt.ArrayLike) -> FloatArray:
+def acting_points(values: npt.ArrayLike) -> FloatArray:
+    """Return thresholds from which one might act, as floats.
+
+    Raises
+    ------
+    ValueError
+        If one does not lie between 0 and 1.
+    """
     thresholds = numbers("thresholds", values)
     outside = int(np.count_nonzero((thresholds <= 0) | (thresholds >= 1)))
     if outside:
@@ -73,7 +80,7 @@ def net_benefit(event: npt.ArrayLike, risk: npt.ArrayLike, thresholds: npt.Array
     """
     outcome = indicator("event", event)
     values = risks(risk, outcome.size)
-    points = _thresholds(thresholds)
+    points = acting_points(thresholds)
     true, false = (
         (part.size - np.searchsorted(np.sort(part), points, side="left")) / outcome.size
         for part in (values[outcome], values[~outcome])
@@ -119,7 +126,7 @@ def net_benefit_at_horizon(
     times, events = follow_up(time, event)
     values = risks(risk, times.size)
     at = positive_horizon(horizon)
-    points = _thresholds(thresholds)
+    points = acting_points(thresholds)
 
     def rates(called: npt.NDArray[np.bool_]) -> tuple[float, float]:
         if not called.any():

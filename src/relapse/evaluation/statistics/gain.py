@@ -1,0 +1,118 @@
+"""What acting on a risk gains over the better of treating all and none, mean over thresholds, in many resamples."""
+
+import numpy as np
+import numpy.typing as npt
+
+from relapse.evaluation.statistics.arrays import BoolArray, FloatArray, follow_up, indicator, positive_horizon, risks
+from relapse.evaluation.statistics.decision_curve import acting_points
+
+# resamples × rows worked on at once
+_BLOCK = 2**20
+
+
+def net_benefit_gain(
+    event: npt.ArrayLike, risk: npt.ArrayLike, thresholds: npt.ArrayLike, weights: npt.ArrayLike
+) -> FloatArray:
+    """Mean over ``thresholds`` of net benefit less the larger of treating all and treating none, in each resample.
+
+    A risk that is the same for all, and right, gains 0; one that tells patients apart gains more.
+
+    Parameters
+    ----------
+    event, risk, thresholds : array (n,), (n,), (k,)
+        See :func:`relapse.evaluation.statistics.decision_curve.net_benefit`.
+    weights : integer array (B, n)
+        Row counts, as of :func:`relapse.evaluation.statistics.intervals.patient_weights`.
+
+    Returns
+    -------
+    array (B,)
+
+    Raises
+    ------
+    ValueError
+        As :func:`relapse.evaluation.statistics.decision_curve.net_benefit`.
+    """
+    outcome = indicator("event", event)
+    values, points = risks(risk, outcome.size), acting_points(thresholds)
+    counts = np.asarray(weights, dtype=np.float64)
+    total = counts.sum(axis=1, keepdims=True)
+    # The last column calls everybody.
+    called = np.column_stack([values[:, None] >= points, np.ones(outcome.size, dtype=np.bool_)])
+    hits, false = (counts @ (called & part[:, None]) / total for part in (outcome, ~outcome))
+    return _gain(hits, false, points)
+
+
+def net_benefit_gain_at_horizon(
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    risk: npt.ArrayLike,
+    horizon: float,
+    thresholds: npt.ArrayLike,
+    weights: npt.ArrayLike,
+) -> FloatArray:
+    """The same for a risk at a horizon, under censoring; the Kaplan-Meier curves are drawn anew in each resample.
+
+    Parameters
+    ----------
+    time, event, risk, horizon, thresholds
+        See :func:`relapse.evaluation.statistics.decision_curve.net_benefit_at_horizon`.
+    weights : integer array (B, n)
+        Row counts.
+
+    Returns
+    -------
+    array (B,)
+        Thresholds at which nobody called was followed up to the horizon are left out; NaN where that is so at all.
+
+    Raises
+    ------
+    ValueError
+        As :func:`relapse.evaluation.statistics.decision_curve.net_benefit_at_horizon`.
+    """
+    times, events = follow_up(time, event)
+    values, at, points = risks(risk, times.size), positive_horizon(horizon), acting_points(thresholds)
+    counts, order = np.asarray(weights), np.argsort(times, kind="stable")
+    times, events, values = times[order], events[order], values[order]
+    found = np.empty(len(counts))
+    step = max(1, _BLOCK // times.size)
+    for start in range(0, len(counts), step):
+        block = counts[start : start + step, order].astype(np.float64)
+        rates = [
+            _rates(block, times, events, called, at)
+            for called in (*(values >= point for point in points), np.ones(times.size, dtype=np.bool_))
+        ]
+        hits, false = np.stack(rates, axis=2)
+        found[start : start + step] = _gain(hits, false, points)
+    return found
+
+
+def _rates(counts: FloatArray, time: FloatArray, event: BoolArray, called: BoolArray, at: float) -> FloatArray:
+    """Shares of all that are called rightly and wrongly (2, B), of rows in the order of time."""
+    total, mine = counts.sum(axis=1), counts[:, called]
+    time, event = time[called], event[called]
+    moments = np.unique(time[event & (time <= at)])
+    first, last = (np.searchsorted(time, moments, side=side) for side in ("left", "right"))
+    size = mine.sum(axis=1)
+    gone, relapsed = _running(mine), _running(mine * event)
+    at_risk = size[:, None] - gone[:, first]
+    leaving = relapsed[:, last] - relapsed[:, first]
+    free = np.prod(1 - np.divide(leaving, at_risk, out=np.zeros_like(at_risk), where=at_risk > 0), axis=1)
+    unknown = (size > 0) & (mine[:, time >= at].sum(axis=1) == 0)
+    share = size / total
+    return np.where(unknown, np.nan, np.stack([share * (1 - free), share * free]))
+
+
+def _running(counts: FloatArray) -> FloatArray:
+    return np.concatenate([np.zeros((len(counts), 1)), np.cumsum(counts, axis=1)], axis=1)
+
+
+def _gain(hits: FloatArray, false: FloatArray, points: FloatArray) -> FloatArray:
+    """From rates (B, k + 1), the last of them of calling everybody, to the mean gain (B,)."""
+    odds = points / (1 - points)
+    benefit = hits[:, :-1] - false[:, :-1] * odds
+    everybody = hits[:, -1:] - false[:, -1:] * odds
+    gain = benefit - np.maximum(everybody, 0.0)
+    known = np.isfinite(gain)
+    sums, terms = np.where(known, gain, 0.0).sum(axis=1), known.sum(axis=1)
+    return np.asarray(np.divide(sums, terms, out=np.full(len(gain), np.nan), where=terms > 0))
