@@ -165,9 +165,10 @@ def _require_columns(raw: pd.DataFrame, cohort: Cohort, *, where: str) -> None:
 
 
 def _without_outcome(cohort: Cohort) -> list[Exclusion]:
-    pairs = cohort.survival.pairs if cohort.survival else [(cohort.endpoint.event,)]
-    columns = dict.fromkeys(column for pair in pairs for column in pair)
-    return [Exclusion(column=column, reason=f"no outcome recorded ({column})", missing=True) for column in columns]
+    return [
+        Exclusion(column=column, reason=f"no outcome recorded ({column})", missing=True)
+        for column in cohort.outcome_columns
+    ]
 
 
 def _matches(raw: pd.DataFrame, exclusion: Exclusion) -> pd.Series:
