@@ -11,6 +11,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
 from relapse.errors import GateError
 from relapse.quality.checks.catalogue import findings as coded_findings
+from relapse.quality.checks.context import DEFAULT, Context
 from relapse.quality.checks.finding import Finding
 from relapse.quality.expectations import build_expectations
 
@@ -65,7 +66,7 @@ class GateResult:
         )
 
 
-def check(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None = None) -> GateResult:
+def check(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None = None, context: Context = DEFAULT) -> GateResult:
     """Hold a canonical table against the suite of its cohort.
 
     Parameters
@@ -76,10 +77,13 @@ def check(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None = None) -> G
         The declaration that the rules are derived from.
     docs
         Folder for the Data Docs, made anew; none are written where it is None.
+    context
+        What the run asks of the cohort's size.
     """
     verdicts = _validate(table, cohort, docs=docs)
-    # Leakage is looked for in a table that is what it says: a broken one has nothing to be typed.
-    findings = coded_findings(typed(table, cohort), cohort) if all(item.passed for item in verdicts) else []
+    # Coded checks look at a table that is what it says: a broken one has nothing to be typed.
+    whole = all(item.passed for item in verdicts)
+    findings = coded_findings(typed(table, cohort), cohort, context) if whole else []
     return GateResult(tuple(verdicts), tuple(findings))
 
 

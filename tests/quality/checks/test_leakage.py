@@ -14,9 +14,11 @@ def _codes(table: pd.DataFrame, cohort: Cohort) -> set[str]:
     return {finding.code for finding in findings(table, cohort)}
 
 
-@pytest.mark.parametrize("name", ["gbsg", "wpbc"])
-def test_real_cohorts_are_clean(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], name: str) -> None:
-    assert _codes(tables[name], cohorts[name]) == set()
+@pytest.mark.parametrize(("name", "known"), [("gbsg", set()), ("wpbc", {"O006"})])
+def test_real_cohorts_are_clean_but_for_the_few_events_of_wpbc(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], name: str, known: set[str]
+) -> None:
+    assert _codes(tables[name], cohorts[name]) == known
 
 
 def test_a_feature_that_is_the_outcome_is_found(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:
