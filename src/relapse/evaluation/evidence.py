@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import ConfigDict, TypeAdapter
 
 from relapse.cohorts.schema import Cohort
+from relapse.cohorts.size import Counts, counts
 from relapse.evaluation.calibration import CalibrationSummary, calibration
 from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
 from relapse.evaluation.selection import Selection, correct_selection
@@ -71,6 +72,7 @@ class Evidence:
     """All results for one cohort; candidates stand in the order of ``params.yaml``.
 
     ``selection`` corrects the best candidate's ranking metric for its having been chosen; None where there is one only.
+    ``events`` are rows with the event; ``patients_with_event`` is None in evidence from before they were counted.
     """
 
     __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")
@@ -84,6 +86,17 @@ class Evidence:
     candidates: tuple[CandidateEvidence, ...]
     comparisons: tuple[Comparison, ...]
     selection: Selection | None = None
+    patients_with_event: int | None = None
+
+    @property
+    def size(self) -> Counts:
+        """Rows and patients, with the event and without."""
+        return Counts.recorded(
+            rows=self.rows,
+            patients=self.patients,
+            rows_with_event=self.events,
+            with_event=self.patients_with_event,
+        )
 
     @property
     def primary(self) -> str:
@@ -159,6 +172,7 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
     check_pairing(tables)
     flat = {name: pooled(table) for name, table in tables.items()}
     first = next(iter(flat.values()))
+    found = counts(first)
     weights = resampled_patients(first, resamples=resamples, seed=seed)
     candidates = tuple(
         CandidateEvidence(
@@ -174,8 +188,9 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
         cohort=cohort,
         endpoint=endpoint,
         rows=len(first),
-        patients=int(first["patient"].nunique()),
-        events=int(first["event"].sum()),
+        patients=found.patients,
+        events=found.rows_with_event,
+        patients_with_event=found.with_event,
         resamples=resamples,
         candidates=candidates,
         comparisons=tuple(_comparisons(flat, endpoint)),
