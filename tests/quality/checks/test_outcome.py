@@ -111,7 +111,7 @@ def test_a_follow_up_in_months_called_days_is_asked_about(cohorts: dict[str, Coh
     table = tables["gbsg"].assign(time=tables["gbsg"]["time"] / 30.4375)
     found = _found(table, cohorts["gbsg"], "O003")
     assert [finding.message.split(":")[0] for finding in found] == ["horizon 3 y", "horizon 5 y"]
-    assert "0 of 686 patients are followed beyond it" in found[0].message
+    assert "of 686 patients, 0 are followed beyond it" in found[0].message
     assert "is 54 days: is `unit: day` right? `unit: month` would fit all horizons." in found[0].message
     with pytest.raises(GateError, match="O003 time: horizon 3 y"):
         check(table, cohorts["gbsg"]).require(source="the table")
@@ -137,6 +137,13 @@ def test_a_horizon_that_few_are_followed_to_is_warned_of(cohorts: dict[str, Coho
     (finding,) = _found(tables["gbsg"], cohort, "O004")
     assert (finding.severity, finding.message.split(":")[0]) == ("warning", "horizon 6 y")
     assert not _found(tables["gbsg"], cohorts["gbsg"], "O004")
+
+
+def test_few_events_in_all_are_no_question_of_the_unit(cohorts: dict[str, Cohort], tables: Tables) -> None:
+    table = tables["gbsg"]
+    table["event"] = (table.index < 3).astype(int)
+    for finding in _found(table, cohorts["gbsg"], "O003"):
+        assert finding.message.endswith("There are 3 events in all.")
 
 
 def test_rows_of_one_patient_do_not_add_to_those_followed(cohorts: dict[str, Cohort], tables: Tables) -> None:

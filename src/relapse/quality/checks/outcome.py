@@ -148,11 +148,13 @@ def _horizons(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     for item in endpoint.horizons:
         beyond, by = _at(item, time, event)
         told = (
-            f"horizon {item.label}: {beyond} of {len(people)} patients are followed beyond it without the event, and "
-            f"{by} have the event by then"
+            f"horizon {item.label}: of {len(people)} patients, {beyond} are followed beyond it, free of the event "
+            f"until then, and {by} had the event by then"
         )
         if min(beyond, by) < MIN_EACH:
-            message = f"{told}; at least {MIN_EACH} of each are needed. {_unit(endpoint, time, event)}"
+            # With so few events in all, no horizon and no unit would do.
+            ask = _unit(endpoint, time, event) if event.sum() >= MIN_EACH else f"There are {event.sum()} events in all."
+            message = f"{told}; at least {MIN_EACH} of each are needed. {ask}"
             found.append(Finding("O003", "error", "time", message))
         elif min(beyond, by) < FEW:
             message = f"{told}; with fewer than {FEW} of each, its figures have wide intervals."
@@ -167,7 +169,7 @@ def _at(item: Horizon, time: Array, event: NDArray[np.bool_]) -> tuple[int, int]
 def _unit(endpoint: SurvivalEndpoint, time: Array, event: NDArray[np.bool_]) -> str:
     """Ask whether the unit is right, with the follow-up that there is and any unit that would fit every horizon."""
     median = median_follow_up(time, event)
-    half = f"is {median:.3g} {endpoint.unit}s" if np.isfinite(median) else "is not reached"
+    half = f"is {median:.{0 if median >= 10 else 1}f} {endpoint.unit}s" if np.isfinite(median) else "is not reached"
     fitting = [
         unit
         for unit in UNITS
