@@ -5,15 +5,16 @@ import pandas as pd
 from relapse.cohorts.catalogue import read_cohort
 from relapse.console import say, stage
 from relapse.files import write_json
+from relapse.quality.checks.context import Context
 from relapse.quality.gate import check
-from relapse.settings import Workspace
+from relapse.settings import Workspace, read_params
 
 
 def main(cohort: str) -> None:
     """Hold the canonical table of a cohort against its declaration, and write the Data Docs."""
     at = Workspace(cohort)
     declared = read_cohort(at.declaration)
-    result = check(pd.read_parquet(at.table), declared, docs=at.data_docs)
+    result = check(pd.read_parquet(at.table), declared, docs=at.data_docs, context=Context.of(read_params()))
     write_json(at.gate, result.to_json())
     result.require(source=f"{at.declaration}: the table")
     for finding in result.findings:

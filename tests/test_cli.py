@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from relapse.errors import PredictionsError
+from relapse.cli import check
+from relapse.errors import GateError, PredictionsError
 from relapse.evaluation.foreign import check_foreign, infer_endpoint, read_foreign
 from tests.evaluation.test_evidence import table, timed
 
@@ -190,3 +191,42 @@ def test_tables_of_the_same_name_go_by_their_folder(tmp_path: Path) -> None:
         table().to_parquet(tmp_path / name / "predictions.parquet", index=False)
     found = read_foreign([tmp_path / name / "predictions.parquet" for name in ("linear", "forest")])
     assert list(found) == ["linear", "forest"]
+
+
+VIEWS = """
+name: views
+title: Three views of each patient
+source: {csv: views.csv}
+licence: none
+citation: none
+patient: woman
+endpoint: {kind: binary, event: came_back}
+features:
+  size: {type: continuous, range: [0, 100]}
+reference: [size]
+"""
+
+
+def test_check_counts_patients_with_the_event_as_patients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"w{row // 3},{row // 3 % 2},{row % 89}" for row in range(270)]
+    (tmp_path / "views.csv").write_text("woman,came_back,size\n" + "\n".join(rows))
+    (tmp_path / "views.yaml").write_text(VIEWS)
+    monkeypatch.chdir(tmp_path)
+    check(Path("views.yaml"), docs=None)
+    said = capsys.readouterr().out
+    assert "270 rows of 90 patients, 45 of whom had the event (135 rows)" in said
+
+
+def test_check_refuses_a_cohort_too_small_for_the_folds_of_params(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    rows = [f"w{row},{int(row % 7 == 0)},{row % 89}" for row in range(40)]
+    (tmp_path / "views.csv").write_text("woman,came_back,size\n" + "\n".join(rows))
+    (tmp_path / "views.yaml").write_text(VIEWS)
+    monkeypatch.chdir(tmp_path)
+    check(Path("views.yaml"), docs=None)
+    (tmp_path / "params.yaml").write_text((root / "params.yaml").read_text().replace("folds: 5 ", "folds: 10 "))
+    with pytest.raises(GateError, match=r"10 folds with 3 inside each need at least 10 patients with .* found 6 with"):
+        check(Path("views.yaml"), docs=None)

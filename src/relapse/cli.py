@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from relapse.cohorts.schema import Cohort
+    from relapse.quality.checks.context import Context
 
 app = typer.Typer(
     help="Relapse models for breast cancer. The pipeline itself runs with `dvc repro`.",
@@ -30,22 +31,27 @@ def check(
 ) -> None:
     """Read a cohort's declaration and its source, and hold the table against the declaration.
 
-    This is what the stages ingest and gate do; nothing is kept. Exit status 0 where the pipeline would go on, 1 where
+    This is what the stages ingest and gate do; nothing is kept. Folds and policy are those of params.yaml, or the
+    defaults where there is none. Exit status 0 where the pipeline would go on, 1 where
     the data break a rule, 2 where the declaration or the source cannot be read.
     """
     from relapse.cohorts.catalogue import read_cohort
+    from relapse.cohorts.size import counts
     from relapse.cohorts.table import ingest
+    from relapse.quality.checks.context import DEFAULT, Context
     from relapse.quality.gate import check as gate
+    from relapse.report.wording import people
+    from relapse.settings import read_params
 
     cohort = read_cohort(declaration)
+    context = Context.of(read_params()) if Path("params.yaml").is_file() else DEFAULT
     table, flow = ingest(cohort, root=Path())
     say(f"{flow.source}: {flow.rows_read} rows read")
     for item in flow.excluded:
         say(f"  {item.rows} excluded: {item.reason}")
-    result = gate(table, cohort, docs=docs)
+    result = gate(table, cohort, docs=docs, context=context)
     result.require(source=flow.source)
-    events = int(table["event"].sum())
-    say(f"  {flow.rows_kept} rows of {flow.patients_kept} patients kept, {events} with the event")
+    say(f"  {people(counts(table))}")
     for finding in result.findings:
         say(f"  {finding}")
     say(f"{cohort.name}: all {len(result.verdicts)} rules kept")
@@ -142,19 +148,23 @@ def validate(
     from dataclasses import replace
 
     from relapse.cohorts.catalogue import read_cohort
+    from relapse.cohorts.size import Folds
     from relapse.errors import DeclarationError
     from relapse.evaluation.evidence import endpoint_of, gather
+    from relapse.quality.checks.context import Context
     from relapse.report.evaluation_files import write_evaluation
     from relapse.report.tables import show_evidence
     from relapse.settings import Workspace, machinery, read_params
     from relapse.tracking.validation import find_model, record_validation
-    from relapse.training.external import external_predictions
+    from relapse.training.external import FOLDS, external_predictions
 
     bundle, version = find_model(model, machinery())
     if bundle.cohort.name == cohort:
         raise DeclarationError(f"{model} was trained on {cohort}: name another cohort.")
     declared, params = read_cohort(Workspace(cohort).declaration), read_params()
-    tables = external_predictions(bundle.model, bundle.cohort, _gated(declared), declared, seed=params.seed)
+    # Nothing is trained here; the recalibrations are cross-fitted.
+    context = Context(folds=(Folds(FOLDS),), events_per_parameter=None)
+    tables = external_predictions(bundle.model, bundle.cohort, _gated(declared, context), declared, seed=params.seed)
     evidence = gather(
         tables, endpoint_of(declared), cohort=cohort, resamples=params.evaluate.resamples, seed=params.seed
     )
@@ -210,13 +220,15 @@ def audit(
     """
     from relapse.cohorts.catalogue import read_cohort
     from relapse.files import write_csv, write_json
+    from relapse.quality.checks.context import Context
     from relapse.report.audit_figure import optimism_figure
     from relapse.report.style import save
     from relapse.settings import Workspace, machinery, read_params
     from relapse.training.audit import audit as run
 
     declared, params = read_cohort(Workspace(cohort).declaration), read_params()
-    found = run(_gated(declared), declared, params=params.audit, seed=params.seed, machinery=machinery())
+    table = _gated(declared, Context.of(params))
+    found = run(table, declared, params=params.audit, seed=params.seed, machinery=machinery())
     say(f"{declared.title}: {found.metric}, mean over outer folds")
     for item in found.protocols:
         reason = item["not_applicable"]
@@ -252,13 +264,13 @@ def audit_log(
     say(f"{log}: {found.lines} lines, none altered, moved or missing; the last digest is {found.last}")
 
 
-def _gated(cohort: "Cohort") -> "pd.DataFrame":
+def _gated(cohort: "Cohort", context: "Context") -> "pd.DataFrame":
     """The typed table of a cohort, read from its source, once it has passed the gate."""
     from relapse.cohorts.table import ingest, typed
     from relapse.quality.gate import check as gate
 
     table, flow = ingest(cohort, root=Path())
-    gate(table, cohort).require(source=flow.source)
+    gate(table, cohort, context=context).require(source=flow.source)
     return typed(table, cohort)
 
 

@@ -58,6 +58,7 @@ def list_(
 @registry.command()
 def show(cohort: Cohort, version: VersionName = "champion") -> None:
     """Show a version: what it is, the decision about it rule by rule, and the moves of the alias champion."""
+    from relapse.report.wording import people
     from relapse.tracking.records import history
     from relapse.tracking.registry import model_name, validations, version_called
 
@@ -65,7 +66,7 @@ def show(cohort: Cohort, version: VersionName = "champion") -> None:
     found = version_called(client, cohort, version)
     manifest, decision = _described(client, cohort, version)
     say(f"{model_name(cohort)} version {found.version}: {manifest.title}")
-    say(f"{manifest.rows} rows of {manifest.patients} patients, {manifest.events} events")
+    say(people(manifest.size))
     say(f"content {manifest.content_hash}, commit {manifest.git_commit or 'none'}, table {manifest.table_hash}")
     validated = [f"externally validated on {on}: {text}" for on, text in validations(found).items()]
     say("\n".join(validated) or "not externally validated")

@@ -44,6 +44,11 @@ def test_a_feature_known_later_is_no_predictor(declare: Declare) -> None:
         ("reference: [size]", "reference: [sise]", "reference names sise, which is no declared feature"),
         ("reference: [size]", "reference: [size]\nsubgroups: [nodes]", "only ordinal and nominal features form subgroups"),
         ("grade: {type", "time: {type", "feature 'time': a feature's name is"),
+        ("column: mol_subtype", "column: relapse", r"feature 'subtype': its column 'relapse' belongs to the endpoint and cannot be a feature"),
+        ("column: mol_subtype", "column: id", r"feature 'subtype': its column 'id' names the patient and cannot be a feature"),
+        ("kind: binary, event: relapse", "kind: survival, time: nodes, unit: day, horizons: [5 y], event: relapse", r"feature 'nodes': its column 'nodes' belongs to the endpoint"),
+        ("kind: binary, event: relapse", "kind: survival, time: t, also: [{event: death, time: size}], unit: day, horizons: [5 y], event: relapse", r"feature 'size': its column 'size' belongs to the endpoint"),
+        ("levels: [I, II, III]}", "levels: [I, II, III], column: relapse, known: after}", r"feature 'grade': its column 'relapse' belongs to the endpoint"),
         ("size: {type: continuous, unit: mm, range: [1, 100]}", "size: {type: continuous, unit: mm, range: [1, 100], known: after}", "known only after baseline"),
         ("kind: binary, event: relapse", "kind: survival, time: t, unit: day, horizons: [soon], event: relapse", "horizon 'soon' is not a number and a unit: 5 y"),
         ("kind: binary, event: relapse", "kind: survival, time: t, unit: day, horizons: [5 y, 3 y], event: relapse", "horizons are given in rising order"),
@@ -57,6 +62,16 @@ def test_a_wrong_declaration_names_file_key_and_what_is_allowed(
     path = declare((old, new))
     with pytest.raises(DeclarationError, match=message):
         read_cohort(path)
+
+
+def test_the_site_may_be_a_feature_as_well(declare: Declare) -> None:
+    """It is known at baseline, and subgroups by hospital need it as one."""
+    cohort = read_cohort(
+        declare(
+            ("patient: id", "patient: id\nsite: grade"), ("reference: [size]", "reference: [size]\nsubgroups: [grade]")
+        )
+    )
+    assert cohort.source_column("grade") == cohort.site
 
 
 @pytest.mark.parametrize(

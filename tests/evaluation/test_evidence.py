@@ -1,5 +1,6 @@
 """Evidence assembled from predictions tables: right values, intervals, calibration, tests, subgroups; JSON and back."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,31 @@ def test_a_decision_curve_starts_near_the_prevalence_and_beats_both_defaults_for
     middle = frame[frame["threshold"].between(0.2, 0.5)]
     assert (middle["net_benefit"] >= middle[["treat_all", "treat_none"]].max(axis=1)).mean() > 0.9
     assert frame["threshold"].max() <= found["risk"].max()
+
+
+def test_patients_with_the_event_are_counted_beside_the_rows(tmp_path: Path) -> None:
+    tables = {"reference": table(noise=2.0), "better": table(noise=0.3, seed=5)}
+    evidence = gather(tables, Endpoint(), cohort="x", resamples=100, seed=1)
+    relapsed = tables["better"].groupby("patient")["event"].max()
+    assert (evidence.size.patients, evidence.size.with_event) == (150, relapsed.sum())
+    assert (evidence.size.rows, evidence.size.rows_with_event) == (300, tables["better"]["event"].sum())
+    large, small = evidence.candidates[0].subgroups
+    assert large.size.with_event + small.size.with_event >= evidence.size.with_event
+    # Evidence from before they were counted is still read; the share of the rows stands in.
+    write_evidence(tmp_path / "e.json", evidence)
+    old = json.loads((tmp_path / "e.json").read_text())
+    del old["patients_with_event"]
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    assert read_evidence(tmp_path / "old.json").size.with_event == round(evidence.events / 2)
+
+
+def test_a_subgroup_is_large_enough_by_its_patients_not_its_rows() -> None:
+    frame = table()
+    # Ten rows of each outcome, of five patients each.
+    few = [*frame.index[frame["event"] == 1][:10], *frame.index[frame["event"] == 0][:10]]
+    frame["patient"] = frame["row"].astype(str)
+    frame.loc[few, "patient"] = [f"few {place // 2}" for place in range(20)]
+    frame["subgroup_size"] = np.where(frame.index.isin(few), "small", "large")
+    small = gather({"reference": frame}, Endpoint(), cohort="x", resamples=100, seed=1).candidates[0].subgroups[1]
+    assert (small.rows, small.patients, small.size.with_event) == (20, 10, 5)
+    assert small.note == "fewer than 10 patients with or without the event: no figures are given"

@@ -11,13 +11,13 @@ import pytest
 
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
+from relapse.cohorts.size import parameters
 from relapse.evaluation.evidence import Evidence, endpoint_of, gather, read_evidence
 from relapse.files import read_json
 from relapse.predictions import read_predictions
 from relapse.promotion.decision import Decision, Version
 from relapse.promotion.policy import decide
 from relapse.promotion.rival import Champion
-from relapse.promotion.rules import parameters
 from relapse.settings import RegisterParams, Workspace, read_params
 from tests.project import Project
 
@@ -198,7 +198,7 @@ def test_a_subgroup_ranked_the_wrong_way_round_blocks(runs: dict[str, Run]) -> N
 
 def test_too_few_events_for_what_is_learnt_block(runs: dict[str, Run]) -> None:
     run = runs["wpbc"]
-    assert (parameters(run.cohort, "reference"), parameters(run.cohort, "linear")) == (2, 32)
+    assert (parameters(run.cohort, run.cohort.reference), parameters(run.cohort, run.cohort.predictors)) == (2, 32)
     decision = run.decide(events_per_parameter=24)
     assert _broken(decision) == ["events per parameter"]
     assert "47 for 2 parameters" in decision.summary

@@ -13,9 +13,7 @@ from .corrupted import DECLARATION, MARK, NUMBER, PATIENTS, TWO, Variant, csv, g
 VARIANTS = variants()
 
 #: Variants whose message is still to come.
-AWAITED = {
-    "days declared as months", "months declared as days", "a horizon beyond follow-up", "the time as a feature",
-}  # fmt: skip
+AWAITED = set()
 
 
 def _checked(files: dict[str, bytes], folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -31,14 +29,15 @@ def _checked(files: dict[str, bytes], folder: Path, monkeypatch: pytest.MonkeyPa
     return 0
 
 
-def test_the_good_table_passes_without_a_finding(
+def test_the_good_table_passes_without_a_finding_but_on_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = {"fjord.yaml": DECLARATION.encode(), "fjord.csv": csv(good())}
     assert _checked(files, tmp_path, monkeypatch) == 0
     said = capsys.readouterr().out
-    assert f"{PATIENTS + TWO} rows of {PATIENTS} patients kept" in said
-    assert "warning" not in said
+    assert f"{PATIENTS + TWO} rows of {PATIENTS} patients" in said
+    # Some two hundred patients are few, which is no fault of the table.
+    assert {line.split()[1] for line in said.splitlines() if "warning" in line} <= {"O004", "O006"}
 
 
 def test_there_are_eighty_variants_at_least() -> None:

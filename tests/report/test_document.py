@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from relapse.cohorts.checklist import ITEMS
+from relapse.documents import markdown
 from relapse.evaluation.evidence import Comparison
 from relapse.quality.checks.finding import Finding
+from relapse.report.flow_figure import patient_flow
+from relapse.report.model_card import model_card
+from relapse.report.tripod import checklist_document
 from relapse.report.wording import interval, number
 
 from .conftest import HOSTILE, Made
@@ -130,7 +134,7 @@ def test_every_number_of_the_subgroup_table_equals_the_evidence(made: Made) -> N
     for place, row in enumerate(rows):
         for cell, candidate in zip(row[3:], made.evidence.candidates, strict=True):
             group = candidate.subgroups[place]
-            assert row[1:3] == [str(group.rows), str(group.events)]
+            assert row[1:3] == [str(group.patients), str(group.size.with_event)]
             if group.metrics:
                 estimate = group.metrics[made.evidence.primary]
                 assert cell == f"{number(estimate.value)}|{interval(estimate.lower, estimate.upper)}"
@@ -291,6 +295,23 @@ def test_several_rows_a_patient_are_said(paired_rows: Made, binary: Made) -> Non
     assert "150 rows of 75 patients" in Page(paired_rows.page()).text
     assert "Several rows a patient" in paired_rows.page()
     assert "Several rows a patient" not in binary.page()
+
+
+def test_patients_with_the_event_are_counted_as_patients_wherever_they_are_counted(paired_rows: Made) -> None:
+    """Two rows of each patient with the event must not make two patients of her."""
+    size = paired_rows.evidence.size
+    assert size.with_event < size.rows_with_event
+    said = f"{size.patients} patients, {size.with_event} of whom had the event ({size.rows_with_event} rows)"
+    material = paired_rows.material
+    documents = [model_card(material), checklist_document(material)]
+    texts = [Page(paired_rows.page()).text, *(markdown(document) for document in documents)]
+    for text in texts:
+        assert said in text
+    fewer = min(size.with_event, size.without_event)
+    assert f"There are {fewer} patients" in texts[0]
+    assert f"There are {fewer} patients of the rarer outcome" in texts[2]
+    description = patient_flow(paired_rows.flow, paired_rows.evidence).get_label()
+    assert f"{size.with_event} patients with the event ({size.rows_with_event} rows)" in description
 
 
 def test_a_figure_that_is_not_there_is_left_out(binary: Made, tmp_path: Path) -> None:

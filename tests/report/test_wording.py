@@ -2,6 +2,7 @@
 
 import pytest
 
+from relapse.cohorts.size import Counts
 from relapse.report.wording import (
     count,
     horizon_words,
@@ -10,6 +11,7 @@ from relapse.report.wording import (
     number,
     p_equals,
     p_value,
+    people,
     sentence,
 )
 
@@ -69,3 +71,10 @@ def test_sentence() -> None:
 )
 def test_horizon_words(label: str, words: str) -> None:
     assert horizon_words(label) == words
+
+
+def test_people_are_patients_with_their_rows_beside_them_where_they_differ() -> None:
+    assert people(Counts(686, 686, 299, 299)) == "686 patients, 299 of whom had the event"
+    assert people(Counts(2700, 90, 1350, 45)) == (
+        "2\N{NARROW NO-BREAK SPACE}700 rows of 90 patients, 45 of whom had the event (1\N{NARROW NO-BREAK SPACE}350 rows)"
+    )

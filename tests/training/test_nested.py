@@ -160,3 +160,22 @@ def test_how_rare_events_are_handled_is_part_of_the_search(
     untouched = cohorts["wpbc"].model_copy(update={"imbalance": "none"})
     left = tune_and_fit(tables["wpbc"], untouched, catalogue.family("linear"), inner_folds=2, trials=2, seed=2)
     assert all("balance" not in json.loads(record.params) for record in left.trials)
+
+
+def test_a_fold_in_which_nobody_can_be_ranked_does_not_count(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One event at the end of a fold's follow-up gives no C: such trials used to be neither done nor failed, for ever."""
+    table = tables["gbsg"].iloc[:60].reset_index(drop=True)
+    inner = np.arange(len(table)) % 2
+    monkeypatch.setattr(tuning, "fold_numbers", lambda *_, **__: inner)
+    settings = {"inner_folds": 2, "trials": 2, "seed": 1}
+    for fold in (1, 0):
+        mine = np.flatnonzero(inner == fold)
+        table.loc[mine, "event"] = 0
+        table.loc[mine[table["time"].to_numpy()[mine].argmax()], "event"] = 1
+        if fold == 1:
+            found = tune_and_fit(table, cohorts["gbsg"], catalogue.family("xgboost"), **settings)
+            assert all(np.isfinite(record.value) for record in found.trials)
+    with pytest.raises(TrainingError, match="in no inner fold is anybody followed beyond an event"):
+        tune_and_fit(table, cohorts["gbsg"], catalogue.family("xgboost"), **settings)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relapse.cohorts.size import Folds
 from relapse.errors import TrainingError
 from relapse.training.splits import derived_seed, fold_numbers, outer_folds
 
@@ -60,6 +61,38 @@ def test_too_few_patients_with_the_event_are_refused_with_the_numbers() -> None:
     table.loc[table["event"] == 1, "event"] = [1, 1, 1] + [0] * (int(table["event"].sum()) - 3)
     with pytest.raises(TrainingError, match=r"5 folds need at least 5 patients .* found 3 with and 37 without\. Lower"):
         fold_numbers(table, folds=5, seed=0)
+
+
+@pytest.mark.parametrize(("outer", "inner"), [(5, 3), (3, 2), (2, 2), (5, 5)])
+@pytest.mark.parametrize("sites", [1, 3, 8])
+def test_folds_can_be_formed_of_as_few_patients_as_the_gate_lets_through(outer: int, inner: int, sites: int) -> None:
+    needed = Folds(outer, inner).needed
+    for seed in range(5):
+        table = _table(needed + 30, 1, sites=sites, seed=seed)
+        table["event"] = (np.random.default_rng(seed).permutation(len(table)) < needed).astype(int)
+        # From one row a patient to four.
+        table = table.loc[np.repeat(table.index, 1 + table.index % 4)].assign(row=lambda t: np.arange(1, len(t) + 1))
+        table = table.reset_index(drop=True)
+        numbers = fold_numbers(table, folds=outer, seed=seed)
+        for fold in range(outer):
+            seen = table[numbers != fold].reset_index(drop=True)
+            assert table[numbers == fold]["event"].nunique() == 2
+            inside = fold_numbers(seen, folds=inner, seed=seed)
+            for part in range(inner):
+                assert seen[inside == part]["event"].nunique() == 2
+                assert (seen[inside != part].groupby("event")["patient"].nunique() >= 2).all()
+
+
+def test_many_small_sites_are_no_reason_to_warn() -> None:
+    table = _table(40, 1, sites=20)
+    assert set(fold_numbers(table, folds=5, seed=0)) == set(range(5))
+
+
+def test_where_nothing_can_be_lowered_only_more_patients_are_asked_for() -> None:
+    table = _table(20, 1)
+    table["event"] = (table.index < 2).astype(int)
+    with pytest.raises(TrainingError, match=r"found 2 with and 18 without\. Bring more patients\."):
+        fold_numbers(table, folds=10, seed=0, setting="")
 
 
 def test_seeds_differ_by_purpose() -> None:

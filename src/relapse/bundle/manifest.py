@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
+from relapse.cohorts.size import Counts
 from relapse.declarations import Declared
 from relapse.errors import BundleError
 from relapse.files import read_json
@@ -41,7 +42,8 @@ class Manifest(Declared):
 
     ``content_hash`` identifies what the model was made from; ``version`` is the name by which people tell it from
     others; ``table_hash`` is the SHA-256 of the table it was trained on; ``packages`` are the distributions that it
-    needs, with the versions it was made with.
+    needs, with the versions it was made with. ``events`` are rows with the event;
+    ``patients_with_event`` is None in bundles from before they were counted.
     """
 
     format: Literal[3]
@@ -55,8 +57,19 @@ class Manifest(Declared):
     rows: Count
     patients: Count
     events: Count
+    patients_with_event: Count | None = None
     packages: dict[str, str]
     files: dict[str, Digest]
+
+    @property
+    def size(self) -> Counts:
+        """Rows and patients that the model was trained on, with the event and without."""
+        return Counts.recorded(
+            rows=self.rows,
+            patients=self.patients,
+            rows_with_event=self.events,
+            with_event=self.patients_with_event,
+        )
 
     @property
     def name(self) -> str:

@@ -27,6 +27,7 @@ from relapse.bundle.model_file import dump_models, load_model, needed_packages
 from relapse.bundle.reference import refer
 from relapse.bundle.summary import check_metrics, summarise
 from relapse.cohorts.catalogue import read_cohort
+from relapse.cohorts.size import counts
 from relapse.documents import Document, document_json
 from relapse.files import sha256_of_file, write_json, write_text
 
@@ -87,7 +88,7 @@ def write_bundle(
     BundleError
         The model file cannot be loaded here, so nobody could serve it.
     """
-    cohort = read_cohort(declaration)
+    cohort, found = read_cohort(declaration), counts(table)
     load_model(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
@@ -111,9 +112,10 @@ def write_bundle(
             content_hash=content_hash,
             git_commit=git_commit,
             table_hash=table_hash,
-            rows=len(table),
-            patients=int(table["patient"].nunique()),
-            events=int((table["event"] == 1).sum()),
+            rows=found.rows,
+            patients=found.patients,
+            events=found.rows_with_event,
+            patients_with_event=found.with_event,
             packages=needed_packages(model),
             files={name: sha256_of_file(new / name) for name in CONTENT},
         )

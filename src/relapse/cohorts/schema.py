@@ -15,6 +15,9 @@ from relapse.declarations import Declared
 RESERVED_COLUMNS = ("row", "patient", "site", "event", "time", "fold", "base", "output")
 
 _DAYS_PER = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}
+#: Units that a follow-up may be given in.
+UNITS = tuple(_DAYS_PER)
+
 _HORIZON_UNITS = {"d": "day", "w": "week", "m": "month", "y": "year"}
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -439,6 +442,13 @@ class Cohort(Declared):
                     f"feature {name!r}: a feature's name is letters, digits and _, starts with a letter (not 'risk'), "
                     f"and is none of {', '.join(RESERVED_COLUMNS)}. Give the source's name under 'column'."
                 )
+            column = self.source_column(name)
+            if column in self.outcome_columns or column == self.patient:
+                role = "names the patient" if column == self.patient else "belongs to the endpoint"
+                raise ValueError(
+                    f"feature {name!r}: its column {column!r} {role} and cannot be a feature as well, under any name. "
+                    "Take the feature out."
+                )
         for key in ("reference", "subgroups"):
             unknown = [name for name in getattr(self, key) if name not in self.features]
             if unknown:
@@ -464,6 +474,12 @@ class Cohort(Declared):
     def survival(self) -> SurvivalEndpoint | None:
         """The endpoint where it has a time, else None."""
         return self.endpoint if isinstance(self.endpoint, SurvivalEndpoint) else None
+
+    @property
+    def outcome_columns(self) -> list[str]:
+        """The columns of the source that hold the outcome: events, and times where the endpoint has them."""
+        pairs = self.survival.pairs if self.survival else [(self.endpoint.event,)]
+        return list(dict.fromkeys(column for pair in pairs for column in pair))
 
     def numeric(self, names: list[str]) -> list[str]:
         """Those of ``names`` that are numbers."""

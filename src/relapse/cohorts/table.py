@@ -219,9 +219,10 @@ def _other_header(needed: set[str], lacking: set[str], source: Source, *, root: 
 
 
 def _without_outcome(cohort: Cohort) -> list[Exclusion]:
-    pairs = cohort.survival.pairs if cohort.survival else [(cohort.endpoint.event,)]
-    columns = dict.fromkeys(column for pair in pairs for column in pair)
-    return [Exclusion(column=column, reason=f"no outcome recorded ({column})", missing=True) for column in columns]
+    return [
+        Exclusion(column=column, reason=f"no outcome recorded ({column})", missing=True)
+        for column in cohort.outcome_columns
+    ]
 
 
 def _matches(raw: pd.DataFrame, exclusion: Exclusion, source: Source, *, where: str) -> pd.Series:

@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import ConfigDict, TypeAdapter
 
 from relapse.cohorts.schema import Cohort
+from relapse.cohorts.size import Counts, counts
 from relapse.evaluation.calibration import CalibrationSummary, calibration
 from relapse.evaluation.checks import findings
 from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
@@ -75,6 +76,7 @@ class Evidence:
     ``selection`` corrects the best candidate's ranking metric for its having been chosen; None where there is one only.
     ``findings`` are what :mod:`relapse.evaluation.checks` found in the predictions. ``put_forward`` is the candidate
     that the promotion policy chose; None where no policy was asked.
+    ``events`` are rows with the event; ``patients_with_event`` is None in evidence from before they were counted.
     """
 
     __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")
@@ -90,6 +92,17 @@ class Evidence:
     selection: Selection | None = None
     findings: tuple[Finding, ...] = ()
     put_forward: str | None = None
+    patients_with_event: int | None = None
+
+    @property
+    def size(self) -> Counts:
+        """Rows and patients, with the event and without."""
+        return Counts.recorded(
+            rows=self.rows,
+            patients=self.patients,
+            rows_with_event=self.events,
+            with_event=self.patients_with_event,
+        )
 
     @property
     def primary(self) -> str:
@@ -170,6 +183,7 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
     check_pairing(tables)
     flat = {name: pooled(table) for name, table in tables.items()}
     first = next(iter(flat.values()))
+    found = counts(first)
     weights = resampled_patients(first, resamples=resamples, seed=seed)
     candidates = tuple(
         CandidateEvidence(
@@ -185,8 +199,9 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
         cohort=cohort,
         endpoint=endpoint,
         rows=len(first),
-        patients=int(first["patient"].nunique()),
-        events=int(first["event"].sum()),
+        patients=found.patients,
+        events=found.rows_with_event,
+        patients_with_event=found.with_event,
         resamples=resamples,
         candidates=candidates,
         comparisons=tuple(_comparisons(flat, endpoint)),

@@ -30,17 +30,20 @@ def subgroups_frame(evidence: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``candidate``, ``column`` (empty for everybody), ``level``, ``rows``, ``events``, ``value``, ``lower``,
-        ``upper``; the last three NaN where a subgroup is too small.
+        ``candidate``, ``column`` (empty for everybody), ``level``, ``patients``, ``with_event`` (patients), ``value``,
+        ``lower``, ``upper``; the last three NaN where a subgroup is too small.
     """
     records = []
     for item in evidence.candidates:
         whole = item.metrics[evidence.primary]
+        size = evidence.size
         records.append(
-            (item.name, "", EVERYBODY, evidence.rows, evidence.events, whole.value, whole.lower, whole.upper)
+            (item.name, "", EVERYBODY, size.patients, size.with_event, whole.value, whole.lower, whole.upper)
         )
         for group in item.subgroups:
             found = group.metrics.get(evidence.primary)
             figures = (found.value, found.lower, found.upper) if found else (float("nan"),) * 3
-            records.append((item.name, group.column, group.level, group.rows, group.events, *figures))
-    return pd.DataFrame(records, columns=["candidate", "column", "level", "rows", "events", "value", "lower", "upper"])
+            records.append((item.name, group.column, group.level, group.patients, group.size.with_event, *figures))
+    return pd.DataFrame(
+        records, columns=["candidate", "column", "level", "patients", "with_event", "value", "lower", "upper"]
+    )

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from relapse.cohorts.size import MIN_EACH, Counts, counts
 from relapse.evaluation.metrics import Endpoint, evaluate, resampled_patients
 from relapse.evaluation.statistics.results import Estimate
 from relapse.predictions import SUBGROUP
 
-#: Fewer rows with, or without, the event than this, and a subgroup's figures say nothing.
-MIN_EACH = 10
-
 
 @dataclass(frozen=True, slots=True)
 class SubgroupEvidence:
-    """One level of one subgroup column: its size, and its metrics or, in ``note``, why there are none."""
+    """One level of one subgroup column: its size, and its metrics or, in ``note``, why there are none.
+
+    ``events`` are rows with the event; ``patients_with_event`` is None in evidence from before they were counted.
+    """
 
     column: str
     level: str
@@ -24,6 +25,17 @@ class SubgroupEvidence:
     events: int
     metrics: dict[str, Estimate]
     note: str
+    patients_with_event: int | None = None
+
+    @property
+    def size(self) -> Counts:
+        """Rows and patients, with the event and without."""
+        return Counts.recorded(
+            rows=self.rows,
+            patients=self.patients,
+            rows_with_event=self.events,
+            with_event=self.patients_with_event,
+        )
 
 
 def by_subgroup(table: pd.DataFrame, endpoint: Endpoint, *, resamples: int, seed: int) -> Iterator[SubgroupEvidence]:
@@ -33,16 +45,17 @@ def by_subgroup(table: pd.DataFrame, endpoint: Endpoint, *, resamples: int, seed
             continue
         for level, part in table.groupby(name, sort=True, observed=True):
             part = part.reset_index(drop=True)
-            events = int(part["event"].sum())
-            enough = min(events, len(part) - events) >= MIN_EACH
-            note = "" if enough else f"fewer than {MIN_EACH} rows with or without the event: no figures are given"
+            found = counts(part)
+            enough = found.fewer >= MIN_EACH
+            note = "" if enough else f"fewer than {MIN_EACH} patients with or without the event: no figures are given"
             weights = resampled_patients(part, resamples=resamples, seed=seed) if enough else None
             yield SubgroupEvidence(
                 column=name.removeprefix(SUBGROUP),
                 level=str(level),
-                rows=len(part),
-                patients=int(part["patient"].nunique()),
-                events=events,
+                rows=found.rows,
+                patients=found.patients,
+                events=found.rows_with_event,
                 metrics=evaluate(part, endpoint, weights) if weights is not None else {},
                 note=note,
+                patients_with_event=found.with_event,
             )

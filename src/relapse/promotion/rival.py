@@ -6,15 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from relapse.cohorts.size import MIN_EACH, counts
 from relapse.evaluation.evidence import Evidence, compare
 from relapse.evaluation.metrics import pooled
 from relapse.evaluation.statistics.multiplicity import holm
 from relapse.evaluation.statistics.results import PairedTest
 from relapse.promotion.decision import Rule, Version
 from relapse.promotion.rules import in_words
-
-#: Below this many rows with, or without, the event a paired comparison says nothing.
-MIN_EVENTS = 10
 
 _Z = float(stats.norm.ppf(0.975))
 
@@ -54,7 +52,7 @@ def against_champion(
     if champion is None:
         return Rule("champion", requirement, "there is no champion yet", passed=True)
     first = pooled(predictions[name])
-    shared = first[["row", "event"]].merge(champion.scores, on="row")
+    shared = first[["row", "patient", "event"]].merge(champion.scores, on="row")
     refusal = champion.refusal or _too_few(shared)
     if refusal:
         return Rule("champion", requirement, f"no comparison: {refusal}", passed=False)
@@ -85,7 +83,10 @@ def _test(evidence: Evidence, table: pd.DataFrame, champion: Champion) -> Paired
 
 
 def _too_few(shared: pd.DataFrame) -> str:
-    events = int(shared["event"].sum())
-    if min(events, len(shared) - events) >= MIN_EVENTS:
+    found = counts(shared)
+    if found.fewer >= MIN_EACH:
         return ""
-    return f"only {len(shared)} rows with {events} events can be compared; {MIN_EVENTS} with and without are needed."
+    return (
+        f"only {found.with_event} patients with and {found.without_event} without the event can be compared; "
+        f"{MIN_EACH} of each are needed."
+    )

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from relapse.candidates.catalogue import REFERENCE
-from relapse.cohorts.schema import Categorical, Cohort
+from relapse.cohorts.schema import Cohort
+from relapse.cohorts.size import counts, for_parameters, parameters
 from relapse.evaluation.evidence import Evidence
 from relapse.evaluation.metrics import Counts, Endpoint
 from relapse.evaluation.statistics.gain import net_benefit_gain, net_benefit_gain_at_horizon
@@ -116,24 +117,13 @@ def enough_events(predictions: pd.DataFrame, cohort: Cohort, name: str, *, neede
     """Whether there are enough events for the columns that a candidate learns from.
 
     Counted are patients with the event; for an endpoint without time those of the rarer outcome. A parameter is a
-    column of the model's matrix: one a number or ordinal feature, one less than levels a nominal one.
+    column of the model's matrix (:func:`relapse.cohorts.size.parameters`).
     """
-    relapsed = predictions.groupby("patient")["event"].max()
-    events = int(relapsed.sum())
-    rarer = events if cohort.survival else min(events, len(relapsed) - events)
-    count = parameters(cohort, name)
+    rarer = for_parameters(cohort, counts(predictions))
+    count = parameters(cohort, cohort.reference if name == REFERENCE else cohort.predictors)
     requirement = f"at least {needed:g} patients with the rarer outcome for each parameter"
     figure = f"{rarer} for {count} parameters, {rarer / count:.1f} for each"
     return Rule("events per parameter", requirement, figure, rarer / count >= needed)
-
-
-def parameters(cohort: Cohort, name: str) -> int:
-    """Columns of the matrix that a candidate learns from."""
-    columns = cohort.reference if name == REFERENCE else cohort.predictors
-    features = [cohort.features[column] for column in columns]
-    return sum(
-        len(item.names) - 1 if isinstance(item, Categorical) and item.type == "nominal" else 1 for item in features
-    )
 
 
 def in_words(test: PairedTest, label: str) -> str:

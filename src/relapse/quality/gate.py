@@ -10,8 +10,9 @@ import pandas as pd
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
 from relapse.errors import GateError
-from relapse.quality.checks.catalogue import ALWAYS
 from relapse.quality.checks.catalogue import findings as coded_findings
+from relapse.quality.checks.catalogue import findings_in_broken
+from relapse.quality.checks.context import DEFAULT, Context
 from relapse.quality.checks.finding import Finding
 from relapse.quality.expectations import build_expectations
 from relapse.quality.hints import hint
@@ -72,7 +73,7 @@ class GateResult:
         )
 
 
-def check(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None = None) -> GateResult:
+def check(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None = None, context: Context = DEFAULT) -> GateResult:
     """Hold a canonical table against the suite of its cohort.
 
     Parameters
@@ -83,13 +84,13 @@ def check(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None = None) -> G
         The declaration that the rules are derived from.
     docs
         Folder for the Data Docs, made anew; none are written where it is None.
+    context
+        What the run asks of the cohort's size.
     """
     verdicts = _validate(table, cohort, docs=docs)
-    if all(item.passed for item in verdicts):
-        findings = coded_findings(typed(table, cohort), cohort)
-    else:
-        # Most checks need a table that is what it says: a broken one has nothing to be typed.
-        findings = coded_findings(table, cohort, checks=ALWAYS)
+    # Most coded checks look at a table that is what it says: a broken one has nothing to be typed.
+    whole = all(item.passed for item in verdicts)
+    findings = coded_findings(typed(table, cohort), cohort, context) if whole else findings_in_broken(table, cohort)
     return GateResult(tuple(verdicts), tuple(findings))
 
 

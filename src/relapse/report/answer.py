@@ -7,7 +7,7 @@ from relapse.candidates.catalogue import REFERENCE
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Comparison, Evidence
 from relapse.evaluation.statistics.results import Estimate
-from relapse.report.wording import count, interval, listing, number, p_equals, sentence
+from relapse.report.wording import count, interval, listing, number, p_equals, people, sentence
 
 #: What an adjusted p-value has to fall below for a difference to be called shown; goes with intervals of 95%.
 SIGNIFICANCE = 0.05
@@ -94,15 +94,10 @@ def with_interval(estimate: Estimate) -> str:
 
 def setting(cohort: Cohort, evidence: Evidence) -> str:
     """Who was studied, what was predicted, and from how much."""
-    if evidence.rows == evidence.patients:
-        people = f"{count(evidence.patients, 'patient')}, {evidence.events} of whom had the event"
-    else:
-        rows, patients = count(evidence.rows, "row"), count(evidence.patients, "patient")
-        people = f"{rows} of {patients}, {evidence.events} of the rows with the event"
     return (
-        f"In {people}, {count(len(evidence.candidates), 'model')} predicting {cohort.endpoint.label} from up to "
-        f"{count(len(cohort.predictors), 'feature')} known at baseline were compared. Every figure is for patients "
-        "whom the model had not seen."
+        f"In {people(evidence.size)}, {count(len(evidence.candidates), 'model')} predicting {cohort.endpoint.label} "
+        f"from up to {count(len(cohort.predictors), 'feature')} known at baseline were compared. Every figure is for "
+        "patients whom the model had not seen."
     )
 
 

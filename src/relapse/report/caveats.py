@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from relapse.cohorts.schema import Cohort
+from relapse.cohorts.size import for_parameters
 from relapse.evaluation.evidence import Evidence
 from relapse.report.wording import count
 
 
 def caveats(cohort: Cohort, evidence: Evidence, records: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Headings and texts, the gravest first."""
-    rarer = min(evidence.events, evidence.rows - evidence.events) if not evidence.endpoint.timed else evidence.events
-    predictors = len(cohort.predictors)
-    what = "events" if rarer == evidence.events else "rows without the event"
+    size, predictors = evidence.size, len(cohort.predictors)
+    rarer = for_parameters(cohort, size)
+    what = f"{'patient' if rarer == 1 else 'patients'} {'with' if rarer == size.with_event else 'without'} the event"
     found = [
         (
             "Internal validation only",

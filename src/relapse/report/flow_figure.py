@@ -26,13 +26,15 @@ def patient_flow(flow: Mapping[str, Any], evidence: Evidence) -> "Figure":
         out += textwrap.wrap(f"{item['rows']}: {item['reason']}", 44, subsequent_indent="   ", break_on_hyphens=False)
     # A row of a table is nothing to a clinician; where it is a patient, it is called one.
     noun = "patient" if flow["rows_kept"] == flow["patients_kept"] else "row"
+    free = "censored" if evidence.endpoint.timed else "without"
     kept = [f"{count(flow['rows_kept'], noun)} analysed"]
     if noun == "row":
         kept.append(f"of {count(flow['patients_kept'], 'patient')}")
-    outcome = [
-        f"{count(evidence.events, noun)} with the event",
-        f"{count(evidence.rows - evidence.events, noun)} {'censored' if evidence.endpoint.timed else 'without'}",
-    ]
+    size = evidence.size
+    outcome = [f"{count(size.with_event, 'patient')} with the event", f"{count(size.without_event, 'patient')} {free}"]
+    if noun == "row":
+        rows = size.rows_with_event, size.rows - size.rows_with_event
+        outcome = [f"{line} ({count(number, 'row')})" for line, number in zip(outcome, rows, strict=True)]
     height = _height(read) + _GAP / 2 + _height(out) + _GAP / 2 + _height(kept) + _GAP + _height(outcome) + 0.1
     figure = new_figure(height)
     # Boxes are measured in inches, which a layout engine would rescale.

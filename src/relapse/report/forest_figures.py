@@ -61,7 +61,7 @@ def subgroups(
     titles, columns
         Names of candidates and of subgroup columns for people.
     """
-    groups = frame.loc[frame["candidate"] == shown[0], ["column", "level", "rows", "events"]].to_dict("records")
+    groups = frame.loc[frame["candidate"] == shown[0], ["column", "level", "patients", "with_event"]].to_dict("records")
     figure = new_figure(0.75 + (0.16 + 0.15 * len(shown)) * len(groups))
     axes = figure.subplots()
     said = []
@@ -85,11 +85,12 @@ def subgroups(
         for row in groups
     ]
     axes.set_yticks(
-        range(len(groups)), [f"{name} ({row['events']}/{row['rows']})" for name, row in zip(names, groups, strict=True)]
+        range(len(groups)),
+        [f"{name} ({row['with_event']}/{row['patients']})" for name, row in zip(names, groups, strict=True)],
     )
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(f"{label}, 95% interval (events/rows in brackets)")
+    axes.set_xlabel(f"{label}, 95% interval (patients with the event/patients in brackets)")
     figure.legend(loc="outside lower left", ncols=len(shown))
     return describe(figure, f"{label} by subgroup. {'; '.join(said)}.")

@@ -8,7 +8,7 @@ from relapse.cohorts.schema import Categorical
 from relapse.documents import Document, Section, Table
 from relapse.report.caveats import caveats
 from relapse.report.material import Material
-from relapse.report.wording import count, horizon_words, interval, listing, number, sentence
+from relapse.report.wording import count, horizon_words, interval, listing, number, people, sentence
 
 
 def model_card(material: Material) -> Document:
@@ -97,8 +97,7 @@ def _training(m: Material, name: str) -> Section:
     return Section(
         "Training data",
         (
-            f"{count(e.rows, 'row')} of {count(e.patients, 'patient')}, {e.events} with the event, from "
-            f"{m.flow['source']} ({m.flow['fingerprint']}). {m.cohort.citation}",
+            f"{people(e.size)}; from {m.flow['source']} ({m.flow['fingerprint']}). {m.cohort.citation}",
             f"Fitted on all rows after a search of {record['trials']} trials over all folds; performance was measured "
             "by nested cross-validation on patients that the fitted models had not seen.",
         ),
@@ -146,10 +145,11 @@ def _subgroups(m: Material, name: str) -> list[Section]:
         label = m.cohort.label(found.column) if found.column in m.cohort.features else found.column
         estimate = found.metrics.get(m.evidence.primary) if found.metrics else None
         cell = f"{number(estimate.value)} ({interval(estimate.lower, estimate.upper)})" if estimate else found.note
-        rows.append((f"{label}: {found.level}", str(found.rows), str(found.events), cell))
+        rows.append((f"{label}: {found.level}", str(found.patients), str(found.size.with_event), cell))
     if not rows:
         return []
-    return [Section("Subgroups", (), Table(("Subgroup", "Rows", "Events", m.evidence.primary_label), tuple(rows)))]
+    columns = ("Subgroup", "Patients", "With the event", m.evidence.primary_label)
+    return [Section("Subgroups", (), Table(columns, tuple(rows)))]
 
 
 def _promotion(m: Material) -> Section:

@@ -65,14 +65,17 @@ def calibration_table(evidence: Evidence, titles: Mapping[str, str]) -> list[tup
 
 
 def subgroup_table(evidence: Evidence) -> list[tuple[str, str, int, int, list[Cell]]]:
-    """Give a row a subgroup: column, level, rows, events, and each candidate's ranking metric or why there is none."""
+    """Give a row a subgroup: column, level, patients, those with the event, and each candidate's ranking metric.
+
+    Where there is none, the cell says why.
+    """
     rows = []
     for same in zip(*(item.subgroups for item in evidence.candidates), strict=True):
         cells = [
             estimate_cell(item.metrics[evidence.primary]) if item.metrics else Cell("not given", item.note)
             for item in same
         ]
-        rows.append((same[0].column, same[0].level, same[0].rows, same[0].events, cells))
+        rows.append((same[0].column, same[0].level, same[0].patients, same[0].size.with_event, cells))
     return rows
 
 

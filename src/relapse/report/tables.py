@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from relapse.evaluation.evidence import Evidence
 from relapse.evaluation.statistics.results import Estimate
-from relapse.report.wording import number, p_value
+from relapse.report.wording import number, p_value, people
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,10 +15,7 @@ def show_evidence(evidence: Evidence) -> None:
     from rich.console import Console
 
     console = Console(width=None if Console().is_terminal else 160)
-    console.print(
-        f"{evidence.rows} rows of {evidence.patients} patients, {evidence.events} with the event; 95% intervals from "
-        f"{evidence.resamples} resamples of patients"
-    )
+    console.print(f"{people(evidence.size)}; 95% intervals from {evidence.resamples} resamples of patients")
     for finding in evidence.findings:
         console.print(str(finding), markup=False, highlight=False, style="bold")
     for table in (_metrics(evidence), _calibration(evidence), _tests(evidence), _subgroups(evidence)):
@@ -68,12 +65,12 @@ def _tests(evidence: Evidence) -> "Table":
 
 
 def _subgroups(evidence: Evidence) -> "Table":
-    columns = ("subgroup", "level", "rows", "events", *(item.name for item in evidence.candidates))
+    columns = ("subgroup", "level", "patients", "with the event", *(item.name for item in evidence.candidates))
     table = _table(f"{evidence.primary_label} by subgroup", *columns)
     for same in zip(*(item.subgroups for item in evidence.candidates), strict=True):
         first = same[0]
         cells = [_cell(item.metrics[evidence.primary]) if item.metrics else item.note for item in same]
-        table.add_row(first.column, first.level, str(first.rows), str(first.events), *cells)
+        table.add_row(first.column, first.level, str(first.patients), str(first.size.with_event), *cells)
     return table
 
 

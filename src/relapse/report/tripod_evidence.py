@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from relapse.cohorts.schema import Categorical
+from relapse.cohorts.size import for_parameters
 from relapse.report.answer import with_interval
 from relapse.report.material import Material
-from relapse.report.wording import count, horizon_words, listing
+from relapse.report.wording import count, horizon_words, listing, people
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def _preparation(m: Material) -> Found:
     kept = sum(verdict["passed"] for verdict in m.gate["verdicts"])
     return Found(
         f"The table kept {kept} of {len(m.gate['verdicts'])} rules derived from the declaration (types, ranges, "
-        "levels, missing values, one outcome a patient), the same for all groups; checks for leakage reported "
+        "levels, missing values, one outcome a patient), the same for all groups; checks for leakage and size reported "
         f"{count(len(m.gate['findings']), 'finding')}. Encoding and imputation were fitted inside each fold.",
         ("patients", "methods"),
     )
@@ -96,9 +97,10 @@ def _definitions(m: Material) -> Found:
 
 
 def _size(m: Material) -> Found:
-    rarer = _rarer(m)
+    rarer = for_parameters(m.cohort, m.evidence.size)
+    of = "with the event" if m.cohort.survival else "of the rarer outcome"
     return Found(
-        f"No calculation was made beforehand. There are {rarer} of the rarer outcome for {len(m.cohort.predictors)} "
+        f"No calculation was made beforehand. There are {count(rarer, 'patient')} {of} for {len(m.cohort.predictors)} "
         f"predictors, {rarer / len(m.cohort.predictors):.1f} for each.",
         ("caveats",),
         whole=False,
@@ -193,12 +195,7 @@ def _differences(m: Material) -> Found:
 
 
 def _flow(m: Material) -> Found:
-    e = m.evidence
-    return Found(
-        f"{m.flow['rows_read']} rows read, {m.flow['rows_kept']} kept, of {count(m.flow['patients_kept'], 'patient')}; "
-        f"{e.events} with the event.",
-        ("patients",),
-    )
+    return Found(f"{count(m.flow['rows_read'], 'row')} read; kept: {people(m.evidence.size)}.", ("patients",))
 
 
 def _characteristics(m: Material) -> Found:
@@ -206,10 +203,9 @@ def _characteristics(m: Material) -> Found:
 
 
 def _analysed(m: Material) -> Found:
-    e = m.evidence
     return Found(
-        f"{count(e.rows, 'row')}, {e.events} with the event, in development and, fold by fold, in evaluation; each "
-        "model was tuned and fitted on the other folds.",
+        f"{people(m.evidence.size)}: the same in development and, fold by fold, in evaluation; each model "
+        "was tuned and fitted on the other folds.",
         ("results",),
     )
 
@@ -281,11 +277,6 @@ def _same_cohort(m: Material) -> Found:
 
 def _named(m: Material, features: tuple[str, ...]) -> str:
     return listing([m.cohort.label(name) for name in features])
-
-
-def _rarer(m: Material) -> int:
-    e = m.evidence
-    return e.events if e.endpoint.timed else min(e.events, e.rows - e.events)
 
 
 EVIDENCE: Mapping[str, Callable[[Material], Found]] = {

@@ -3,6 +3,8 @@
 import math
 import re
 
+from relapse.cohorts.size import Counts
+
 _MINUS = "\N{MINUS SIGN}"
 _UNITS = {"d": "day", "w": "week", "m": "month", "y": "year"}
 
@@ -45,6 +47,15 @@ def p_equals(p: float) -> str:
 def count(value: int, noun: str, plural: str | None = None) -> str:
     """Write a count with its noun: "1 patient", "686 patients"."""
     return f"{value:,} {noun if value == 1 else plural or noun + 's'}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def people(found: Counts) -> str:
+    """Write who a table speaks of: patients counted as patients, with the rows said beside them where they differ."""
+    with_event = f"{found.with_event:,} of whom had the event".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    patients = count(found.patients, "patient")
+    if found.rows == found.patients:
+        return f"{patients}, {with_event}"
+    return f"{count(found.rows, 'row')} of {patients}, {with_event} ({count(found.rows_with_event, 'row')})"
 
 
 def listing(items: list[str]) -> str:

@@ -176,13 +176,13 @@ class Predictor:
         if len(self._refits) < FEWEST:
             return None, None
         others = np.stack([self._risks(model, values, self._times) for model in self._refits])
-        manifest = self._bundle.manifest
+        size = self._bundle.manifest.size
         return interval(
             risks,
             others,
             scale="log-hazard" if self._cohort.survival else "log-odds",
-            events=manifest.events * manifest.patients / manifest.rows,
-            patients=manifest.patients,
+            events=size.with_event,
+            patients=size.patients,
         )
 
     def _group(self, risk: float) -> Group | None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from relapse.cohorts.size import MIN_EACH, counts
 from relapse.errors import PredictionsError, RegistryError
 from relapse.evaluation.evidence import Evidence, compare, read_evidence
 from relapse.evaluation.metrics import pooled
 from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.files import read_json
-from relapse.promotion.rival import MIN_EVENTS
 from relapse.tracking.registry import CANDIDATE, PREDICTIONS
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def on_common_rows(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFr
     Raises
     ------
     PredictionsError
-        The outcomes of shared rows differ, or fewer than :data:`MIN_EVENTS` of them have or lack the event.
+        The outcomes of shared rows differ, or fewer than :data:`MIN_EACH` of them have or lack the event.
     """
     keys = ["row", "patient"]
     shared = first[keys].merge(second[keys], on=keys).sort_values("row")
@@ -243,10 +243,11 @@ def on_common_rows(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFr
     outcome = ["event", *(["time"] if "time" in first else [])]
     if not one[outcome].equals(two[outcome]):
         raise PredictionsError("the outcomes of the shared patients have changed.")
-    events = int(one["event"].sum())
-    if min(events, len(one) - events) < MIN_EVENTS:
+    found = counts(one)
+    if found.fewer < MIN_EACH:
         raise PredictionsError(
-            f"only {len(one)} rows with {events} events are shared; {MIN_EVENTS} with and without are needed."
+            f"only {found.with_event} patients with and {found.without_event} without the event are shared; "
+            f"{MIN_EACH} of each are needed."
         )
     return one, two
 

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def record_validation(version: "ModelVersion", evidence: Evidence, folder: Path,
     }
     mlflow.set_experiment(experiment_id=experiment(client, cohort, machinery))
     with mlflow.start_run(run_name=f"validated on {evidence.cohort}", tags=tags):
-        mlflow.log_params({"cohort": evidence.cohort, "rows": evidence.rows, "events": evidence.events})
+        mlflow.log_params({"cohort": evidence.cohort, **asdict(evidence.size)})
         for key, estimate in found.metrics.items():
             numbers = {key: estimate.value, f"{key}_lower": estimate.lower, f"{key}_upper": estimate.upper}
             mlflow.log_metrics({name: value for name, value in numbers.items() if value == value})
@@ -64,9 +65,9 @@ def record_validation(version: "ModelVersion", evidence: Evidence, folder: Path,
 def in_words(evidence: Evidence) -> str:
     """The result of a validation in a line: ranking and calibration with their intervals."""
     found = evidence.candidate(PLAIN)
-    ranking = found.metrics[evidence.primary]
+    size, ranking = evidence.size, found.metrics[evidence.primary]
     said = [f"{evidence.primary_label} {ranking.value:.3f} ({ranking.lower:.3f} to {ranking.upper:.3f})"]
     for item in found.calibration.values():
         ratio = f"observed / expected {item.observed_expected.value:.2f}"
         said.append(f"slope {item.slope.value:.2f} and {ratio} {item.label}".rstrip())
-    return "; ".join([*said, f"{evidence.rows} rows, {evidence.events} events"])
+    return "; ".join([*said, f"{size.patients} patients, {size.with_event} with the event"])

@@ -14,6 +14,7 @@ from relapse.candidates.base import BinaryModel, Head, Params, SurvivalModel, ou
 from relapse.candidates.catalogue import family
 from relapse.candidates.imbalance import KEY
 from relapse.cohorts.schema import Cohort
+from relapse.cohorts.size import AUDIT_SETTING
 from relapse.preprocessing.encodings import Encodings
 from relapse.preprocessing.sampling import oversampler
 from relapse.preprocessing.transformers import encoder
@@ -121,7 +122,7 @@ def measure(
     split_seed = derived_seed(seed, "audit", "split", repeat)
     with threadpool_limits(limits=1):
         rows = _Rows.of(table, cohort, head, protocol, seed=derived_seed(seed, "audit", "model"))
-        outer = _parts(fold_numbers(rows.keys, folds=params.folds, seed=split_seed))
+        outer = _parts(fold_numbers(rows.keys, folds=params.folds, seed=split_seed, setting=AUDIT_SETTING))
         if protocol.tuning == "test":
             return float(np.max([rows.values(choice, outer) for choice in settings], axis=0).mean())
         chosen = np.zeros(len(outer), dtype=int)
@@ -141,7 +142,7 @@ def _parts(folds: NDArray[np.int_]) -> list[_Part]:
 
 
 def _inner_parts(rows: "_Rows", train: NDArray[np.int_], params: AuditParams, seed: int) -> list[_Part]:
-    inner = fold_numbers(rows.keys.iloc[train], folds=params.inner_folds, seed=seed)
+    inner = fold_numbers(rows.keys.iloc[train], folds=params.inner_folds, seed=seed, setting=AUDIT_SETTING)
     return [(train[seen], train[unseen]) for seen, unseen in _parts(inner)]
 
 

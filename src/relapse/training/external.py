@@ -46,7 +46,7 @@ def external_predictions(
     for name in cohort.subgroups:
         known[SUBGROUP + name] = table[name].astype("str")
     known = known.sort_values("row", ignore_index=True)
-    folds = fold_numbers(known, folds=FOLDS, seed=seed)
+    folds = fold_numbers(known, folds=FOLDS, seed=seed, setting="")
     endpoint = endpoint_of(cohort)
     return {
         PLAIN: known,

@@ -25,7 +25,15 @@ from relapse.settings import Machinery
 from relapse.training.kept_sets import FinishedSet, KeptSets, Tried, kept_sets
 from relapse.training.splits import derived_seed, fold_numbers
 from relapse.training.studies import blind_trials
-from relapse.training.tuning import FIT_FAILURES, TrialRecord, Tuned, discrimination, with_learnt_risks
+from relapse.training.tuning import (
+    FIT_FAILURES,
+    UNORDERED,
+    TrialRecord,
+    Tuned,
+    discrimination,
+    over_folds,
+    with_learnt_risks,
+)
 from relapse.workers import shared_out
 
 Array = NDArray[np.float64]
@@ -162,11 +170,13 @@ def _inner_predictions(params: Params, rows: list[_Rows], cohort: Cohort, head: 
         score = model.predict_score(one.table[test])
         held_out[id(one)][test] = score
         finite = bool(np.isfinite(score).all())
-        values[id(one)].append(discrimination(one.target[test], score, cohort) if finite else np.nan)
-    return [(held_out[id(one)], _tried(float(np.mean(values[id(one)])))) for one in rows]
+        values[id(one)].append(discrimination(one.target[test], score, cohort) if finite else -np.inf)
+    return [(held_out[id(one)], _tried(over_folds(values[id(one)]))) for one in rows]
 
 
 def _tried(value: float) -> Tried:
+    if np.isnan(value):
+        return Tried(None, f"ValueError: {UNORDERED}")
     return Tried(value) if np.isfinite(value) else Tried(None, "ValueError: the model gave predictions not finite")
 
 

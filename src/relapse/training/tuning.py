@@ -27,6 +27,9 @@ Array = NDArray[np.float64]
 #: What a fit may fail with on some hyperparameters; anything else is a bug and ends the run.
 FIT_FAILURES = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
+#: What is said where no inner fold ranks anything.
+UNORDERED = "in no inner fold is anybody followed beyond an event, so that nothing can be ranked"
+
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
@@ -178,10 +181,12 @@ class _Search:
                 raise ValueError("the model gave predictions that are not finite")
             values.append(discrimination(self.target[test], held_out[test], self.cohort))
             if trial is not None:
-                trial.report(float(np.mean(values)), fold)
+                trial.report(over_folds(values), fold)
                 if trial.should_prune():
                     raise optuna.TrialPruned
-        return held_out, float(np.mean(values))
+        if not np.isfinite(value := over_folds(values)):
+            raise ValueError(UNORDERED)
+        return held_out, value
 
 
 def _spent(done: "list[optuna.trial.FrozenTrial]", seconds: float | None) -> bool:
@@ -195,6 +200,15 @@ def discrimination(target: NDArray[Any], score: Array, cohort: Cohort) -> float:
     if cohort.survival:
         return concordance(target["time"], target["event"], score)
     return roc_auc(target, score)
+
+
+def over_folds(values: list[float]) -> float:
+    """Mean over the folds in which patients can be ordered, NaN where there is none.
+
+    One event at the end of a fold's follow-up, say, orders nobody: there is no C, and it tells nothing of a model.
+    """
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def youden_threshold(event: NDArray[np.int_], risk: Array) -> float:

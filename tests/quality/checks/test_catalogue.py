@@ -6,7 +6,7 @@ from pathlib import Path
 
 import relapse.evaluation.checks
 import relapse.quality.checks
-from relapse.quality.checks import features, leakage, rows
+from relapse.quality.checks import features, leakage, outcome, rows
 from relapse.quality.checks.catalogue import ALWAYS, CHECKS
 
 
@@ -46,5 +46,5 @@ def test_the_page_marks_the_checks_that_also_run_where_a_rule_is_broken(root: Pa
 
 
 def test_every_family_is_in_the_catalogue() -> None:
-    for family in (leakage, rows, features):
+    for family in (leakage, rows, features, outcome):
         assert set(family.CHECKS) <= set(CHECKS)

@@ -188,5 +188,5 @@ def test_all_checks_of_a_wide_table_take_little_time() -> None:
     findings(table, cohort)
     start = time.process_time()
     findings(table, cohort)
-    # Measured: 1.2 s alone on a core, 1.9 s on a busy machine.
+    # Measured: 1.7 to 2.3 s of the processor on a busy machine.
     assert time.process_time() - start < 6
