@@ -289,16 +289,24 @@ def _outcome() -> Iterator[Variant]:
     yield _of("dates for times", lambda t: _set(t, slice(None), "fu_months", "2024-05-01"), "time", "number")
     yield _of("outcomes missing", lambda t: _set(t, slice(0, 9), "relapsed", None), "no outcome recorded", "9",
               stops=False)  # fmt: skip
-    yield _yaml("days declared as months", "unit: month", "unit: month", "time|fu_months", "unit|month", stops=False,
+    yield _yaml("days declared as months", "unit: month", "unit: month", "time|fu_months", "is `unit: month` right",
                 data=csv(good().assign(fu_months=(good()["fu_months"] * 30.4).round())))  # fmt: skip
-    yield _yaml("months declared as days", "unit: month", "unit: day", "horizon|follow-up", "2 y|4 y")
-    yield _yaml("a horizon beyond follow-up", "[2 y, 4 y]", "[2 y, 12 y]", "12 y", "follow-up|horizon")
+    yield _yaml("months declared as days", "unit: month", "unit: day", "O003 time: horizon 2 y", "is `unit: day` right")
+    yield _yaml(
+        "a horizon beyond follow-up",
+        "[2 y, 4 y]",
+        "[2 y, 12 y]",
+        "O003 time: horizon 12 y",
+        "declare horizons that the follow-up reaches",
+    )
     yield _of("six events", lambda t: _set(t, t["relapsed"].eq("yes") & (np.cumsum(t["relapsed"].eq("yes")) > 6),
-              "relapsed", "no"), "event", "few|fewer|6", stops=False)  # fmt: skip
+              "relapsed", "no"), "O005 event", "at least 5 patients", "bring more")  # fmt: skip
     yield _yaml("the time as a feature", "  bmi:", "  follow_up: {type: continuous, column: fu_months, range: [0, 200]}\n  bmi:",
-                "follow_up", "time|follow-up")  # fmt: skip
+                "follow_up", "fu_months.* belongs to the endpoint", "Take the feature out")  # fmt: skip
+    yield _of("the time as a feature under another name", lambda t: t.update({"ki67": (t["fu_months"] / 12).round(1)}),
+              "O001 ki67", "known: after")  # fmt: skip
     yield _yaml("the event as a feature", "  bmi:", "  status: {type: nominal, column: relapsed, levels: [no, yes]}\n  bmi:",
-                "status", "L001|outcome|event")  # fmt: skip
+                "status", "relapsed.* belongs to the endpoint", "Take the feature out")  # fmt: skip
 
 
 def _set(table: pd.DataFrame, rows: object, column: str, value: object) -> pd.DataFrame:

@@ -38,7 +38,11 @@ def test_equal_rows_of_few_coarse_features_are_chance(
     table, cohort = tables["radiomics"], cohorts["radiomics"]
     names = [name for name in cohort.features if name != "size"]
     coarse = cohort.model_copy(
-        update={"features": {name: cohort.features[name] for name in names}, "reference": tuple(names[:1]), "subgroups": ()}
+        update={
+            "features": {name: cohort.features[name] for name in names},
+            "reference": tuple(names[:1]),
+            "subgroups": (),
+        }
     )
     assert table.duplicated([*names, "event"]).any()
     assert _found("L002", table, coarse) is None
