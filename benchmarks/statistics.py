@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from relapse.evaluation.statistics.binary import delong_test, roc_auc
-from relapse.evaluation.statistics.concordance import concordance, kang_covariance, kang_test
 from relapse.evaluation.statistics.intervals import auc_replicates, concordance_replicates, patient_weights
+from relapse.evaluation.statistics.ranking.binary import delong_test, roc_auc
+from relapse.evaluation.statistics.ranking.concordance import concordance, kang_covariance, kang_test
 
 RESAMPLES = 2000
 BLOCK = 500  # rows of a pairwise table held at once

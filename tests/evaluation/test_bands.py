@@ -9,7 +9,7 @@ from relapse.evaluation.curves import roc_curve_frame
 from relapse.evaluation.evidence import gather
 from relapse.evaluation.forests import EVERYBODY, pairs_frame, subgroups_frame
 from relapse.evaluation.metrics import Endpoint, Horizon
-from relapse.evaluation.statistics.horizon import time_dependent_auc
+from relapse.evaluation.statistics.survival.horizon import time_dependent_auc
 from relapse.training.history import tuning_frame
 
 
@@ -90,7 +90,7 @@ def test_forest_frames_are_the_evidence() -> None:
     assert groups.loc[("linear", EVERYBODY), "value"] == evidence.candidate("linear").metrics["auc"].value
     left = next(item for item in evidence.candidate("linear").subgroups if item.level == "left")
     assert groups.loc[("linear", "left"), "upper"] == left.metrics["auc"].upper
-    assert groups.loc[("linear", "left"), "rows"] == 60
+    assert groups.loc[("linear", "left"), "patients"] == 60
 
 
 def test_the_history_of_a_search_never_falls_and_counts_finished_trials_only() -> None:

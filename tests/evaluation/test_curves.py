@@ -18,8 +18,8 @@ from relapse.evaluation.curves import (
     wilson,
 )
 from relapse.evaluation.metrics import Endpoint, Horizon
-from relapse.evaluation.statistics.binary import roc_auc
-from relapse.evaluation.statistics.classification import average_precision
+from relapse.evaluation.statistics.decisions.classification import average_precision
+from relapse.evaluation.statistics.ranking.binary import roc_auc
 
 AT_3 = Horizon("risk_3y", 3.0, "3 y")
 

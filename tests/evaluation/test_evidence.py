@@ -12,9 +12,9 @@ from sksurv.metrics import cumulative_dynamic_auc
 from relapse.evaluation.curves import decision_curve_frame
 from relapse.evaluation.evidence import gather, read_evidence, write_evidence
 from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, resampled_patients
-from relapse.evaluation.statistics.horizon import ipcw_brier, prediction_accuracy_index, time_dependent_auc
 from relapse.evaluation.statistics.replicates import ipcw_auc, ipcw_ipa
 from relapse.evaluation.statistics.replicates import ipcw_brier as brier_replicates
+from relapse.evaluation.statistics.survival.horizon import ipcw_brier, prediction_accuracy_index, time_dependent_auc
 
 
 def table(n: int = 300, *, noise: float = 1.0, seed: int = 0, repeats: int = 1) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pytest
 from relapse.evaluation.evidence import gather
 from relapse.evaluation.metrics import Endpoint, Horizon, resampled_patients
 from relapse.evaluation.selection import Selection, correct_selection
-from relapse.evaluation.statistics.binary import roc_auc
+from relapse.evaluation.statistics.ranking.binary import roc_auc
 
 TIMED = Endpoint((Horizon("risk_3y", 3.0, "3 y"),))
 TIMELESS = Endpoint(risks=False, threshold=False)

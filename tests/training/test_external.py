@@ -15,8 +15,8 @@ from relapse.errors import DeclarationError
 from relapse.evaluation.evidence import endpoint_of
 from relapse.evaluation.metrics import Endpoint, Horizon
 from relapse.evaluation.recalibration import recalibrated
-from relapse.evaluation.statistics.calibration import calibration_at_horizon, calibration_binary
-from relapse.evaluation.statistics.concordance import concordance
+from relapse.evaluation.statistics.calibration.measures import calibration_at_horizon, calibration_binary
+from relapse.evaluation.statistics.ranking.concordance import concordance
 from relapse.training.external import LARGE, PLAIN, SLOPE, external_predictions
 from tests.bundle.making import small_model
 from tests.conftest import ROOT

@@ -12,8 +12,8 @@ import numpy as np
 
 from relapse.cohorts.schema import Categorical, Cohort
 from relapse.description.outcome import by_outcome, told
-from relapse.evaluation.statistics.concordance import concordance
 from relapse.evaluation.statistics.multiplicity import kendall_tau_b_matrix
+from relapse.evaluation.statistics.ranking.concordance import concordance
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from relapse.evaluation.metrics import Counts, Horizon, resampled_patients
-from relapse.evaluation.statistics.horizon import time_dependent_auc
+from relapse.evaluation.statistics.survival.horizon import time_dependent_auc
 
 Array = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from relapse.evaluation.metrics import Endpoint, Horizon
-from relapse.evaluation.statistics.calibration import Calibration, calibration_at_horizon, calibration_binary
+from relapse.evaluation.statistics.calibration.measures import Calibration, calibration_at_horizon, calibration_binary
 from relapse.evaluation.statistics.results import Estimate
 
 

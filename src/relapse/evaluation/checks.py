@@ -20,10 +20,10 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from relapse.evaluation.metrics import Endpoint, Horizon
-from relapse.evaluation.statistics.binary import auc_estimate
-from relapse.evaluation.statistics.horizon import time_dependent_auc
-from relapse.evaluation.statistics.kaplan_meier import kaplan_meier
+from relapse.evaluation.statistics.ranking.binary import auc_estimate
 from relapse.evaluation.statistics.results import Estimate
+from relapse.evaluation.statistics.survival.horizon import time_dependent_auc
+from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier
 from relapse.quality.checks.finding import Finding
 
 #: Rank correlation of a score with its own risk below which they point in different ways; honest ones are near 1.

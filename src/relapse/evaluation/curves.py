@@ -11,9 +11,9 @@ import pandas as pd
 from relapse.evaluation.bands import auc_over_time_frame, precision_recall_band_frame, roc_band_frame
 from relapse.evaluation.metrics import Endpoint, Horizon, pooled
 from relapse.evaluation.statistics.arrays import FloatArray, both_classes, numbers
-from relapse.evaluation.statistics.decision_curve import net_benefit, net_benefit_at_horizon
-from relapse.evaluation.statistics.kaplan_meier import StepFunction, kaplan_meier
+from relapse.evaluation.statistics.decisions.decision_curve import net_benefit, net_benefit_at_horizon
 from relapse.evaluation.statistics.normal import quantile, wilson
+from relapse.evaluation.statistics.survival.kaplan_meier import StepFunction, kaplan_meier
 
 #: Rows that a calibration group should have, so that its observed share means something.
 ROWS_PER_GROUP = 35

@@ -14,12 +14,12 @@ from relapse.evaluation.calibration import CalibrationSummary, calibration
 from relapse.evaluation.checks import findings
 from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
 from relapse.evaluation.selection import Selection, correct_selection
-from relapse.evaluation.statistics.agreement import mcnemar, mcnemar_clustered
-from relapse.evaluation.statistics.binary import delong_test
-from relapse.evaluation.statistics.concordance import kang_test
-from relapse.evaluation.statistics.horizon import time_dependent_auc_test
+from relapse.evaluation.statistics.decisions.agreement import mcnemar, mcnemar_clustered
 from relapse.evaluation.statistics.multiplicity import holm
+from relapse.evaluation.statistics.ranking.binary import delong_test
+from relapse.evaluation.statistics.ranking.concordance import kang_test
 from relapse.evaluation.statistics.results import Estimate, PairedTest
+from relapse.evaluation.statistics.survival.horizon import time_dependent_auc_test
 from relapse.evaluation.subgroups import SubgroupEvidence, by_subgroup
 from relapse.files import write_text
 from relapse.predictions import check_pairing

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from relapse.evaluation.statistics.binary import roc_auc
-from relapse.evaluation.statistics.classification import (
+from relapse.evaluation.statistics.decisions.classification import (
     average_precision,
     brier_score,
     classification_metrics,
     scaled_brier_score,
 )
-from relapse.evaluation.statistics.concordance import concordance
 from relapse.evaluation.statistics.intervals import auc_replicates, concordance_replicates, patient_weights
+from relapse.evaluation.statistics.ranking.binary import roc_auc
+from relapse.evaluation.statistics.ranking.concordance import concordance
 from relapse.evaluation.statistics.replicates import ipcw_auc, ipcw_brier, ipcw_ipa
 from relapse.evaluation.statistics.results import Estimate
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from relapse.evaluation.metrics import Endpoint
-from relapse.evaluation.statistics.kaplan_meier import kaplan_meier
-from relapse.evaluation.statistics.regression import cox, logistic
+from relapse.evaluation.statistics.calibration.regression import cox, logistic
+from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier
 
 Array = NDArray[np.float64]
 How = Literal["in the large", "slope"]

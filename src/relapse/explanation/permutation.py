@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Categorical, Cohort
-from relapse.evaluation.statistics.binary import roc_auc
-from relapse.evaluation.statistics.concordance import concordance
 from relapse.evaluation.statistics.intervals import auc_replicates, bootstrap, concordance_replicates, patient_weights
+from relapse.evaluation.statistics.ranking.binary import roc_auc
+from relapse.evaluation.statistics.ranking.concordance import concordance
 from relapse.evaluation.statistics.results import Estimate
 
 Array = NDArray[np.float64]

@@ -15,10 +15,10 @@ from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import counts, for_parameters, parameters
 from relapse.evaluation.evidence import Evidence
 from relapse.evaluation.metrics import Counts, Endpoint
-from relapse.evaluation.statistics.gain import net_benefit_gain, net_benefit_gain_at_horizon
+from relapse.evaluation.statistics.decisions.gain import net_benefit_gain, net_benefit_gain_at_horizon
 from relapse.evaluation.statistics.intervals import bootstrap
-from relapse.evaluation.statistics.kaplan_meier import kaplan_meier
 from relapse.evaluation.statistics.results import Estimate, PairedTest
+from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier
 from relapse.promotion.decision import Rule
 from relapse.settings import Bounds, CalibrationBounds
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from relapse.evaluation.statistics.binary import auc_estimate, roc_auc
-from relapse.evaluation.statistics.classification import classification_metrics
-from relapse.evaluation.statistics.concordance import concordance
+from relapse.evaluation.statistics.decisions.classification import classification_metrics
 from relapse.evaluation.statistics.intervals import auc_replicates, bootstrap, concordance_replicates, patient_weights
+from relapse.evaluation.statistics.ranking.binary import auc_estimate, roc_auc
+from relapse.evaluation.statistics.ranking.concordance import concordance
 
 from . import plain
 from .strategies import Binary, Survival, binary, seeds, survival

@@ -7,25 +7,33 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from relapse.evaluation.statistics.agreement import discordant_odds_ratio, mcnemar, mcnemar_table
-from relapse.evaluation.statistics.binary import (
+from relapse.evaluation.statistics.calibration.measures import calibration_at_horizon, calibration_binary
+from relapse.evaluation.statistics.calibration.regression import cox
+from relapse.evaluation.statistics.calibration.validation import validation_indices
+from relapse.evaluation.statistics.decisions.agreement import discordant_odds_ratio, mcnemar, mcnemar_table
+from relapse.evaluation.statistics.decisions.classification import (
+    brier_score,
+    classification_metrics,
+    scaled_brier_score,
+)
+from relapse.evaluation.statistics.decisions.decision_curve import net_benefit, net_benefit_at_horizon
+from relapse.evaluation.statistics.multiplicity import kendall_tau_b_matrix
+from relapse.evaluation.statistics.ranking.binary import (
     auc_estimate,
     delong_covariance,
     delong_test,
     delong_test_unpaired,
     roc_auc,
 )
-from relapse.evaluation.statistics.calibration import calibration_at_horizon, calibration_binary
-from relapse.evaluation.statistics.classification import brier_score, classification_metrics, scaled_brier_score
-from relapse.evaluation.statistics.concordance import (
+from relapse.evaluation.statistics.ranking.concordance import (
     concordance,
     concordance_counts,
     concordance_estimate,
     kang_covariance,
     kang_test,
 )
-from relapse.evaluation.statistics.decision_curve import net_benefit, net_benefit_at_horizon
-from relapse.evaluation.statistics.horizon import (
+from relapse.evaluation.statistics.ranking.pairs import pair_counts
+from relapse.evaluation.statistics.survival.horizon import (
     ipcw_brier,
     ipcw_brier_test,
     null_brier,
@@ -33,12 +41,8 @@ from relapse.evaluation.statistics.horizon import (
     time_dependent_auc,
     time_dependent_auc_test,
 )
-from relapse.evaluation.statistics.kaplan_meier import censoring_survival, kaplan_meier
-from relapse.evaluation.statistics.landmark import landmark
-from relapse.evaluation.statistics.multiplicity import kendall_tau_b_matrix
-from relapse.evaluation.statistics.pairs import pair_counts
-from relapse.evaluation.statistics.regression import cox
-from relapse.evaluation.statistics.validation import validation_indices
+from relapse.evaluation.statistics.survival.kaplan_meier import censoring_survival, kaplan_meier
+from relapse.evaluation.statistics.survival.landmark import landmark
 
 from .reference import ELSEWHERE, OWN, case_ids, load, number, same, table
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from relapse.evaluation.statistics.agreement import mcnemar, mcnemar_clustered
-from relapse.evaluation.statistics.binary import delong_test
-from relapse.evaluation.statistics.concordance import kang_test
-from relapse.evaluation.statistics.horizon import time_dependent_auc_test
+from relapse.evaluation.statistics.decisions.agreement import mcnemar, mcnemar_clustered
+from relapse.evaluation.statistics.ranking.binary import delong_test
+from relapse.evaluation.statistics.ranking.concordance import kang_test
+from relapse.evaluation.statistics.survival.horizon import time_dependent_auc_test
 
 SIMULATIONS = 4000
 ACCEPTED = (0.035, 0.065)

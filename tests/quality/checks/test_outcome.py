@@ -12,7 +12,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import Folds
 from relapse.cohorts.table import typed
 from relapse.errors import GateError
-from relapse.evaluation.statistics.kaplan_meier import censoring_survival
+from relapse.evaluation.statistics.survival.kaplan_meier import censoring_survival
 from relapse.quality.checks.catalogue import findings
 from relapse.quality.checks.context import DEFAULT, Context
 from relapse.quality.checks.finding import Finding

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from relapse.evaluation.statistics.arrays import FloatArray, both_classes, cluster_codes, numbers
-from relapse.evaluation.statistics.counting import arrange, dense_rank, ordered_pairs, running_sums
 from relapse.evaluation.statistics.normal import quantile
-from relapse.evaluation.statistics.pairs import moments
+from relapse.evaluation.statistics.ranking.counting import arrange, dense_rank, ordered_pairs, running_sums
+from relapse.evaluation.statistics.ranking.pairs import moments
 from relapse.evaluation.statistics.results import Estimate
 
 Counts = npt.NDArray[np.int16]
@@ -109,7 +109,7 @@ def auc_replicates(event: npt.ArrayLike, score: npt.ArrayLike, weights: npt.Arra
     Parameters
     ----------
     event, score : array (n,)
-        See :func:`relapse.evaluation.statistics.binary.roc_auc`.
+        See :func:`relapse.evaluation.statistics.ranking.binary.roc_auc`.
     weights : integer array (B, n)
         Row counts, as of :func:`patient_weights`.
 
@@ -155,7 +155,7 @@ def concordance_replicates(
     Parameters
     ----------
     time, event, score : array (n,)
-        See :func:`relapse.evaluation.statistics.concordance.concordance`.
+        See :func:`relapse.evaluation.statistics.ranking.concordance.concordance`.
     weights : integer array (B, n)
         Row counts, as of :func:`patient_weights`.
 
@@ -171,7 +171,7 @@ def concordance_replicates(
 
     Notes
     -----
-    The merge counting of :mod:`relapse.evaluation.statistics.counting` with one weight a row and resample:
+    The merge counting of :mod:`relapse.evaluation.statistics.ranking.counting` with one weight a row and resample:
     O(B·n·log n) time.
     """
     moment, events = moments(time, event)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from relapse.evaluation.statistics.decision_curve import net_benefit, net_benefit_at_horizon
+from relapse.evaluation.statistics.decisions.decision_curve import net_benefit, net_benefit_at_horizon
 
-from .strategies import Binary, binary
+from ..strategies import Binary, binary
 
 THRESHOLDS = np.array([0.05, 0.2, 0.5, 0.8])
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from relapse.evaluation.statistics.arrays import BoolArray, IntArray
-from relapse.evaluation.statistics.counting import Index, dense_rank, halvings, ordered_pairs, pad, padded_size
+from relapse.evaluation.statistics.ranking.counting import Index, dense_rank, halvings, ordered_pairs, pad, padded_size
 
 
 def sign_products(moment: IntArray, event: BoolArray, first: IntArray, second: IntArray) -> int:
@@ -27,8 +27,8 @@ def sign_products(moment: IntArray, event: BoolArray, first: IntArray, second: I
     Notes
     -----
     Blocks of rows are halved by time; inside each block the pairs of an early event with a late row are counted in
-    the orders of the two scores by :func:`~relapse.evaluation.statistics.counting.ordered_pairs`. O(n·log²n) time,
-    O(n) memory.
+    the orders of the two scores by :func:`~relapse.evaluation.statistics.ranking.counting.ordered_pairs`.
+    O(n·log²n) time, O(n) memory.
     A pair tied in one score cancels between the two ways to break ties; a pair tied in both does not, and is taken off.
     """
     rows = np.argsort(moment, kind="stable")

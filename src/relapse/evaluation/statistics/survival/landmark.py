@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relapse.evaluation.statistics.arrays import BoolArray, FloatArray, follow_up, positive_horizon
-from relapse.evaluation.statistics.kaplan_meier import censoring_survival
+from relapse.evaluation.statistics.survival.kaplan_meier import censoring_survival
 
 
 @dataclass(frozen=True)

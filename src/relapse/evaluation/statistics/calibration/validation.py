@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from relapse.evaluation.statistics.arrays import both_classes, risks
-from relapse.evaluation.statistics.regression import logistic
+from relapse.evaluation.statistics.calibration.regression import logistic
 
 
 @dataclass(frozen=True)

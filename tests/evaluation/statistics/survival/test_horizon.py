@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sksurv.metrics import brier_score as sksurv_brier
 from sksurv.metrics import integrated_brier_score
 
-from relapse.evaluation.statistics.binary import auc_estimate, roc_auc
-from relapse.evaluation.statistics.classification import brier_score
-from relapse.evaluation.statistics.horizon import (
+from relapse.evaluation.statistics.decisions.classification import brier_score
+from relapse.evaluation.statistics.ranking.binary import auc_estimate, roc_auc
+from relapse.evaluation.statistics.survival.horizon import (
     integrated_brier,
     ipcw_brier,
     ipcw_brier_test,
@@ -17,9 +17,9 @@ from relapse.evaluation.statistics.horizon import (
     time_dependent_auc,
     time_dependent_auc_test,
 )
-from relapse.evaluation.statistics.landmark import landmark
+from relapse.evaluation.statistics.survival.landmark import landmark
 
-from .strategies import Survival, permutation, seeds, survival
+from ..strategies import Survival, permutation, seeds, survival
 
 horizons = st.sampled_from([1.0, 2.0, 5.0, 200.0])
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from sklearn.metrics import roc_auc_score
 
-from relapse.evaluation.statistics.binary import (
+from relapse.evaluation.statistics.ranking.binary import (
     auc_estimate,
     delong_covariance,
     delong_test,
@@ -13,8 +13,8 @@ from relapse.evaluation.statistics.binary import (
     roc_auc,
 )
 
-from . import plain
-from .strategies import Binary, binary, permutation, seeds
+from .. import plain
+from ..strategies import Binary, binary, permutation, seeds
 
 
 @given(binary())

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from relapse.evaluation.statistics.arrays import FloatArray, IntArray, cluster_codes, follow_up, numbers, sum_by
-from relapse.evaluation.statistics.counting import arrange, dense_rank, ordered_pairs
-from relapse.evaluation.statistics.kaplan_meier import censoring_survival
 from relapse.evaluation.statistics.normal import paired_z_test, wald
-from relapse.evaluation.statistics.pairs import PairCounts, moments, pair_counts
+from relapse.evaluation.statistics.ranking.counting import arrange, dense_rank, ordered_pairs
+from relapse.evaluation.statistics.ranking.pairs import PairCounts, moments, pair_counts
+from relapse.evaluation.statistics.ranking.triples import sign_products
 from relapse.evaluation.statistics.results import Estimate, PairedTest
-from relapse.evaluation.statistics.triples import sign_products
+from relapse.evaluation.statistics.survival.kaplan_meier import censoring_survival
 
 Variance = Literal["jackknife", "u-statistic"]
 

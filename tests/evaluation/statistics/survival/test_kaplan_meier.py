@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifelines import KaplanMeierFitter
 
-from relapse.evaluation.statistics.kaplan_meier import censoring_survival, kaplan_meier, pseudo_risks
+from relapse.evaluation.statistics.survival.kaplan_meier import censoring_survival, kaplan_meier, pseudo_risks
 
-from .strategies import Survival, survival
+from ..strategies import Survival, survival
 
 
 @given(survival())

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relapse.evaluation.statistics.arrays import BoolArray, FloatArray, follow_up, indicator, positive_horizon, risks
-from relapse.evaluation.statistics.decision_curve import acting_points
+from relapse.evaluation.statistics.decisions.decision_curve import acting_points
 
 # resamples × rows worked on at once
 _BLOCK = 2**20
@@ -20,7 +20,7 @@ def net_benefit_gain(
     Parameters
     ----------
     event, risk, thresholds : array (n,), (n,), (k,)
-        See :func:`relapse.evaluation.statistics.decision_curve.net_benefit`.
+        See :func:`relapse.evaluation.statistics.decisions.decision_curve.net_benefit`.
     weights : integer array (B, n)
         Row counts, as of :func:`relapse.evaluation.statistics.intervals.patient_weights`.
 
@@ -31,7 +31,7 @@ def net_benefit_gain(
     Raises
     ------
     ValueError
-        As :func:`relapse.evaluation.statistics.decision_curve.net_benefit`.
+        As :func:`relapse.evaluation.statistics.decisions.decision_curve.net_benefit`.
     """
     outcome = indicator("event", event)
     values, points = risks(risk, outcome.size), acting_points(thresholds)
@@ -56,7 +56,7 @@ def net_benefit_gain_at_horizon(
     Parameters
     ----------
     time, event, risk, horizon, thresholds
-        See :func:`relapse.evaluation.statistics.decision_curve.net_benefit_at_horizon`.
+        See :func:`relapse.evaluation.statistics.decisions.decision_curve.net_benefit_at_horizon`.
     weights : integer array (B, n)
         Row counts.
 
@@ -68,7 +68,7 @@ def net_benefit_gain_at_horizon(
     Raises
     ------
     ValueError
-        As :func:`relapse.evaluation.statistics.decision_curve.net_benefit_at_horizon`.
+        As :func:`relapse.evaluation.statistics.decisions.decision_curve.net_benefit_at_horizon`.
     """
     times, events = follow_up(time, event)
     values, at, points = risks(risk, times.size), positive_horizon(horizon), acting_points(thresholds)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from sklearn import metrics
 
-from relapse.evaluation.statistics.classification import (
+from relapse.evaluation.statistics.decisions.classification import (
     average_precision,
     brier_score,
     classification_metrics,
@@ -13,7 +13,7 @@ from relapse.evaluation.statistics.classification import (
     scaled_brier_score,
 )
 
-from .strategies import Binary, binary
+from ..strategies import Binary, binary
 
 
 @given(binary())

@@ -7,12 +7,12 @@ from hypothesis import given
 from lifelines import CoxPHFitter
 from scipy import special
 
-from relapse.evaluation.statistics.calibration import calibration_at_horizon, calibration_binary
-from relapse.evaluation.statistics.regression import cox, logistic, restricted_cubic_spline
-from relapse.evaluation.statistics.smooth import lowess
-from relapse.evaluation.statistics.validation import validation_indices
+from relapse.evaluation.statistics.calibration.measures import calibration_at_horizon, calibration_binary
+from relapse.evaluation.statistics.calibration.regression import cox, logistic, restricted_cubic_spline
+from relapse.evaluation.statistics.calibration.smooth import lowess
+from relapse.evaluation.statistics.calibration.validation import validation_indices
 
-from .strategies import Binary, binary
+from ..strategies import Binary, binary
 
 
 def follow_up(risk: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relapse.evaluation.statistics.arrays import FloatArray, follow_up, indicator, numbers, positive_horizon, risks
-from relapse.evaluation.statistics.kaplan_meier import kaplan_meier
+from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relapse.evaluation.statistics.arrays import BoolArray, FloatArray, IntArray, follow_up, numbers
-from relapse.evaluation.statistics.counting import arrange, dense_rank, partners
+from relapse.evaluation.statistics.ranking.counting import arrange, dense_rank, partners
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from relapse.evaluation.statistics.arrays import (
     numbers,
     sum_by,
 )
-from relapse.evaluation.statistics.counting import placements
 from relapse.evaluation.statistics.normal import logit_wald, paired_z_test, wald
+from relapse.evaluation.statistics.ranking.counting import placements
 from relapse.evaluation.statistics.results import Estimate, PairedTest
 
 Interval = Literal["wald", "logit"]

@@ -17,17 +17,17 @@ from relapse.evaluation.statistics.arrays import (
     risks,
     sum_by,
 )
-from relapse.evaluation.statistics.kaplan_meier import kaplan_meier, pseudo_risks
-from relapse.evaluation.statistics.normal import log_wald, quantile, wald
-from relapse.evaluation.statistics.regression import (
+from relapse.evaluation.statistics.calibration.regression import (
     Fit,
     cox,
     logistic,
     pseudo_value_regression,
     restricted_cubic_spline,
 )
+from relapse.evaluation.statistics.calibration.smooth import lowess
+from relapse.evaluation.statistics.normal import log_wald, quantile, wald
 from relapse.evaluation.statistics.results import Estimate
-from relapse.evaluation.statistics.smooth import lowess
+from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier, pseudo_risks
 
 _POINTS = 101
 

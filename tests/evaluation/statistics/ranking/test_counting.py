@@ -3,12 +3,19 @@
 import numpy as np
 from hypothesis import given
 
-from relapse.evaluation.statistics.counting import arrange, dense_rank, ordered_pairs, padded_size, partners, placements
-from relapse.evaluation.statistics.pairs import moments, pair_counts
-from relapse.evaluation.statistics.triples import sign_products
+from relapse.evaluation.statistics.ranking.counting import (
+    arrange,
+    dense_rank,
+    ordered_pairs,
+    padded_size,
+    partners,
+    placements,
+)
+from relapse.evaluation.statistics.ranking.pairs import moments, pair_counts
+from relapse.evaluation.statistics.ranking.triples import sign_products
 
-from . import plain
-from .strategies import Binary, Survival, binary, survival
+from .. import plain
+from ..strategies import Binary, Survival, binary, survival
 
 
 @given(binary())

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from relapse.evaluation.statistics.decision_curve import DecisionCurve, net_benefit, net_benefit_at_horizon
-from relapse.evaluation.statistics.gain import net_benefit_gain, net_benefit_gain_at_horizon
+from relapse.evaluation.statistics.decisions.decision_curve import DecisionCurve, net_benefit, net_benefit_at_horizon
+from relapse.evaluation.statistics.decisions.gain import net_benefit_gain, net_benefit_gain_at_horizon
 
-from .strategies import Binary, Survival, binary, survival
+from ..strategies import Binary, Survival, binary, survival
 
 POINTS = np.array([0.1, 0.25, 0.4, 0.7])
 

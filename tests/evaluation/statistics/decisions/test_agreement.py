@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from relapse.evaluation.statistics.agreement import (
+from relapse.evaluation.statistics.decisions.agreement import (
     discordant_odds_ratio,
     mcnemar,
     mcnemar_clustered,
     mcnemar_table,
 )
 
-from .strategies import Binary, binary
+from ..strategies import Binary, binary
 
 
 @given(binary())

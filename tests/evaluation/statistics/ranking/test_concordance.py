@@ -6,8 +6,8 @@ from hypothesis import given
 from lifelines.utils import concordance_index
 from sksurv.metrics import concordance_index_ipcw
 
-from relapse.evaluation.statistics.binary import delong_test, roc_auc
-from relapse.evaluation.statistics.concordance import (
+from relapse.evaluation.statistics.ranking.binary import delong_test, roc_auc
+from relapse.evaluation.statistics.ranking.concordance import (
     concordance,
     concordance_counts,
     concordance_estimate,
@@ -15,10 +15,10 @@ from relapse.evaluation.statistics.concordance import (
     kang_test,
     uno_concordance,
 )
-from relapse.evaluation.statistics.pairs import pair_counts
+from relapse.evaluation.statistics.ranking.pairs import pair_counts
 
-from . import plain
-from .strategies import Binary, Survival, binary, permutation, seeds, survival
+from .. import plain
+from ..strategies import Binary, Survival, binary, permutation, seeds, survival
 
 
 @given(survival())

@@ -1,7 +1,7 @@
 """Accuracy of risks at a horizon when follow-up is censored: time-dependent AUC and Brier score with IPCW.
 
-Cases, controls and weights are those of :mod:`relapse.evaluation.statistics.landmark`; the definitions are those of R's
-``riskRegression::Score``, standard errors included.
+Cases, controls and weights are those of :mod:`relapse.evaluation.statistics.survival.landmark`; the definitions are
+those of R's ``riskRegression::Score``, standard errors included.
 """
 
 import numpy as np
@@ -15,11 +15,11 @@ from relapse.evaluation.statistics.arrays import (
     risks,
     sum_by,
 )
-from relapse.evaluation.statistics.counting import placements
-from relapse.evaluation.statistics.kaplan_meier import kaplan_meier
-from relapse.evaluation.statistics.landmark import Landmark, landmark
 from relapse.evaluation.statistics.normal import paired_z_test, wald
+from relapse.evaluation.statistics.ranking.counting import placements
 from relapse.evaluation.statistics.results import Estimate, PairedTest
+from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier
+from relapse.evaluation.statistics.survival.landmark import Landmark, landmark
 
 
 def _auc(place: Landmark, score: FloatArray) -> tuple[float, FloatArray]:
@@ -71,7 +71,7 @@ def time_dependent_auc(
     Parameters
     ----------
     time, event, horizon
-        See :func:`~relapse.evaluation.statistics.landmark.landmark`.
+        See :func:`~relapse.evaluation.statistics.survival.landmark.landmark`.
     score : array (n,)
         Score, or risk at the horizon; higher means relapse is more likely. Equal scores count one half.
     clusters : array (n,), optional
@@ -88,7 +88,7 @@ def time_dependent_auc(
     Raises
     ------
     ValueError
-        As :func:`~relapse.evaluation.statistics.landmark.landmark`; or if a score is not finite.
+        As :func:`~relapse.evaluation.statistics.survival.landmark.landmark`; or if a score is not finite.
 
     References
     ----------
@@ -132,7 +132,7 @@ def ipcw_brier(
     Parameters
     ----------
     time, event, horizon
-        See :func:`~relapse.evaluation.statistics.landmark.landmark`.
+        See :func:`~relapse.evaluation.statistics.survival.landmark.landmark`.
     risk : array (n,)
         Probability of relapse by the horizon, in [0, 1].
     clusters : array (n,), optional
@@ -148,7 +148,7 @@ def ipcw_brier(
     Raises
     ------
     ValueError
-        As :func:`~relapse.evaluation.statistics.landmark.landmark`; or if a risk lies outside [0, 1].
+        As :func:`~relapse.evaluation.statistics.survival.landmark.landmark`; or if a risk lies outside [0, 1].
 
     References
     ----------
@@ -213,7 +213,7 @@ def integrated_brier(time: npt.ArrayLike, event: npt.ArrayLike, risk: npt.ArrayL
     Parameters
     ----------
     time, event : array (n,)
-        See :func:`~relapse.evaluation.statistics.landmark.landmark`.
+        See :func:`~relapse.evaluation.statistics.survival.landmark.landmark`.
     risk : array (n, k)
         Probability of relapse by each horizon.
     horizons : array (k,)

@@ -1,0 +1,1 @@
+"""Calibration: slope, intercept, observed over expected, curves; and the regressions behind them."""

@@ -1,0 +1,1 @@
+"""Decisions: what a yes or no costs and gains, and how two of them differ."""

@@ -1,0 +1,1 @@
+"""Ranking: ROC AUC, Harrell's C and their paired tests, and the counting behind them."""
