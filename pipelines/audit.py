@@ -3,9 +3,9 @@
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
 from relapse.console import say, stage
+from relapse.figures.audit import optimism_figure
+from relapse.figures.style import save
 from relapse.files import write_csv, write_json
-from relapse.report.audit_figure import optimism_figure
-from relapse.report.style import save
 from relapse.settings import Workspace, machinery, read_params
 from relapse.training.audit import audit
 

@@ -7,9 +7,9 @@ from relapse.cohorts.table import read_table
 from relapse.console import say, stage
 from relapse.description.frames import FRAMES
 from relapse.description.table_one import table_one
+from relapse.figures.description import description_figures
+from relapse.figures.style import save
 from relapse.files import write_csv, write_json
-from relapse.report.description_figures import description_figures
-from relapse.report.style import save
 from relapse.settings import Workspace
 
 

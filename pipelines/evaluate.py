@@ -7,10 +7,10 @@ import pandas as pd
 from relapse.cohorts.catalogue import read_cohort
 from relapse.console import say, stage
 from relapse.evaluation.evidence import endpoint_of, gather
+from relapse.figures.evaluation.files import write_evaluation
 from relapse.files import read_json, write_json
 from relapse.predictions import read_predictions
 from relapse.promotion.policy import put_forward
-from relapse.report.evaluation_files import write_evaluation
 from relapse.settings import Workspace, read_params
 
 

@@ -10,8 +10,8 @@ from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
 from relapse.console import say, stage
 from relapse.explanation.out_of_fold import explain
+from relapse.figures.explanation.files import write_explanation
 from relapse.files import read_json
-from relapse.report.explanation_files import write_explanation
 from relapse.settings import Workspace, machinery, read_params
 from relapse.workers import shared_out
 

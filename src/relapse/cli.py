@@ -40,8 +40,8 @@ def check(
     from relapse.cohorts.table import ingest
     from relapse.quality.checks.context import DEFAULT, Context
     from relapse.quality.gate import check as gate
-    from relapse.report.wording import people
     from relapse.settings import read_params
+    from relapse.wording import people
 
     cohort = read_cohort(declaration)
     context = Context.of(read_params()) if Path("params.yaml").is_file() else DEFAULT
@@ -86,7 +86,7 @@ def evaluate(
     evidence = gather(tables, endpoint, cohort=name, resamples=resamples, seed=seed)
     show_evidence(evidence)
     if out is not None:
-        from relapse.report.evaluation_files import write_evaluation
+        from relapse.figures.evaluation.files import write_evaluation
 
         write_evaluation(
             tables,
@@ -151,8 +151,8 @@ def validate(
     from relapse.cohorts.size import Folds
     from relapse.errors import DeclarationError
     from relapse.evaluation.evidence import endpoint_of, gather
+    from relapse.figures.evaluation.files import write_evaluation
     from relapse.quality.checks.context import Context
-    from relapse.report.evaluation_files import write_evaluation
     from relapse.report.tables import show_evidence
     from relapse.settings import Workspace, machinery, read_params
     from relapse.tracking.validation import find_model, record_validation
@@ -219,10 +219,10 @@ def audit(
     The budget is the section audit of params.yaml. The stage audit writes the same for every cohort of the pipeline.
     """
     from relapse.cohorts.catalogue import read_cohort
+    from relapse.figures.audit import optimism_figure
+    from relapse.figures.style import save
     from relapse.files import write_csv, write_json
     from relapse.quality.checks.context import Context
-    from relapse.report.audit_figure import optimism_figure
-    from relapse.report.style import save
     from relapse.settings import Workspace, machinery, read_params
     from relapse.training.audit import audit as run
 

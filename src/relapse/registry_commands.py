@@ -58,9 +58,9 @@ def list_(
 @registry.command()
 def show(cohort: Cohort, version: VersionName = "champion") -> None:
     """Show a version: what it is, the decision about it rule by rule, and the moves of the alias champion."""
-    from relapse.report.wording import people
     from relapse.tracking.records import history
     from relapse.tracking.registry import model_name, validations, version_called
+    from relapse.wording import people
 
     client = _client()
     found = version_called(client, cohort, version)

@@ -19,7 +19,7 @@ from relapse.description.frames import (
 from relapse.description.outcome import FEWEST, outcome_groups
 from relapse.description.table_one import OVERALL, table_one
 from relapse.evaluation.statistics.ranking.concordance import concordance
-from relapse.report.description_figures import description_figures
+from relapse.figures.description import description_figures
 
 NAMES = ("gbsg", "wpbc", "radiomics")
 

@@ -11,10 +11,10 @@ import pytest
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.curves import curves
 from relapse.evaluation.evidence import Evidence, endpoint_of, gather
+from relapse.figures.evaluation.catalogue import Curves, draw, read_curves
 from relapse.files import write_csv
-from relapse.report.document import build_report
-from relapse.report.figures import Curves, draw, read_curves
 from relapse.report.material import Material
+from relapse.report.page.page import build_report
 
 #: Text that would break a page, or be read as mathematics, if it were taken for anything but text.
 HOSTILE = "<script>alert('x')</script> & \"quoted\" $x^{2$ </figcaption> {{ 7 * 7 }}"

@@ -8,7 +8,7 @@ from relapse.candidates.catalogue import family
 from relapse.cohorts.schema import Cohort, Numeric
 from relapse.cohorts.simulation import simulate_radiomics
 from relapse.cohorts.table import canonical, typed
-from relapse.report.audit_figure import optimism_figure
+from relapse.figures.audit import optimism_figure
 from relapse.settings import AuditParams, Machinery
 from relapse.training.audit import Audit, audit, measure
 from relapse.training.protocols import HONEST, NAIVE, SELECTED, Protocol

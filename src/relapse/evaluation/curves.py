@@ -1,6 +1,6 @@
 """The tables that figures are drawn from, each a function of one candidate's predictions table.
 
-Nothing is drawn here: see :mod:`relapse.report.figures`, and ``dvc plots``, which takes the same tables as CSV.
+Nothing is drawn here: see :mod:`relapse.figures.evaluation.catalogue`.
 """
 
 import math

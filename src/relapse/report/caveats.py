@@ -6,7 +6,7 @@ from typing import Any
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import for_parameters
 from relapse.evaluation.evidence import Evidence
-from relapse.report.wording import count
+from relapse.wording import count
 
 
 def caveats(cohort: Cohort, evidence: Evidence, records: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -1,10 +1,10 @@
 """All documents on a cohort, as the texts of their files: the report, the model card and the TRIPOD+AI checklist."""
 
 from relapse.documents import Document, markdown
-from relapse.report.document import build_report
 from relapse.report.material import Material
 from relapse.report.model_card import model_card
-from relapse.report.tripod import checklist_document
+from relapse.report.page.page import build_report
+from relapse.report.tripod.checklist import checklist_document
 
 REPORT, CARD, CHECKLIST = "report.html", "model_card.md", "tripod.md"
 

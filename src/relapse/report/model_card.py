@@ -8,7 +8,7 @@ from relapse.cohorts.schema import Categorical
 from relapse.documents import Document, Section, Table
 from relapse.report.caveats import caveats
 from relapse.report.material import Material
-from relapse.report.wording import count, horizon_words, interval, listing, number, people, sentence
+from relapse.wording import count, horizon_words, interval, listing, number, people, sentence
 
 
 def model_card(material: Material) -> Document:

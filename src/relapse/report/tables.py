@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from relapse.evaluation.evidence import Evidence
 from relapse.evaluation.statistics.results import Estimate
-from relapse.report.wording import number, p_value, people
+from relapse.wording import number, p_value, people
 
 if TYPE_CHECKING:
     from rich.table import Table

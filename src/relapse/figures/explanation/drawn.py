@@ -1,0 +1,271 @@
+"""Figures of explanations, each a frame and its drawing: beeswarm, importance of features, three typical patients."""
+
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from relapse.cohorts.schema import Categorical, Cohort
+from relapse.explanation.out_of_fold import Explained
+from relapse.figures.style import INK, MUTED, RULE, describe, drawing, new_figure
+from relapse.wording import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Features that a figure shows at most, the most important ones; its frame holds all.
+SHOWN = 12
+
+#: Features of a typical patient that have a bar of their own; all others share one.
+BARS = 6
+
+#: From low over middling to high, and what lowers and raises a risk: blue to orange, told apart with any colour vision.
+_LOW, _MIDDLE, _HIGH = "#0072B2", "#C9CED6", "#D55E00"
+
+_SIZES = ("low", "middle", "high")
+
+
+def beeswarm_frame(explained: Explained, table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+    """One row a patient's row and predictor, the most important predictor first, without what identifies a patient.
+
+    Columns ``feature``, ``label``, ``shap``, and ``level``: the value's rank among all rows, 0 lowest to 1 highest;
+    empty where a value is missing or levels have no order.
+    """
+    values = table.set_index("row").loc[explained.shap["row"]]
+    parts = []
+    for name in _order(explained, cohort):
+        shap = explained.shap[name].to_numpy()
+        rows = pd.DataFrame({"feature": name, "label": cohort.label(name), "shap": np.round(shap, 6)})
+        level = np.round(_level(values[name], cohort, name), 4)
+        parts.append(rows.assign(level=level).sort_values(["shap", "level"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def importance_frame(explained: Explained, cohort: Cohort) -> pd.DataFrame:
+    """One row a predictor, the most important first, then one a group of correlated ones.
+
+    Columns ``features``, ``label``, ``together`` (1 for a group), ``shap`` with ``shap_lower`` and ``shap_upper``
+    (smallest and largest fold), ``loss`` with ``loss_lower`` and ``loss_upper`` (95% interval), and the ranks that a
+    predictor takes among the folds.
+    """
+    order = {name: place for place, name in enumerate(_order(explained, cohort))}
+    singles, groups = explained.importance[: len(order)], explained.importance[len(order) :]
+    rows = []
+    for item in (*sorted(singles, key=lambda item: order[item.features[0]]), *groups):
+        alone = len(item.features) == 1
+        place = cohort.predictors.index(item.features[0])
+        rows.append(
+            {
+                "features": " + ".join(item.features),
+                "label": _together([cohort.features[name].label or name for name in item.features]),
+                "together": int(not alone),
+                "shap": item.shap,
+                "shap_lower": min(item.shap_by_fold),
+                "shap_upper": max(item.shap_by_fold),
+                "loss": item.loss.value,
+                "loss_lower": item.loss.lower,
+                "loss_upper": item.loss.upper,
+                "shap_best_rank": explained.shap_stability.best[place] if alone else None,
+                "shap_worst_rank": explained.shap_stability.worst[place] if alone else None,
+                "loss_best_rank": explained.loss_stability.best[place] if alone else None,
+                "loss_worst_rank": explained.loss_stability.worst[place] if alone else None,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def waterfall_frame(explained: Explained, cohort: Cohort) -> pd.DataFrame:
+    """Three typical patients, artificial ones of low, middle and high risk: what each feature adds, largest first.
+
+    Columns ``patient``, ``base``, ``output``, ``feature``, ``label``, ``value`` (rounded text) and ``shap``.
+    """
+    last = len(explained.typical) - 1
+    parts = []
+    for size, place in zip(_SIZES, (0, last // 2, last), strict=True):
+        values = explained.typical_values.values[place]
+        for at in np.argsort(-np.abs(values), kind="stable"):
+            name = cohort.predictors[at]
+            parts.append(
+                {
+                    "patient": size,
+                    "base": explained.typical_values.base,
+                    "output": explained.typical_values.output[place],
+                    "feature": name,
+                    "label": cohort.features[name].label or name,
+                    "value": _value(explained.typical[name].iloc[place], cohort, name),
+                    "shap": values[at],
+                }
+            )
+    return pd.DataFrame(parts)
+
+
+def beeswarm(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
+    """Every row's Shapley values, coloured by the feature's value."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    names = list(dict.fromkeys(frame["feature"]))
+    shown = [name for name in names if (frame.loc[frame["feature"] == name, "shap"] != 0).any()][:SHOWN]
+    colours = LinearSegmentedColormap.from_list("low to high", [_LOW, _MIDDLE, _HIGH]).with_extremes(bad=MUTED)
+    with drawing():
+        figure = new_figure(1.1 + 0.36 * max(len(shown), 2))
+        figure.suptitle(title, fontsize=9, x=0.01, ha="left", color=INK)
+        axes = figure.subplots()
+        axes.axvline(0, color=RULE, linewidth=1, zorder=0)
+        width = float(frame["shap"].max() - frame["shap"].min()) or 1.0
+        labels = []
+        for place, name in enumerate(shown):
+            rows = frame[frame["feature"] == name]
+            labels.append(rows["label"].iloc[0])
+            offset = _swarm(rows["shap"].to_numpy(), width=width)
+            points = axes.scatter(
+                rows["shap"],
+                place + offset,
+                c=np.ma.masked_invalid(rows["level"].to_numpy(dtype=float)),
+                cmap=colours,
+                vmin=0,
+                vmax=1,
+                s=6,
+                linewidths=0,
+                plotnonfinite=True,
+                # Thousands of points as shapes would make the SVG a megabyte.
+                rasterized=True,
+            )
+        _rows(axes, labels)
+        axes.set_xlabel(
+            f"Shapley value, {scale}: to the right raises the risk\ncolour: the feature's value, grey where it is "
+            "missing or has no order"
+        )
+        if shown:
+            bar = figure.colorbar(points, ax=axes, ticks=[0, 1], fraction=0.025, pad=0.01)
+            bar.ax.set_yticklabels(["low", "high"])
+            bar.set_label("value", fontsize=7)
+            bar.outline.set_visible(False)
+    return describe(figure, f"{title}. Shapley values ({scale}) of held-out rows, most important first: {labels}.")
+
+
+def importance(frame: pd.DataFrame, *, scale: str, metric: str, title: str) -> "Figure":
+    """Mean |Shapley value| with its folds beside the loss of the ranking metric when a feature is shuffled."""
+    singles = frame[(frame["together"] == 0) & ((frame["shap"] != 0) | (frame["loss"] != 0))].head(SHOWN)
+    groups = frame[(frame["together"] == 1) & ((frame["shap"] != 0) | (frame["loss"] != 0))]
+    rows = pd.concat([singles, groups], ignore_index=True)
+    with drawing():
+        figure = new_figure(1.15 + 0.26 * max(len(rows), 2))
+        figure.suptitle(title, fontsize=9, x=0.01, ha="left", color=INK)
+        left, right = figure.subplots(1, 2, sharey=True)
+        said = []
+        for place, row in enumerate(rows.itertuples(index=False)):
+            colour = MUTED if row.together else _LOW
+            left.barh(place, row.shap, height=0.62, color=colour, alpha=0.85)
+            left.plot([row.shap_lower, row.shap_upper], [place, place], color=INK, linewidth=1.1)
+            right.plot([row.loss_lower, row.loss_upper], [place, place], color=colour, linewidth=1.6)
+            right.plot([row.loss], [place], "D" if row.together else "o", color=colour, markersize=4.5)
+            said.append(f"{row.label} {row.shap:.3f}, {row.loss:.3f}")
+        for axes in (left, right):
+            _rows(axes, list(rows["label"]))
+            if len(groups) and len(singles):
+                axes.axhline(len(singles) - 0.5, color=RULE, linewidth=0.8)
+        right.axvline(0, color=RULE, linewidth=1, zorder=0)
+        left.set(title="Mean |Shapley value|", xlabel=f"{fill(scale, 30)}\n(line: smallest, largest fold)")
+        right.set(title="Loss when shuffled", xlabel=f"loss of {metric}\n(line: 95% interval)")
+        right.tick_params(axis="y", labelleft=False)
+    return describe(figure, f"{title}. Mean |Shapley value| ({scale}) and loss of {metric}: {'; '.join(said)}.")
+
+
+def waterfall(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
+    """From the average to the output of three typical patients, one feature after another."""
+    with drawing():
+        panels = [_steps(frame[frame["patient"] == size]) for size in _SIZES]
+        figure = new_figure(0.7 + sum(0.42 + 0.2 * len(steps) for steps in panels))
+        figure.suptitle(title, fontsize=9, x=0.01, ha="left", color=INK)
+        rows = figure.subplots(3, 1, sharex=True, height_ratios=[len(steps) + 1.5 for steps in panels])
+        ends = [edge for steps in panels for edge in (*(s[1] for s in steps), *(s[1] + s[2] for s in steps))]
+        reach = (max(ends) - min(ends)) or 1.0
+        said = []
+        for axes, size, steps in zip(rows, _SIZES, panels, strict=True):
+            first = frame[frame["patient"] == size].iloc[0]
+            for place, (_, start, change) in enumerate(steps):
+                axes.barh(place, change, left=start, height=0.66, color=_HIGH if change > 0 else _LOW)
+                beyond = max(start, start + change) + 0.01 * reach
+                sign = "+" if change > 0 else ""
+                text = axes.text(beyond, place, f"{sign}{number(change, 2)}", va="center", fontsize=7)
+                text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.6})
+            axes.axvline(first["base"], color=RULE, linewidth=1, zorder=0)
+            axes.axvline(first["output"], color=MUTED, linewidth=1, linestyle=(0, (3, 2)), zorder=0)
+            _rows(axes, [label for label, _, _ in steps])
+            outcome = f"average {number(first['base'], 2)}, this patient {number(first['output'], 2)}"
+            axes.set_title(f"Typical patient of {size} risk: {outcome}")
+            said.append(f"{size} risk, {outcome}: {'; '.join(f'{label} {number(c, 2)}' for label, _, c in steps)}")
+        rows[-1].set_xlabel(f"{scale}\norange raises it, blue lowers it; solid: average, dashed: this patient")
+        rows[-1].set_xlim(min(ends) - 0.04 * reach, max(ends) + 0.12 * reach)
+    return describe(figure, f"{title}. {' '.join(said)}.")
+
+
+def _order(explained: Explained, cohort: Cohort) -> list[str]:
+    """The predictors, largest mean |Shapley value| first."""
+    singles = explained.importance[: len(cohort.predictors)]
+    return [item.features[0] for item in sorted(singles, key=lambda item: -item.shap)]
+
+
+def _level(values: pd.Series, cohort: Cohort, name: str) -> Any:
+    feature = cohort.features[name]
+    if isinstance(feature, Categorical):
+        if feature.type == "nominal" and len(feature.names) > 2:
+            return np.nan
+        return values.cat.codes.where(values.notna().to_numpy()).to_numpy(dtype=float) / (len(feature.names) - 1)
+    ranks = values.rank().to_numpy(dtype=float)
+    span = np.nanmax(ranks) - np.nanmin(ranks) if np.isfinite(ranks).any() else 0.0
+    return (ranks - np.nanmin(ranks)) / span if span else np.where(np.isnan(ranks), np.nan, 0.5)
+
+
+def _together(labels: list[str]) -> str:
+    return labels[0] if len(labels) == 1 else f"{labels[0]} + {len(labels) - 1} correlated"
+
+
+def _value(value: Any, cohort: Cohort, name: str) -> str:
+    """A value for people: a level's name, a whole number for a count, else two significant digits."""
+    feature = cohort.features[name]
+    if pd.isna(value):
+        return "missing"
+    if isinstance(feature, Categorical):
+        return str(value)
+    whole = feature.type == "count" or value == 0
+    digits = 0 if whole else max(0, 1 - int(np.floor(np.log10(abs(value)))))
+    rounded = value if whole else float(f"{value:.1e}")
+    return number(rounded, digits) + (f" {feature.unit}" if feature.unit else "")
+
+
+def _steps(rows: pd.DataFrame) -> list[tuple[str, float, float]]:
+    """Label, start and change of each bar: the largest changes, then all others as one."""
+    used = rows[rows["shap"] != 0]
+    texts = used["label"] + " = " + used["value"]
+    changes = list(zip(texts[:BARS], map(float, used["shap"][:BARS]), strict=True))
+    if len(used) > BARS:
+        changes.append((f"{len(used) - BARS} other features", float(used["shap"].iloc[BARS:].sum())))
+    at, steps = float(rows["base"].iloc[0]), []
+    for label, change in changes:
+        steps.append((label, at, change))
+        at += change
+    return steps
+
+
+def _swarm(values: np.ndarray, *, width: float) -> np.ndarray:
+    """How far each point of one feature steps aside from its line: within a narrow bin one after another."""
+    bins = np.round(values / width * 90).astype(int)
+    offset = np.zeros(len(values))
+    largest = max(np.unique(bins, return_counts=True)[1].max(), 8)
+    rng = np.random.default_rng(0)
+    for one in np.unique(bins):
+        mine = np.flatnonzero(bins == one)
+        # In no order: else the points of a bin, which come sorted, would form an arrow.
+        turn = rng.permutation(len(mine))
+        offset[mine] = np.where(turn % 2, 1, -1) * ((turn + 1) // 2) * 0.8 / largest
+    return offset
+
+
+def _rows(axes: "Axes", labels: list[str]) -> None:
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(max(len(labels), 1) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)

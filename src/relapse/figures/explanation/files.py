@@ -1,0 +1,57 @@
+"""The files of a candidate's explanations: Shapley values, summary, and figures with the frames they are drawn from."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from relapse.cohorts.schema import Cohort
+from relapse.evaluation.evidence import endpoint_of
+from relapse.explanation.out_of_fold import Explained
+from relapse.figures.explanation.drawn import (
+    beeswarm,
+    beeswarm_frame,
+    importance,
+    importance_frame,
+    waterfall,
+    waterfall_frame,
+)
+from relapse.figures.style import save
+from relapse.files import write_csv, write_json, write_parquet
+from relapse.settings import EXPLANATION
+
+
+def write_explanation(
+    folder: Path, explained: Explained, table: pd.DataFrame, cohort: Cohort, *, candidate: str, title: str
+) -> None:
+    """Write what was found about one candidate into ``folder``; ``title`` is the candidate's for people."""
+    metric = endpoint_of(cohort).metrics[0].label
+    heading = f"{title}, {cohort.title}"
+    frames = {
+        "beeswarm": beeswarm_frame(explained, table, cohort),
+        "importance": importance_frame(explained, cohort),
+        "waterfall": waterfall_frame(explained, cohort),
+    }
+    figures = {
+        "beeswarm": beeswarm(frames["beeswarm"], scale=explained.scale, title=heading),
+        "importance": importance(frames["importance"], scale=explained.scale, metric=metric, title=heading),
+        "waterfall": waterfall(frames["waterfall"], scale=explained.scale, title=heading),
+    }
+    for name, frame in frames.items():
+        write_csv(folder / f"{name}.csv", frame)
+        save(figures[name], folder / name)
+    write_parquet(folder / "shap.parquet", explained.shap)
+    write_json(
+        folder / EXPLANATION,
+        {
+            "cohort": cohort.name,
+            "candidate": candidate,
+            "title": title,
+            "scale": explained.scale,
+            "metric": metric,
+            "features": cohort.predictors,
+            "importance": [asdict(item) for item in explained.importance],
+            "shap_stability": asdict(explained.shap_stability),
+            "loss_stability": asdict(explained.loss_stability),
+        },
+    )

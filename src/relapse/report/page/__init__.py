@@ -1,0 +1,1 @@
+"""The report's page: what it says, its tables, and its templates."""

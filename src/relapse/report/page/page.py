@@ -1,0 +1,168 @@
+"""The report of a cohort: one self-contained HTML page, for a clinician first."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from relapse.documents import html
+from relapse.evaluation.evidence import Evidence
+from relapse.figures.shown import compared_words, labels, roles
+from relapse.report.caveats import caveats, failures
+from relapse.report.material import Material
+from relapse.report.model_card import model_card
+from relapse.report.page import answer
+from relapse.report.page.tables import (
+    agreement_rows,
+    calibration_table,
+    data_dictionary,
+    further_table,
+    importance_table,
+    optimism_table,
+    results_table,
+    spaces_table,
+    subgroup_table,
+    table_one_rows,
+    tests_tables,
+)
+from relapse.report.tripod.checklist import checklist, tally
+from relapse.wording import horizon_words, number
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure of the page: the address that holds its whole content, and the text that stands for it."""
+
+    address: str
+    alt: str
+
+
+def build_report(material: Material) -> str:
+    """Write the whole page, as HTML text; a figure or a stage's file that is not there is left out."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("relapse.report.page", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        **_said(material), **_tables(material), **_shown(material), number=number, params_text=_params_text
+    )
+
+
+def _said(m: Material) -> dict[str, Any]:
+    """What the page says in sentences, and what it names."""
+    evidence = m.evidence
+    return {
+        "cohort": m.cohort,
+        "flow": m.flow,
+        "gate": m.gate,
+        "evidence": evidence,
+        "decision": m.decision,
+        "records": m.records,
+        "titles": m.titles,
+        "roles": roles(evidence),
+        "shown": labels(evidence, m.titles)[evidence.shown.name],
+        "compared": compared_words(evidence, m.titles),
+        "verdict": answer.verdict(evidence, m.titles),
+        "behind": answer.figures_behind(evidence, m.titles),
+        "setting": answer.setting(m.cohort, evidence),
+        "decided": answer.decided(m.decision, m.titles),
+        "carried_out": answer.carried_out(m.decision),
+        "reservation": answer.reservation(evidence),
+        "caveats": [*caveats(m.cohort, evidence, m.records), *failures(m.failed)],
+        "protocol": protocol(m.records),
+        "versions": versions(m.records),
+        "last_horizon": horizon_words(evidence.endpoint.horizons[-1].label) if evidence.endpoint.timed else "",
+        "checklist": checklist(m),
+        "tally": tally(checklist(m)),
+        # The structure escapes all text itself.
+        "card": Markup(html(model_card(m), level=3)),
+    }
+
+
+def _tables(m: Material) -> dict[str, Any]:
+    """The page's tables."""
+    headline = [metric for metric in m.evidence.endpoint.metrics if metric.headline]
+    further = [metric for metric in m.evidence.endpoint.metrics if not metric.headline]
+    return {
+        "metrics": headline,
+        "further": further,
+        "primary": headline[0],
+        "results": results_table(m.evidence, m.titles),
+        "further_results": further_table(m.evidence, m.titles, further),
+        "calibration_rows": calibration_table(m.evidence, m.titles),
+        "subgroups": subgroup_table(m.evidence),
+        "tests": tests_tables(m.evidence, m.titles),
+        "dictionary": data_dictionary(m.cohort),
+        "table_one": table_one_rows(m.table_one),
+        "optimism": optimism_table(m.audit) if m.audit else [],
+        "importance": importance_table(m.explained, m.cohort, m.titles),
+        "agreement": agreement_rows(m.explained, m.titles),
+        "spaces": spaces_table(m.records),
+    }
+
+
+def _shown(m: Material) -> dict[str, Any]:
+    """The page's figures; those that explain the candidate put forward go under their plain names."""
+    return {
+        "pictures": {name: picture for folder in m.folders for name, picture in pictures(folder).items()},
+        "calibrations": _calibrations(m.evidence),
+        "explained": labels(m.evidence, m.titles)[m.put_forward] if m.put_forward in m.explained else "",
+    }
+
+
+def protocol(records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Find what all candidates share, in their training records; several values are all named."""
+    folds = {len({fold["fold"] for fold in record["folds"]}) for record in records.values()}
+    repeats = {len({fold["repeat"] for fold in record["folds"]}) for record in records.values()}
+    inner = {record["settings"]["inner_folds"] for record in records.values()}
+    seeds = {record["seed"] for record in records.values()}
+    shared = {"folds": folds, "repeats": repeats, "inner": inner, "seed": seeds}
+    return {key: ", ".join(map(str, sorted(values))) for key, values in shared.items()}
+
+
+def versions(records: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Each package with the version, or all versions, that the candidates were trained with."""
+    found: dict[str, list[str]] = {}
+    for record in records.values():
+        for package, version in record["versions"].items():
+            seen = found.setdefault(package, [])
+            if version not in seen:
+                seen.append(version)
+    return [(package, " and ".join(seen)) for package, seen in found.items()]
+
+
+def pictures(folder: Path) -> dict[str, Picture]:
+    """Every SVG of a folder by name, its content held in the address so that the page loads nothing."""
+    from xml.etree import ElementTree
+
+    found = {}
+    for path in sorted(folder.glob("*.svg")):
+        content = path.read_bytes()
+        description = ElementTree.fromstring(content).find(".//{http://purl.org/dc/elements/1.1/}description")
+        alt = (description.text or "") if description is not None else ""
+        address = "data:image/svg+xml;base64," + base64.b64encode(content).decode()
+        found[path.stem] = Picture(address, alt)
+    return found
+
+
+def _calibrations(evidence: Evidence) -> list[tuple[str, str]]:
+    if not evidence.endpoint.timed:
+        return [("calibration", "")]
+    return [
+        ("calibration" + horizon.column.removeprefix("risk"), f" at {horizon_words(horizon.label)}")
+        for horizon in evidence.endpoint.horizons
+    ]
+
+
+def _params_text(params: Mapping[str, Any]) -> str:
+    """Hyperparameters as "C 0.12, scaling standard"."""
+    shown = [f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in params.items()]
+    return ", ".join(shown) or "nothing to choose"

@@ -1,0 +1,115 @@
+"""Figures of explanations: frames that say what was found, no patient in them, the same bytes each time."""
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from relapse.cohorts.schema import Cohort
+from relapse.explanation.out_of_fold import Explained, explain
+from relapse.figures.explanation.drawn import _value
+from relapse.figures.explanation.files import write_explanation
+from relapse.files import read_json
+from relapse.settings import ExplainParams, Machinery
+from relapse.training.splits import outer_folds
+from tests.bundle.making import small_model
+
+FILES = [f"{name}{suffix}" for name in ("beeswarm", "importance", "waterfall") for suffix in (".csv", ".png", ".svg")]
+
+
+@pytest.fixture(scope="module", params=[("gbsg", "forest"), ("wpbc", "reference")], ids="-".join)
+def made(
+    request: pytest.FixtureRequest,
+    cohorts: dict[str, Cohort],
+    _tables: dict[str, pd.DataFrame],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, Explained, Cohort, pd.DataFrame]:
+    name, candidate = request.param
+    cohort, table = cohorts[name], _tables[name]
+    folds = outer_folds(table, folds=2, repeats=1, seed=3)
+    models = {
+        fold: small_model(cohort, table[(folds["fold"] != fold).to_numpy()].reset_index(drop=True), candidate)
+        for fold in (0, 1)
+    }
+    found = explain(
+        table,
+        cohort,
+        folds,
+        {candidate: models},
+        params=ExplainParams(background=4, shuffles=2, resamples=100, correlated=0.8),
+        seed=1,
+        machinery=Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky"),
+    )[candidate]
+    folder = tmp_path_factory.mktemp("explained")
+    write_explanation(folder, found, table, cohort, candidate=candidate, title="Some model")
+    return folder, found, cohort, table
+
+
+def test_each_figure_stands_beside_its_frame(made: tuple[Path, Explained, Cohort, pd.DataFrame]) -> None:
+    folder = made[0]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "explanation.json", "shap.parquet"])
+
+
+def test_the_frames_say_what_was_found(made: tuple[Path, Explained, Cohort, pd.DataFrame]) -> None:
+    folder, found, cohort, table = made
+    swarm, bars, steps = (pd.read_csv(folder / f"{name}.csv") for name in ("beeswarm", "importance", "waterfall"))
+    assert len(swarm) == len(table) * len(cohort.predictors)
+    assert swarm["level"].dropna().between(0, 1).all()
+    for item in found.importance:
+        row = bars.set_index("features").loc[" + ".join(item.features)]
+        assert row["shap"] == pytest.approx(item.shap)
+        assert row["loss"] == pytest.approx(item.loss.value)
+    alone = bars[bars["together"] == 0]
+    assert (np.diff(alone["shap"]) <= 0).all()
+    for _, patient in steps.groupby("patient"):
+        assert patient["base"].iloc[0] + patient["shap"].sum() == pytest.approx(patient["output"].iloc[0])
+    outputs = steps.groupby("patient")["output"].first()
+    assert outputs["low"] <= outputs["middle"] <= outputs["high"]
+    assert read_json(folder / "explanation.json")["scale"] == found.scale
+
+
+def test_no_frame_names_a_patient_or_links_the_values_of_one(
+    made: tuple[Path, Explained, Cohort, pd.DataFrame],
+) -> None:
+    """Within a feature the rows of the beeswarm are sorted by value, so that a row's place says nothing about who."""
+    folder = made[0]
+    for name in ("beeswarm", "importance", "waterfall"):
+        assert not {"row", "id"} & set(pd.read_csv(folder / f"{name}.csv").columns)
+    assert set(pd.read_csv(folder / "waterfall.csv")["patient"]) == {"low", "middle", "high"}
+    for _, rows in pd.read_csv(folder / "beeswarm.csv").groupby("feature"):
+        assert rows["shap"].is_monotonic_increasing
+
+
+def test_the_same_explanation_is_the_same_bytes_and_loads_nothing(
+    made: tuple[Path, Explained, Cohort, pd.DataFrame], tmp_path: Path
+) -> None:
+    folder, found, cohort, table = made
+    write_explanation(
+        tmp_path,
+        found,
+        table,
+        cohort,
+        candidate=read_json(folder / "explanation.json")["candidate"],
+        title="Some model",
+    )
+    for path in folder.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+    for path in folder.glob("*.svg"):
+        text = path.read_text()
+        assert len(text) < 400_000, "points are a bitmap"
+        assert not re.search(r"(?:href|src)=\"(?!#|data:)", text), path.name
+        described = ElementTree.fromstring(text).find(".//{http://purl.org/dc/elements/1.1/}description")
+        assert described is not None
+        assert "Some model" in str(described.text)
+
+
+def test_values_are_rounded_as_declared(cohorts: dict[str, Cohort]) -> None:
+    cohort = cohorts["gbsg"]
+    assert _value(34.71, cohort, "tsize") == "35 mm"
+    assert _value(4.6, cohort, "pnodes") == "5"
+    assert _value("III", cohort, "tgrade") == "III"
+    assert _value(np.nan, cohort, "tsize") == "missing"
+    assert _value(0.08712, cohorts["wpbc"], "mean_smoothness") == "0.087"
