@@ -280,9 +280,9 @@ def test_a_curve_is_given_on_request_and_ends_at_the_last_horizon(clients, patie
     curve = asked.pop("curve")
     assert plain.pop("curve") is None
     assert plain == asked
-    assert curve["relapse_free"][0] == 1
-    assert curve["relapse_free"] == sorted(curve["relapse_free"], reverse=True)
-    assert 1 - curve["relapse_free"][-1] == pytest.approx(asked["risk"], rel=1e-9)
+    assert curve["event_free"][0] == 1
+    assert curve["event_free"] == sorted(curve["event_free"], reverse=True)
+    assert 1 - curve["event_free"][-1] == pytest.approx(asked["risk"], rel=1e-9)
     assert _post(clients["wpbc"], patients["wpbc"], path="/predict?curve=true").status_code == 200
 
 

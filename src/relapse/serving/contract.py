@@ -76,11 +76,11 @@ class HorizonRisk(BaseModel):
 
 
 class Curve(BaseModel):
-    """The probability of being free of relapse, over time."""
+    """The probability of being free of the outcome, over time."""
 
     unit: str = Field(examples=["day"])
     times: list[float]
-    relapse_free: list[Annotated[float, Field(ge=0, le=1)]]
+    event_free: list[Annotated[float, Field(ge=0, le=1)]]
 
 
 class _Prediction(BaseModel):

@@ -149,7 +149,7 @@ class Predictor:
             ],
             curve=None
             if curve is None or self._grid is None
-            else Curve(unit=survival.unit, times=self._grid, relapse_free=curve.tolist()),
+            else Curve(unit=survival.unit, times=self._grid, event_free=curve.tolist()),
         )
 
     @property

@@ -44,8 +44,8 @@ function relapseFree(curve, marks, label) {
     drawn.append(shape("path", { class: "axis", d: `M${x(time)} ${y(0)}v5` }));
     drawn.append(shape("text", { x: x(time), y: y(0) + 20, "text-anchor": "middle" }, text));
   }
-  let line = `M${x(curve.times[0])} ${y(curve.relapse_free[0])}`;
-  curve.times.forEach((time, at) => { line += `H${x(time)}V${y(curve.relapse_free[at])}`; });
+  let line = `M${x(curve.times[0])} ${y(curve.event_free[0])}`;
+  curve.times.forEach((time, at) => { line += `H${x(time)}V${y(curve.event_free[at])}`; });
   drawn.append(shape("path", { class: "curve", d: line }));
   return drawn;
 }
