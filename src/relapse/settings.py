@@ -313,6 +313,11 @@ class Machinery:
     promotes: bool = True
 
 
+def own_registry(root: Path = Path()) -> str:
+    """The address of MLflow's database inside the project itself."""
+    return f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
+
+
 def is_url(storage: str) -> bool:
     """Whether trials are kept in a database, not in a folder."""
     return "://" in storage
@@ -320,7 +325,7 @@ def is_url(storage: str) -> bool:
 
 def machinery(root: Path = Path()) -> Machinery:
     """The settings of this machine, as :mod:`relapse.environment` reads them; folders start from ``root``."""
-    tracking = TRACKING_URI.get() or f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
+    tracking = TRACKING_URI.get() or own_registry(root)
     local = None if tracking.startswith("http") else (root / "mlruns" / "artifacts").resolve().as_uri()
     storage = OPTUNA_STORAGE.get() or str(root / ".cache" / "optuna")
     return Machinery(
