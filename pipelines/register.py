@@ -1,7 +1,5 @@
 """Stage *register*: the evidence becomes a decision, and all of it a record in MLflow."""
 
-from dataclasses import replace
-
 from relapse.cohorts.catalogue import read_cohort
 from relapse.console import say, stage
 from relapse.evaluation.evidence import read_evidence
@@ -49,7 +47,7 @@ def main(cohort: str) -> None:
             evidence=evidence,
             decision=decision,
             **sealed(material),
-            documents=lambda decided: documents(replace(material, decision=decided)),
+            documents=lambda decided: documents(material.after(decided)),
         )
     champion = standing(client, cohort)
     write_json(at.decision, record | {"champion": champion})

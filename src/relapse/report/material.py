@@ -1,7 +1,7 @@
 """What the documents on a cohort are written from: the files of the stages before, read once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,10 @@ class Material:
             explanations=at.of("explain"),
             pictures=(at.figures, at.description_figures, at.of("audit")),
         )
+
+    def after(self, decision: Json) -> "Material":
+        """The same once ``decision`` was carried out."""
+        return replace(self, decision=decision)
 
     @property
     def titles(self) -> dict[str, str]:
