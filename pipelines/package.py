@@ -9,8 +9,8 @@ from relapse.console import say, stage
 from relapse.serving.bento import build_bento
 from relapse.settings import Workspace, machinery
 from relapse.tracking.client import connect
-from relapse.tracking.marks import validations_of
-from relapse.tracking.registry import fetch_champion, version_called
+from relapse.tracking.registry.marks import validations_of
+from relapse.tracking.registry.models import fetch_champion, version_called
 
 
 def main(cohort: str) -> None:

@@ -11,10 +11,10 @@ from relapse.report.material import Material
 from relapse.settings import Workspace, machinery, read_params
 from relapse.tracking.client import connect
 from relapse.tracking.opponent import opponent
-from relapse.tracking.publish import publish
-from relapse.tracking.published import published_decision, ready
-from relapse.tracking.receipts import receipt, standing
-from relapse.tracking.source import Source
+from relapse.tracking.publishing.publish import publish
+from relapse.tracking.publishing.published import published_decision, ready
+from relapse.tracking.publishing.source import Source
+from relapse.tracking.registry.receipts import receipt, standing
 
 
 def main(cohort: str) -> None:

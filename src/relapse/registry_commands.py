@@ -29,7 +29,7 @@ def list_(
     cohort: Annotated[str | None, typer.Argument(help="Name of a cohort; all by default.")] = None,
 ) -> None:
     """List the registered versions, newest first, with their aliases and external validations."""
-    from relapse.tracking.registry import CANDIDATE, cohorts, model_name, validations
+    from relapse.tracking.registry.models import CANDIDATE, cohorts, model_name, validations
 
     client = _client()
     for name in [cohort] if cohort else cohorts(client):
@@ -58,8 +58,8 @@ def list_(
 @registry.command()
 def show(cohort: Cohort, version: VersionName = "champion") -> None:
     """Show a version: what it is, the decision about it rule by rule, and the moves of the alias champion."""
-    from relapse.tracking.records import history
-    from relapse.tracking.registry import model_name, validations, version_called
+    from relapse.tracking.registry.models import model_name, validations, version_called
+    from relapse.tracking.registry.records import history
     from relapse.wording import people
 
     client = _client()
@@ -94,7 +94,7 @@ def promote(
     out are left as they are.
     """
     from relapse.settings import read_params
-    from relapse.tracking.registry import has_alias
+    from relapse.tracking.registry.models import has_alias
 
     client = _client()
     if cohort is not None:
@@ -128,7 +128,7 @@ def rollback(
 ) -> None:
     """Make the previous champion champion again, with exactly the bundle that it had."""
     from relapse.settings import machinery
-    from relapse.tracking.moves import rollback as move
+    from relapse.tracking.registry.moves import rollback as move
 
     client = _client()
     done = move(client, machinery(), cohort, reason=reason)
@@ -147,10 +147,10 @@ def verify(
     Exit status 1 where something does not fit.
     """
     from relapse.settings import machinery
-    from relapse.tracking.faults import faults, lost_versions
-    from relapse.tracking.receipts import renew
-    from relapse.tracking.records import recorded
-    from relapse.tracking.repair import repair as put_right
+    from relapse.tracking.registry.faults import faults, lost_versions
+    from relapse.tracking.registry.receipts import renew
+    from relapse.tracking.registry.records import recorded
+    from relapse.tracking.registry.repair import repair as put_right
 
     client = _client()
     if repair:
@@ -167,8 +167,8 @@ def verify(
 
 def _promote(client: "MlflowClient", cohort: str, version: str) -> None:
     from relapse.settings import machinery
-    from relapse.tracking.moves import promote as move
-    from relapse.tracking.registry import version_called
+    from relapse.tracking.registry.models import version_called
+    from relapse.tracking.registry.moves import promote as move
 
     number = str(version_called(client, cohort, version).version)
     _, decision = _described(client, cohort, version)
@@ -181,7 +181,7 @@ def _described(client: "MlflowClient", cohort: str, version: str) -> tuple[Any, 
     import tempfile
 
     from relapse.bundle.load import describe_bundle
-    from relapse.tracking.registry import fetch_version, version_called
+    from relapse.tracking.registry.models import fetch_version, version_called
 
     with tempfile.TemporaryDirectory() as scratch:
         fetch_version(version_called(client, cohort, version), Path(scratch) / "bundle")
@@ -191,7 +191,7 @@ def _described(client: "MlflowClient", cohort: str, version: str) -> tuple[Any, 
 
 def _announce(client: "MlflowClient", cohort: str, number: int, what: str) -> None:
     """Say what was done, and let the pipeline know, so that it packages the champion that there is now."""
-    from relapse.tracking.receipts import renew
+    from relapse.tracking.registry.receipts import renew
 
     say(f"relapse-{cohort}: {what} (record {number})")
     if renew(client, cohort):

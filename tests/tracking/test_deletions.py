@@ -15,12 +15,12 @@ from mlflow.entities import ViewType
 from relapse.errors import RegistryError
 from relapse.settings import Workspace, machinery
 from relapse.tracking.client import connect
-from relapse.tracking.faults import faults
-from relapse.tracking.marks import RESULT, VALIDATES, validations_of
-from relapse.tracking.moves import digest_of, rollback
-from relapse.tracking.records import history, record_file
-from relapse.tracking.registry import PARENT, champion_version, model_name, parent_run
-from relapse.tracking.repair import repair
+from relapse.tracking.registry.faults import faults
+from relapse.tracking.registry.marks import RESULT, VALIDATES, validations_of
+from relapse.tracking.registry.models import PARENT, champion_version, model_name, parent_run
+from relapse.tracking.registry.moves import digest_of, rollback
+from relapse.tracking.registry.records import history, record_file
+from relapse.tracking.registry.repair import repair
 from tests.project import Project
 from tests.tracking.conftest import COHORT
 

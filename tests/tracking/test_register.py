@@ -15,7 +15,7 @@ from relapse.errors import NoTrialError, RegistryError
 from relapse.settings import Workspace, machinery, read_params
 from relapse.tracking.client import connect
 from relapse.tracking.compare import compare_runs
-from relapse.tracking.registry import CHAMPION, CONTENT, champion_version, fetch_champion
+from relapse.tracking.registry.models import CHAMPION, CONTENT, champion_version, fetch_champion
 from relapse.training.record import write_failure
 from tests.project import Project
 from tests.tracking.conftest import COHORT
@@ -74,7 +74,7 @@ def test_registering_again_adds_nothing(project: Project) -> None:
 def test_an_interrupted_publication_is_replaced_by_a_whole_one(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from relapse.tracking import publish
+    from relapse.tracking.publishing import publish
 
     def interrupted(*arguments: object) -> str:
         raise KeyboardInterrupt
@@ -94,7 +94,7 @@ def test_what_was_published_in_another_bundle_format_is_published_anew(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.stage("register", cohort=COHORT)
-    monkeypatch.setattr("relapse.tracking.source.FORMAT", 0)
+    monkeypatch.setattr("relapse.tracking.publishing.source.FORMAT", 0)
     project.stage("register", cohort=COHORT)
     assert _decision()["champion"]["version"] == "2"
 

@@ -15,7 +15,7 @@ from relapse.evaluation.evidence import Evidence, compare, read_evidence
 from relapse.evaluation.metrics import pooled
 from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.files import read_json
-from relapse.tracking.registry import CANDIDATE, PREDICTIONS
+from relapse.tracking.registry.models import CANDIDATE, PREDICTIONS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

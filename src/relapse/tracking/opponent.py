@@ -15,7 +15,7 @@ from relapse.evaluation.metrics import pooled
 from relapse.files import read_json
 from relapse.promotion.rival import Champion
 from relapse.settings import Workspace
-from relapse.tracking.registry import (
+from relapse.tracking.registry.models import (
     CONTENT,
     PREDICTIONS,
     champion_version,

@@ -11,9 +11,8 @@ from relapse.errors import RegistryError
 from relapse.evaluation.evidence import Evidence
 from relapse.settings import Machinery
 from relapse.tracking.client import connect, experiment
-from relapse.tracking.marks import RESULT, VALIDATES
-from relapse.tracking.receipts import renew
-from relapse.tracking.registry import (
+from relapse.tracking.registry.marks import RESULT, VALIDATES
+from relapse.tracking.registry.models import (
     PARENT,
     VALIDATED,
     fetch_version,
@@ -21,6 +20,7 @@ from relapse.tracking.registry import (
     parent_run,
     version_called,
 )
+from relapse.tracking.registry.receipts import renew
 from relapse.training.external import PLAIN
 
 if TYPE_CHECKING:

@@ -15,11 +15,8 @@ from relapse.errors import BundleError, RegistryError
 from relapse.files import sha256_of_text
 from relapse.settings import Machinery, Workspace
 from relapse.tracking.client import experiment_of, is_active, to_repair
-from relapse.tracking.marks import marks
-from relapse.tracking.moves import lock, make, next_move, write_copy
-from relapse.tracking.receipts import lost_record
-from relapse.tracking.records import TAG, Move, Place, Record, entries, record_file, recorded
-from relapse.tracking.registry import (
+from relapse.tracking.registry.marks import marks
+from relapse.tracking.registry.models import (
     CHALLENGER,
     CHAMPION,
     CONTENT,
@@ -30,7 +27,10 @@ from relapse.tracking.registry import (
     registered,
     version_called,
 )
-from relapse.tracking.versions import (
+from relapse.tracking.registry.moves import lock, make, next_move, write_copy
+from relapse.tracking.registry.receipts import lost_record
+from relapse.tracking.registry.records import TAG, Move, Place, Record, entries, record_file, recorded
+from relapse.tracking.registry.versions import (
     Published,
     bundle_digest,
     card_of,

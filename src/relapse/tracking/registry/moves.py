@@ -20,8 +20,7 @@ from relapse.errors import RegistryError
 from relapse.files import sha256_of_text, write_text
 from relapse.settings import Machinery
 from relapse.tracking.locks import alone, lockable
-from relapse.tracking.records import TAG, Move, Place, called, history, last_move, record_file, recorded, unfinished
-from relapse.tracking.registry import (
+from relapse.tracking.registry.models import (
     CHALLENGER,
     CHAMPION,
     CONTENT,
@@ -34,7 +33,18 @@ from relapse.tracking.registry import (
     parent_run,
     version_called,
 )
-from relapse.tracking.versions import bundle_digest
+from relapse.tracking.registry.records import (
+    TAG,
+    Move,
+    Place,
+    called,
+    history,
+    last_move,
+    record_file,
+    recorded,
+    unfinished,
+)
+from relapse.tracking.registry.versions import bundle_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,7 +7,7 @@ from relapse.bundle.manifest import FORMAT
 from relapse.files import sha256_of_file, sha256_of_text
 from relapse.settings import Params, Workspace
 from relapse.tracking.client import git_commit
-from relapse.tracking.registry import CONTENT
+from relapse.tracking.registry.models import CONTENT
 
 
 @dataclass(frozen=True, slots=True)

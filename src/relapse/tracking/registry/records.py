@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from relapse.errors import RegistryError
 from relapse.files import sha256_of_text
 from relapse.tracking.client import OWN, address, experiment_of, to_repair
-from relapse.tracking.registry import PREVIOUS, champion_version, has_alias, model_name, registered, version_called
+from relapse.tracking.registry.models import (
+    PREVIOUS,
+    champion_version,
+    has_alias,
+    model_name,
+    registered,
+    version_called,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

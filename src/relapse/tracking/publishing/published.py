@@ -9,13 +9,13 @@ from relapse.errors import RegistryError
 from relapse.files import read_json
 from relapse.settings import Machinery, Workspace
 from relapse.tracking.client import experiment, is_active, to_repair
-from relapse.tracking.faults import standing_faults
-from relapse.tracking.moves import put_forward
-from relapse.tracking.records import STATE, WHOLE, history
-from relapse.tracking.registry import CHALLENGER, CONTENT, has_alias, model_name
-from relapse.tracking.restore import bring_back, register_again
-from relapse.tracking.source import Source
-from relapse.tracking.versions import DECISION, family, published_states, version_of
+from relapse.tracking.publishing.source import Source
+from relapse.tracking.registry.faults import standing_faults
+from relapse.tracking.registry.models import CHALLENGER, CONTENT, has_alias, model_name
+from relapse.tracking.registry.moves import put_forward
+from relapse.tracking.registry.records import STATE, WHOLE, history
+from relapse.tracking.registry.restore import bring_back, register_again
+from relapse.tracking.registry.versions import DECISION, family, published_states, version_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

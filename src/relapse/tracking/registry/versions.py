@@ -10,8 +10,8 @@ from relapse.bundle.manifest import CARD, MANIFEST
 from relapse.documents import Document, markdown, read_document
 from relapse.errors import RegistryError
 from relapse.files import read_json, sha256_of_file
-from relapse.tracking.records import STATE, WHOLE
-from relapse.tracking.registry import CANDIDATE, PARENT, PROMOTED, is_absent, model_name
+from relapse.tracking.registry.models import CANDIDATE, PARENT, PROMOTED, is_absent, model_name
+from relapse.tracking.registry.records import STATE, WHOLE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

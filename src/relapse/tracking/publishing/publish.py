@@ -16,19 +16,19 @@ from relapse.evaluation.evidence import CandidateEvidence, Evidence
 from relapse.files import read_json
 from relapse.promotion.decision import Decision
 from relapse.settings import Machinery, Params, Workspace
-from relapse.tracking.moves import promote, put_forward
-from relapse.tracking.receipts import standing
-from relapse.tracking.records import STATE, WHOLE
-from relapse.tracking.registered_bundle import write_challenger
-from relapse.tracking.registry import (
+from relapse.tracking.publishing.registered_bundle import write_challenger
+from relapse.tracking.publishing.source import Source
+from relapse.tracking.registry.models import (
     CANDIDATE,
     PREDICTIONS,
     PROMOTED,
     model_name,
     registered,
 )
-from relapse.tracking.source import Source
-from relapse.tracking.versions import (
+from relapse.tracking.registry.moves import promote, put_forward
+from relapse.tracking.registry.receipts import standing
+from relapse.tracking.registry.records import STATE, WHOLE
+from relapse.tracking.registry.versions import (
     DECISION,
     card_of,
     create_model,

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from relapse.bundle.validations import Validation
 from relapse.tracking.client import is_active
-from relapse.tracking.lifecycle import behind
-from relapse.tracking.registry import VALIDATED, validations
-from relapse.tracking.versions import family
+from relapse.tracking.registry.lifecycle import behind
+from relapse.tracking.registry.models import VALIDATED, validations
+from relapse.tracking.registry.versions import family
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

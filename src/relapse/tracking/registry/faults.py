@@ -7,11 +7,8 @@ from relapse.errors import BundleError, RegistryError
 from relapse.files import sha256_of_text
 from relapse.settings import Workspace
 from relapse.tracking.client import OWN, address, deleted_experiment, experiment_of, is_active, to_repair
-from relapse.tracking.lifecycle import Fault, deletions
-from relapse.tracking.moves import digest_of
-from relapse.tracking.receipts import lost_record, receipt, told
-from relapse.tracking.records import TAG, Record, last_move, record_file, recorded, unfinished
-from relapse.tracking.registry import (
+from relapse.tracking.registry.lifecycle import Fault, deletions
+from relapse.tracking.registry.models import (
     CANDIDATE,
     CHALLENGER,
     CHAMPION,
@@ -23,7 +20,10 @@ from relapse.tracking.registry import (
     registered,
     version_called,
 )
-from relapse.tracking.restore import foreign, is_ours, missing, renamed
+from relapse.tracking.registry.moves import digest_of
+from relapse.tracking.registry.receipts import lost_record, receipt, told
+from relapse.tracking.registry.records import TAG, Record, last_move, record_file, recorded, unfinished
+from relapse.tracking.registry.restore import foreign, is_ours, missing, renamed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,11 +7,8 @@ from relapse.errors import RegistryError
 from relapse.files import sha256_of_text
 from relapse.settings import Machinery
 from relapse.tracking.client import experiment_of, is_active
-from relapse.tracking.lifecycle import behind, find_run, restore_runs
-from relapse.tracking.moves import lock, place, write_copy
-from relapse.tracking.receipts import read_receipt
-from relapse.tracking.records import TAG, Move, Record, record_file, recorded, unfinished
-from relapse.tracking.registry import (
+from relapse.tracking.registry.lifecycle import behind, find_run, restore_runs
+from relapse.tracking.registry.models import (
     CANDIDATE,
     CHALLENGER,
     CHAMPION,
@@ -22,8 +19,11 @@ from relapse.tracking.registry import (
     registered,
     version_called,
 )
-from relapse.tracking.restore import bring_back, log_again, missing, renamed
-from relapse.tracking.versions import family, published_states
+from relapse.tracking.registry.moves import lock, place, write_copy
+from relapse.tracking.registry.receipts import read_receipt
+from relapse.tracking.registry.records import TAG, Move, Record, record_file, recorded, unfinished
+from relapse.tracking.registry.restore import bring_back, log_again, missing, renamed
+from relapse.tracking.registry.versions import family, published_states
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -12,7 +12,7 @@ from relapse.files import sha256_of_file
 from relapse.predictions import read_predictions
 from relapse.promotion.decision import Decision
 from relapse.settings import Workspace
-from relapse.tracking.source import Source
+from relapse.tracking.publishing.source import Source
 
 
 def write_challenger(

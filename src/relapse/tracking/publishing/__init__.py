@@ -1,0 +1,1 @@
+"""Publishing: one pipeline state becomes runs, a version and a decision in MLflow, once."""
