@@ -27,7 +27,8 @@ from relapse.candidates.catalogue import MODULES, family
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import ingest, typed
-from relapse.settings import Machinery, TrainParams
+from relapse.machinery import Machinery
+from relapse.params import TrainParams
 from relapse.training.nested import train
 from relapse.training.splits import derived_seed, fold_numbers, outer_folds
 from relapse.training.tuning import discrimination

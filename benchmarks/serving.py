@@ -25,7 +25,7 @@ import numpy as np
 
 from relapse.bundle.load import describe_bundle
 from relapse.serving.predictor import typical_patient
-from relapse.settings import Workspace
+from relapse.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = (1, 8, 32)

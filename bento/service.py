@@ -18,8 +18,8 @@ from relapse.serving.contract import Explanation, batch_model, patient_model, pr
 from relapse.serving.desk import Desk
 from relapse.serving.guard import Guard
 from relapse.serving.pages import ENDPOINTS, HEALTH, PUBLIC, pages
+from relapse.serving.settings import serving
 from relapse.serving.traffic import Traffic
-from relapse.settings import serving
 
 # The command line has asked before this module was imported, and keeps the answer: it has to ask again.
 do_not_track.cache_clear()

@@ -6,8 +6,10 @@ from relapse.console import say, stage
 from relapse.figures.audit import optimism_figure
 from relapse.figures.style import save
 from relapse.files import write_csv, write_json
-from relapse.settings import Workspace, machinery, read_params
+from relapse.machinery import machinery
+from relapse.params import read_params
 from relapse.training.audit import audit
+from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

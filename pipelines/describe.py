@@ -10,7 +10,7 @@ from relapse.description.table_one import table_one
 from relapse.figures.description import description_figures
 from relapse.figures.style import save
 from relapse.files import write_csv, write_json
-from relapse.settings import Workspace
+from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -9,9 +9,10 @@ from relapse.console import say, stage
 from relapse.evaluation.evidence import endpoint_of, gather
 from relapse.figures.evaluation.files import write_evaluation
 from relapse.files import read_json, write_json
+from relapse.params import read_params
 from relapse.predictions import read_predictions
 from relapse.promotion.policy import put_forward
-from relapse.settings import Workspace, read_params
+from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -12,8 +12,10 @@ from relapse.console import say, stage
 from relapse.explanation.out_of_fold import explain
 from relapse.figures.explanation.files import write_explanation
 from relapse.files import read_json
-from relapse.settings import Workspace, machinery, read_params
+from relapse.machinery import machinery
+from relapse.params import read_params
 from relapse.workers import shared_out
+from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

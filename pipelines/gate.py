@@ -5,9 +5,10 @@ import pandas as pd
 from relapse.cohorts.catalogue import read_cohort
 from relapse.console import say, stage
 from relapse.files import write_json
+from relapse.params import read_params
 from relapse.quality.checks.context import Context
 from relapse.quality.gate import check
-from relapse.settings import Workspace, read_params
+from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -4,7 +4,7 @@ from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import ingest
 from relapse.console import say, stage
 from relapse.files import write_json, write_parquet
-from relapse.settings import Workspace
+from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -4,17 +4,19 @@ from relapse.cohorts.catalogue import read_cohort
 from relapse.console import say, stage
 from relapse.evaluation.evidence import read_evidence
 from relapse.files import read_json, write_json
+from relapse.machinery import machinery
+from relapse.params import read_params
 from relapse.predictions import read_predictions
 from relapse.promotion.policy import decide
 from relapse.report.documents import documents, sealed
 from relapse.report.material import Material
-from relapse.settings import Workspace, machinery, read_params
 from relapse.tracking.client import connect
 from relapse.tracking.opponent import opponent
 from relapse.tracking.publishing.publish import publish
 from relapse.tracking.publishing.published import published_decision, ready
 from relapse.tracking.publishing.source import Source
 from relapse.tracking.registry.receipts import receipt, standing
+from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

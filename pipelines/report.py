@@ -2,10 +2,11 @@
 
 from relapse.console import say, stage
 from relapse.files import read_json, write_text
+from relapse.params import read_params
 from relapse.report.documents import documents
 from relapse.report.dvc_plots import write_plots
 from relapse.report.material import Material
-from relapse.settings import Workspace, read_params
+from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

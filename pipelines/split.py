@@ -4,8 +4,9 @@ from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
 from relapse.console import say, stage
 from relapse.files import write_parquet
-from relapse.settings import Workspace, read_params
+from relapse.params import read_params
 from relapse.training.splits import outer_folds
+from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -8,9 +8,11 @@ from relapse.cohorts.table import read_table
 from relapse.console import say, stage
 from relapse.errors import NoTrialError
 from relapse.files import write_parquet
-from relapse.settings import Workspace, machinery, read_params
+from relapse.machinery import machinery
+from relapse.params import read_params
 from relapse.training.nested import train
 from relapse.training.record import write_failure, write_record
+from relapse.workspace import Workspace
 
 
 def main(cohort: str, candidate: str) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import relapse.settings  # noqa: F401 - switches the libraries' telemetry off before they are imported
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import ingest, typed

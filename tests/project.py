@@ -13,7 +13,8 @@ import pytest
 from joblib import delayed
 from ruamel.yaml import YAML
 
-from relapse.settings import machinery, read_params
+from relapse.machinery import machinery
+from relapse.params import read_params
 from relapse.workers import shared_out
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ import pytest
 
 from relapse.environment import VARIABLES, Group, check_environment, markdown_table
 from relapse.errors import DeclarationError, RelapseError, ServingError
-from relapse.settings import machinery
+from relapse.machinery import machinery
 
 ROOT = Path(__file__).resolve().parents[1]
 

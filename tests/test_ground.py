@@ -11,8 +11,9 @@ from relapse import errors
 from relapse.console import progress, readable_errors
 from relapse.errors import DeclarationError, GateError, PredictionsError, RelapseError
 from relapse.files import read_json, sha256_of_text, write_atomic, write_json
+from relapse.machinery import machinery
+from relapse.params import read_params
 from relapse.predictions import check_pairing, check_predictions, read_predictions
-from relapse.settings import machinery, read_params
 
 ROOT = Path(__file__).resolve().parents[1]
 

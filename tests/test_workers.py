@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relapse.settings import machinery
+from relapse.machinery import machinery
 
 #: As a library's import does, a task leaves its worker larger than loky lets it grow between two tasks.
 GROWS = """
@@ -15,7 +15,7 @@ import warnings
 
 from joblib import delayed
 
-from relapse.settings import Machinery
+from relapse.machinery import Machinery
 from relapse.workers import shared_out
 
 warnings.simplefilter("error")

@@ -38,9 +38,9 @@ def check(
     from relapse.cohorts.catalogue import read_cohort
     from relapse.cohorts.size import counts
     from relapse.cohorts.table import ingest
+    from relapse.params import read_params
     from relapse.quality.checks.context import DEFAULT, Context
     from relapse.quality.gate import check as gate
-    from relapse.settings import read_params
     from relapse.wording import people
 
     cohort = read_cohort(declaration)
@@ -125,7 +125,7 @@ def compare(
     after: Annotated[str, typer.Argument(help="Another run of the same cohort.")],
 ) -> None:
     """Say what changed between two published runs, and what that did to the ranking of the patients they share."""
-    from relapse.settings import machinery
+    from relapse.machinery import machinery
     from relapse.tracking.client import connect
     from relapse.tracking.compare import compare_runs
     from relapse.tracking.comparison_table import show_comparison
@@ -152,11 +152,13 @@ def validate(
     from relapse.errors import DeclarationError
     from relapse.evaluation.evidence import endpoint_of, gather
     from relapse.figures.evaluation.files import write_evaluation
+    from relapse.machinery import machinery
+    from relapse.params import read_params
     from relapse.quality.checks.context import Context
     from relapse.report.tables import show_evidence
-    from relapse.settings import Workspace, machinery, read_params
     from relapse.tracking.validation import find_model, record_validation
     from relapse.training.external import FOLDS, external_predictions
+    from relapse.workspace import Workspace
 
     bundle, version = find_model(model, machinery())
     if bundle.cohort.name == cohort:
@@ -222,9 +224,11 @@ def audit(
     from relapse.figures.audit import optimism_figure
     from relapse.figures.style import save
     from relapse.files import write_csv, write_json
+    from relapse.machinery import machinery
+    from relapse.params import read_params
     from relapse.quality.checks.context import Context
-    from relapse.settings import Workspace, machinery, read_params
     from relapse.training.audit import audit as run
+    from relapse.workspace import Workspace
 
     declared, params = read_cohort(Workspace(cohort).declaration), read_params()
     table = _gated(declared, Context.of(params))

@@ -20,18 +20,6 @@ Group = Literal["work", "tracking", "service"]
 #: Fewest characters of a token or key.
 SECRET = 16
 
-#: No library may report to its makers, nor draw bars of its own; set before any of them is imported.
-_QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "BENTOML_DO_NOT_TRACK": "True",
-    "GX_ANALYTICS_ENABLED": "false",
-    "DVC_NO_ANALYTICS": "true",
-    "DO_NOT_TRACK": "1",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
-for _name, _value in _QUIET.items():
-    os.environ.setdefault(_name, _value)
-
 
 @dataclass(frozen=True, slots=True)
 class Variable(Generic[Value]):

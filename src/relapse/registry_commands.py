@@ -18,7 +18,7 @@ VersionName = Annotated[str, typer.Argument(help="A version's number, or champio
 
 
 def _client() -> "MlflowClient":
-    from relapse.settings import machinery
+    from relapse.machinery import machinery
     from relapse.tracking.client import connect
 
     return connect(machinery())
@@ -93,7 +93,7 @@ def promote(
     The pipeline does this by itself, unless RELAPSE_PROMOTE=later. Without a cohort, challengers that the policy keeps
     out are left as they are.
     """
-    from relapse.settings import read_params
+    from relapse.params import read_params
     from relapse.tracking.registry.models import has_alias
 
     client = _client()
@@ -113,8 +113,9 @@ def promote(
 def propose(out: Annotated[Path, typer.Option(help="The Markdown file to write.")]) -> None:
     """Write what the last run of the pipeline proposes for each cohort: decision, rules, and metrics of both models."""
     from relapse.files import read_json, write_text
-    from relapse.settings import Workspace, read_params
+    from relapse.params import read_params
     from relapse.tracking.proposal import proposal
+    from relapse.workspace import Workspace
 
     client = _client()
     parts = [proposal(client, Workspace(name), read_json(Workspace(name).decision)) for name in read_params().cohorts]
@@ -127,7 +128,7 @@ def rollback(
     cohort: Cohort, reason: Annotated[str, typer.Option(help="Why, for the record.")] = "rolled back by hand"
 ) -> None:
     """Make the previous champion champion again, with exactly the bundle that it had."""
-    from relapse.settings import machinery
+    from relapse.machinery import machinery
     from relapse.tracking.registry.moves import rollback as move
 
     client = _client()
@@ -146,7 +147,7 @@ def verify(
 
     Exit status 1 where something does not fit.
     """
-    from relapse.settings import machinery
+    from relapse.machinery import machinery
     from relapse.tracking.registry.faults import faults, lost_versions
     from relapse.tracking.registry.receipts import renew
     from relapse.tracking.registry.records import recorded
@@ -166,7 +167,7 @@ def verify(
 
 
 def _promote(client: "MlflowClient", cohort: str, version: str) -> None:
-    from relapse.settings import machinery
+    from relapse.machinery import machinery
     from relapse.tracking.registry.models import version_called
     from relapse.tracking.registry.moves import promote as move
 

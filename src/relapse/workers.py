@@ -8,7 +8,7 @@ from typing import Any
 from relapse.console import progress
 from relapse.environment import SCHEDULER
 from relapse.errors import DeclarationError
-from relapse.settings import Machinery
+from relapse.machinery import Machinery
 
 
 def shared_out(

@@ -12,7 +12,8 @@ from relapse.cohorts.schema import Cohort
 from relapse.explanation.out_of_fold import Explained, explain
 from relapse.explanation.permutation import correlated_groups, losses, shuffle
 from relapse.explanation.stability import stability
-from relapse.settings import ExplainParams, Machinery
+from relapse.machinery import Machinery
+from relapse.params import ExplainParams
 from relapse.training.splits import outer_folds
 from tests.bundle.making import small_model
 

@@ -13,7 +13,8 @@ from relapse.explanation.out_of_fold import Explained, explain
 from relapse.figures.explanation.drawn import _value
 from relapse.figures.explanation.files import write_explanation
 from relapse.files import read_json
-from relapse.settings import ExplainParams, Machinery
+from relapse.machinery import Machinery
+from relapse.params import ExplainParams
 from relapse.training.splits import outer_folds
 from tests.bundle.making import small_model
 

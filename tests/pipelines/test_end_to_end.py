@@ -57,7 +57,7 @@ def test_a_second_run_computes_nothing_and_asks_mlflow_whether_all_is_there(fini
 
 
 def test_a_registered_model_that_was_deleted_comes_back_with_the_next_run(finished: Project) -> None:
-    from relapse.settings import machinery
+    from relapse.machinery import machinery
     from relapse.tracking.client import connect
 
     connect(machinery(finished.root)).delete_registered_model("relapse-wpbc")

@@ -7,11 +7,11 @@ import pytest
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Evidence, gather
 from relapse.evaluation.metrics import Endpoint, resampled_patients
+from relapse.params import RegisterParams, read_params
 from relapse.promotion import rules
 from relapse.promotion.decision import Decision, Rule, Version
 from relapse.promotion.policy import challenger, decide, own_rules, put_forward
 from relapse.promotion.rival import Champion
-from relapse.settings import RegisterParams, read_params
 from tests.conftest import ROOT
 
 PARAMS = read_params(ROOT / "params.yaml").register_

@@ -10,7 +10,7 @@ from relapse.serving.access import is_asked_for, is_authorised, is_loopback, req
 from relapse.serving.audit_log import verify
 from relapse.serving.guard import HEADERS, MAX_BODY
 from relapse.serving.pages import ENDPOINTS, PUBLIC
-from relapse.settings import Serving, serving
+from relapse.serving.settings import Serving, serving
 from tests.serving.conftest import client_of, service_of
 
 TOKEN = "test-token-0123456789"

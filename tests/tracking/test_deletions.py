@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from relapse.errors import RegistryError
-from relapse.settings import Workspace, machinery
+from relapse.machinery import machinery
 from relapse.tracking.client import connect
 from relapse.tracking.registry.faults import faults
 from relapse.tracking.registry.marks import RESULT, VALIDATES, validations_of
@@ -21,6 +21,7 @@ from relapse.tracking.registry.models import PARENT, champion_version, model_nam
 from relapse.tracking.registry.moves import digest_of, rollback
 from relapse.tracking.registry.records import history, record_file
 from relapse.tracking.registry.repair import repair
+from relapse.workspace import Workspace
 from tests.project import Project
 from tests.tracking.conftest import COHORT
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from relapse.errors import RegistryError
-from relapse.settings import Machinery
+from relapse.machinery import Machinery
 from relapse.tracking.client import connect
 from relapse.tracking.locks import alone
 from tests import postgres
@@ -30,7 +30,7 @@ def _ask(url: str, question: str) -> list[tuple[object, ...]]:
 
 def test_processes_that_meet_an_empty_database_wait_for_each_other(project: Project, server: str) -> None:
     project.settings["MLFLOW_TRACKING_URI"] = postgres.create(server, "empty")
-    code = "from relapse.tracking.client import connect; from relapse.settings import machinery; connect(machinery())"
+    code = "from relapse.tracking.client import connect; from relapse.machinery import machinery; connect(machinery())"
     running = [project.start("python", "-c", code) for _ in range(3)]
     for process in running:
         output, _ = process.communicate(timeout=300)

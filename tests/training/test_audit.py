@@ -9,7 +9,8 @@ from relapse.cohorts.schema import Cohort, Numeric
 from relapse.cohorts.simulation import simulate_radiomics
 from relapse.cohorts.table import canonical, typed
 from relapse.figures.audit import optimism_figure
-from relapse.settings import AuditParams, Machinery
+from relapse.machinery import Machinery
+from relapse.params import AuditParams
 from relapse.training.audit import Audit, audit, measure
 from relapse.training.protocols import HONEST, NAIVE, SELECTED, Protocol
 

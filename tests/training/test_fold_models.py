@@ -7,7 +7,8 @@ import pytest
 
 from relapse.bundle.model_file import dump_model, load_model
 from relapse.cohorts.schema import Cohort
-from relapse.settings import Machinery, TrainParams
+from relapse.machinery import Machinery
+from relapse.params import TrainParams
 from relapse.training.nested import predict, train
 from relapse.training.splits import outer_folds
 

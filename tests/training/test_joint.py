@@ -13,8 +13,9 @@ from relapse.candidates.base import Family, Head, binary_model, outcome
 from relapse.candidates.catalogue import family
 from relapse.cohorts.schema import Cohort
 from relapse.errors import TrainingError
+from relapse.machinery import Machinery
+from relapse.params import TrainParams
 from relapse.predictions import check_predictions
-from relapse.settings import Machinery, TrainParams
 from relapse.training import joint, tuning
 from relapse.training.joint import tune_and_fit_together
 from relapse.training.nested import Trained, train

@@ -11,8 +11,9 @@ from relapse.candidates.base import Family, Head, binary_model
 from relapse.candidates.risk_model import Isotonic
 from relapse.cohorts.schema import Cohort
 from relapse.errors import TrainingError
+from relapse.machinery import Machinery
+from relapse.params import TrainParams
 from relapse.predictions import check_predictions
-from relapse.settings import Machinery, TrainParams
 from relapse.training import nested, tuning
 from relapse.training.nested import Trained, train
 from relapse.training.splits import outer_folds

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from relapse.cohorts.schema import Cohort
-from relapse.settings import Machinery, SplitParams, TrainParams
+from relapse.machinery import Machinery
+from relapse.params import SplitParams, TrainParams
 from relapse.training.nested import Trained, train
 from relapse.training.splits import outer_folds
 from relapse.training.studies import storage_of

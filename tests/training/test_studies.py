@@ -14,7 +14,8 @@ import pytest
 
 from relapse.candidates.catalogue import family
 from relapse.cohorts.schema import Cohort
-from relapse.settings import Machinery, TrainParams
+from relapse.machinery import Machinery
+from relapse.params import TrainParams
 from relapse.training.nested import Trained, train
 from relapse.training.splits import outer_folds
 from relapse.training.studies import Studies, finished

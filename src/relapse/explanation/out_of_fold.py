@@ -15,7 +15,8 @@ from relapse.explanation.background import Background, typical_patients
 from relapse.explanation.permutation import Shuffled, correlated_groups, fold_losses, losses, players_of, shuffle
 from relapse.explanation.shapley import Attribution, explainer
 from relapse.explanation.stability import Stability, stability
-from relapse.settings import ExplainParams, Machinery
+from relapse.machinery import Machinery
+from relapse.params import ExplainParams
 from relapse.workers import shared_out
 
 Array = NDArray[np.float64]

@@ -9,10 +9,10 @@ from relapse.candidates.catalogue import MODULES, REFERENCE
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Evidence
 from relapse.evaluation.metrics import pooled, resampled_patients
+from relapse.params import RegisterParams
 from relapse.promotion import rules
 from relapse.promotion.decision import Decision, Rule, Standing
 from relapse.promotion.rival import Champion, against_champion
-from relapse.settings import RegisterParams
 
 
 def decide(

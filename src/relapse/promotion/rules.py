@@ -19,8 +19,8 @@ from relapse.evaluation.statistics.decisions.gain import net_benefit_gain, net_b
 from relapse.evaluation.statistics.intervals import bootstrap
 from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier
+from relapse.params import Bounds, CalibrationBounds
 from relapse.promotion.decision import Rule
-from relapse.settings import Bounds, CalibrationBounds
 
 #: Thresholds at which net benefit is looked at, evenly spaced over the range.
 _POINTS = 11

@@ -3,7 +3,7 @@
 import shutil
 
 from relapse.report.material import Material
-from relapse.settings import Workspace
+from relapse.workspace import Workspace
 
 
 def write_plots(material: Material, at: Workspace) -> None:

@@ -9,7 +9,7 @@ from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Evidence, read_evidence
 from relapse.files import read_json
-from relapse.settings import Workspace
+from relapse.workspace import Workspace
 
 Json = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable
 
 from relapse.errors import ServingError
-from relapse.settings import Serving
+from relapse.serving.settings import Serving
 
 
 def require_token_beyond_loopback(token: str | None, host: str | None) -> None:

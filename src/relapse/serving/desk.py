@@ -7,7 +7,7 @@ from relapse.bundle.load import Bundle
 from relapse.serving.audit_log import AuditLog
 from relapse.serving.contract import Explanation, Patient, Prediction
 from relapse.serving.predictor import Predictor
-from relapse.settings import Serving
+from relapse.serving.settings import Serving
 
 
 class Desk:

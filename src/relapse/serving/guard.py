@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from relapse.cohorts.schema import Cohort
 from relapse.serving.access import is_asked_for, is_authorised, is_loopback
 from relapse.serving.problems import Problems, is_malformed, of_body, of_repeated, of_validation
-from relapse.settings import Serving
+from relapse.serving.settings import Serving
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relapse.errors import RegistryError
-from relapse.settings import Machinery, own_registry
+from relapse.machinery import Machinery, own_registry
 from relapse.tracking.locks import alone, lockable, without_password
 
 if TYPE_CHECKING:

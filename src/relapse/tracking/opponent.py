@@ -14,7 +14,6 @@ from relapse.errors import BundleError
 from relapse.evaluation.metrics import pooled
 from relapse.files import read_json
 from relapse.promotion.rival import Champion
-from relapse.settings import Workspace
 from relapse.tracking.registry.models import (
     CONTENT,
     PREDICTIONS,
@@ -24,6 +23,7 @@ from relapse.tracking.registry.models import (
     identity,
     parent_run,
 )
+from relapse.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from relapse.bundle.load import Bundle, load_bundle
 from relapse.errors import RegistryError
 from relapse.evaluation.evidence import Evidence
-from relapse.settings import Machinery
+from relapse.machinery import Machinery
 from relapse.tracking.client import connect, experiment
 from relapse.tracking.registry.marks import RESULT, VALIDATES
 from relapse.tracking.registry.models import (

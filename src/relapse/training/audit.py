@@ -15,10 +15,11 @@ from relapse.candidates.catalogue import family
 from relapse.candidates.imbalance import KEY
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import AUDIT_SETTING
+from relapse.machinery import Machinery
+from relapse.params import AuditParams
 from relapse.preprocessing.encodings import Encodings
 from relapse.preprocessing.sampling import oversampler
 from relapse.preprocessing.transformers import encoder
-from relapse.settings import AuditParams, Machinery
 from relapse.training.protocols import HONEST, NAIVE, SELECTED, Protocol
 from relapse.training.splits import derived_seed, fold_numbers
 from relapse.training.studies import blind_trials

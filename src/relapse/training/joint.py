@@ -21,7 +21,7 @@ from relapse.candidates.base import Family, Head, Params, outcome
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.errors import NoTrialError
-from relapse.settings import Machinery
+from relapse.machinery import Machinery
 from relapse.training.kept_sets import FinishedSet, KeptSets, Tried, kept_sets
 from relapse.training.splits import derived_seed, fold_numbers
 from relapse.training.studies import blind_trials

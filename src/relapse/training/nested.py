@@ -10,8 +10,9 @@ from relapse.candidates.base import Family, Params
 from relapse.candidates.catalogue import family as family_called
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
+from relapse.machinery import Machinery
+from relapse.params import TrainParams
 from relapse.predictions import SUBGROUP
-from relapse.settings import Machinery, TrainParams
 from relapse.training.joint import tune_and_fit_together
 from relapse.training.splits import derived_seed
 from relapse.training.studies import Studies, prepare

@@ -10,7 +10,7 @@ from relapse.candidates.catalogue import family
 from relapse.cohorts.schema import Cohort
 from relapse.errors import NoTrialError
 from relapse.files import write_json
-from relapse.settings import TrainParams
+from relapse.params import TrainParams
 from relapse.training.nested import Trained
 from relapse.training.studies import VERSIONED, blind_trials
 

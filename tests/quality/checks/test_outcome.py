@@ -13,12 +13,12 @@ from relapse.cohorts.size import Folds
 from relapse.cohorts.table import typed
 from relapse.errors import GateError
 from relapse.evaluation.statistics.survival.kaplan_meier import censoring_survival
+from relapse.params import read_params
 from relapse.quality.checks.catalogue import findings
 from relapse.quality.checks.context import DEFAULT, Context
 from relapse.quality.checks.finding import Finding
 from relapse.quality.checks.outcome import median_follow_up
 from relapse.quality.gate import check
-from relapse.settings import read_params
 
 Tables = dict[str, pd.DataFrame]
 

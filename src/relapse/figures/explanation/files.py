@@ -18,7 +18,7 @@ from relapse.figures.explanation.drawn import (
 )
 from relapse.figures.style import save
 from relapse.files import write_csv, write_json, write_parquet
-from relapse.settings import EXPLANATION
+from relapse.workspace import EXPLANATION
 
 
 def write_explanation(

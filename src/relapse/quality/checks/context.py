@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from relapse.cohorts.size import AUDIT_SETTING, PROTOCOL_SETTING, Folds
-from relapse.settings import Params
+from relapse.params import Params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

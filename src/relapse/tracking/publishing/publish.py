@@ -14,8 +14,9 @@ import pandas as pd
 from relapse.documents import Document
 from relapse.evaluation.evidence import CandidateEvidence, Evidence
 from relapse.files import read_json
+from relapse.machinery import Machinery
+from relapse.params import Params
 from relapse.promotion.decision import Decision
-from relapse.settings import Machinery, Params, Workspace
 from relapse.tracking.publishing.registered_bundle import write_challenger
 from relapse.tracking.publishing.source import Source
 from relapse.tracking.registry.models import (
@@ -35,6 +36,7 @@ from relapse.tracking.registry.versions import (
     create_version,
     log_bundle,
 )
+from relapse.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from relapse.errors import RegistryError
 from relapse.files import read_json
-from relapse.settings import Machinery, Workspace
+from relapse.machinery import Machinery
 from relapse.tracking.client import experiment, is_active, to_repair
 from relapse.tracking.publishing.source import Source
 from relapse.tracking.registry.faults import standing_faults
@@ -16,6 +16,7 @@ from relapse.tracking.registry.moves import put_forward
 from relapse.tracking.registry.records import STATE, WHOLE, history
 from relapse.tracking.registry.restore import bring_back, register_again
 from relapse.tracking.registry.versions import DECISION, family, published_states, version_of
+from relapse.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,8 +11,8 @@ from relapse.evaluation.evidence import Evidence
 from relapse.files import sha256_of_file
 from relapse.predictions import read_predictions
 from relapse.promotion.decision import Decision
-from relapse.settings import Workspace
 from relapse.tracking.publishing.source import Source
+from relapse.workspace import Workspace
 
 
 def write_challenger(

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from relapse.bundle.manifest import FORMAT
 from relapse.files import sha256_of_file, sha256_of_text
-from relapse.settings import Params, Workspace
+from relapse.params import Params
 from relapse.tracking.client import git_commit
 from relapse.tracking.registry.models import CONTENT
+from relapse.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

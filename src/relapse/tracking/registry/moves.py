@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from relapse.environment import ACTOR
 from relapse.errors import RegistryError
 from relapse.files import sha256_of_text, write_text
-from relapse.settings import Machinery
+from relapse.machinery import Machinery
 from relapse.tracking.locks import alone, lockable
 from relapse.tracking.registry.models import (
     CHALLENGER,

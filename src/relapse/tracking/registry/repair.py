@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from relapse.errors import RegistryError
 from relapse.files import sha256_of_text
-from relapse.settings import Machinery
+from relapse.machinery import Machinery
 from relapse.tracking.client import experiment_of, is_active
 from relapse.tracking.registry.lifecycle import behind, find_run, restore_runs
 from relapse.tracking.registry.models import (

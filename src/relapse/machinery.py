@@ -1,0 +1,45 @@
+"""Where and how the work is done on this machine; nothing here may change a result."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from relapse.environment import ARTIFACT_ROOT, BACKEND, OPTUNA_STORAGE, PROMOTE, TRACKING_URI, WORKERS
+
+
+@dataclass(frozen=True, slots=True)
+class Machinery:
+    """Where and how the work is done; nothing here may change a result."""
+
+    workers: int
+    tracking_uri: str
+    artifact_root: str | None
+    backend: str
+    storage: str | None = None
+    promotes: bool = True
+
+
+def own_registry(root: Path = Path()) -> str:
+    """The address of MLflow's database inside the project itself."""
+    return f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
+
+
+def is_url(storage: str) -> bool:
+    """Whether trials are kept in a database, not in a folder."""
+    return "://" in storage
+
+
+def machinery(root: Path = Path()) -> Machinery:
+    """The settings of this machine, as :mod:`relapse.environment` reads them; folders start from ``root``."""
+    tracking = TRACKING_URI.get() or own_registry(root)
+    local = None if tracking.startswith("http") else (root / "mlruns" / "artifacts").resolve().as_uri()
+    storage = OPTUNA_STORAGE.get() or str(root / ".cache" / "optuna")
+    return Machinery(
+        workers=WORKERS.get() or os.cpu_count() or 1,
+        tracking_uri=tracking,
+        artifact_root=ARTIFACT_ROOT.get() or local,
+        backend=BACKEND.get() or "loky",
+        # Workers need not stand in the folder that this process is in.
+        storage=storage if is_url(storage) else str(Path(storage).resolve()),
+        promotes=PROMOTE.get() != "later",
+    )

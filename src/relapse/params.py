@@ -1,0 +1,126 @@
+"""What shapes a result: ``params.yaml``, with the chosen budget put in."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from relapse.declarations import Declared, parse, read_yaml
+from relapse.errors import DeclarationError
+
+
+class SplitParams(Declared):
+    """Outer folds, drawn ``repeats`` times."""
+
+    folds: Annotated[int, Field(ge=2, le=20)]
+    repeats: Annotated[int, Field(ge=1, le=100)]
+
+
+class TrainParams(Declared):
+    """The tuning inside each outer fold: ``trials`` searched over ``inner_folds``.
+
+    ``seconds`` is a net for one candidate on one cohort, shared evenly by its folds: no trial starts after a fold has
+    used up its share, and at least one is finished. A search that it ends hangs on the machine's speed; the training
+    record says so.
+    """
+
+    inner_folds: Annotated[int, Field(ge=2, le=10)]
+    trials: Annotated[int, Field(ge=1, le=10_000)]
+    seconds: Annotated[float, Field(gt=0)] | None = None
+
+
+class EvaluateParams(Declared):
+    """Bootstrap resamples of patients behind each interval."""
+
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+
+
+class AuditParams(Declared):
+    """The leakage audit: ``candidates`` under each protocol, ``draws`` hyperparameters to choose from in each."""
+
+    candidates: Annotated[tuple[str, ...], Field(min_length=1)]
+    folds: Annotated[int, Field(ge=2, le=20)]
+    repeats: Annotated[int, Field(ge=1, le=100)]
+    inner_folds: Annotated[int, Field(ge=2, le=10)]
+    draws: Annotated[int, Field(ge=1, le=1000)]
+
+
+class ExplainParams(Declared):
+    """Explanations: artificial patients to compare with, shuffles of each feature, resamples behind each interval.
+
+    Features whose ranks correlate by at least ``correlated`` are also shuffled together.
+    """
+
+    background: Annotated[int, Field(ge=1, le=200)]
+    shuffles: Annotated[int, Field(ge=1, le=1000)]
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+    correlated: Annotated[float, Field(gt=0, le=1)]
+
+
+Bounds = tuple[float, float]
+
+
+def _rising(value: Bounds) -> Bounds:
+    if not 0 < value[0] < value[1]:
+        raise ValueError(f"[{value[0]:g}, {value[1]:g}] is no range: two positive numbers, the lower one first.")
+    return value
+
+
+class CalibrationBounds(Declared):
+    """Where the intervals of the calibration slope and of observed over expected have to reach into."""
+
+    slope: Annotated[Bounds, AfterValidator(_rising)]
+    observed_expected: Annotated[Bounds, AfterValidator(_rising)]
+
+
+class RegisterParams(Declared):
+    """The promotion policy: see :mod:`relapse.promotion.rules` for what each threshold is held against."""
+
+    choice: Literal["simplest", "best"]
+    margin: Annotated[float, Field(ge=0, le=0.5)]
+    significance: Annotated[float, Field(gt=0, lt=0.5)]
+    calibration: CalibrationBounds
+    net_benefit: Annotated[Bounds, AfterValidator(_rising)]
+    subgroup_floor: Annotated[float, Field(ge=0, le=1)]
+    events_per_parameter: Annotated[float, Field(gt=0)]
+
+
+class Params(Declared):
+    """``params.yaml`` with the chosen budget put in: one section a stage, what the stages run over, and the seed."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    budget: str
+    cohorts: Annotated[tuple[str, ...], Field(min_length=1)]
+    candidates: Annotated[tuple[str, ...], Field(min_length=1)]
+    split: SplitParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    audit: AuditParams
+    explain: ExplainParams
+    register_: Annotated[RegisterParams, Field(alias="register")]
+
+    @model_validator(mode="after")
+    def _reference_always(self) -> "Params":
+        if "reference" not in self.candidates:
+            raise ValueError("candidates must hold 'reference': the clinical model that every other one has to beat.")
+        return self
+
+
+def read_params(path: Path = Path("params.yaml")) -> Params:
+    """Read ``params.yaml`` and put the sections of its chosen budget in their places; every budget is checked.
+
+    Raises
+    ------
+    DeclarationError
+        With key, value and what is allowed.
+    """
+    content = read_yaml(path)
+    budgets, chosen = content.pop("budgets", None), content.get("budget")
+    if not isinstance(budgets, dict) or not all(isinstance(item, dict) for item in budgets.values()):
+        raise DeclarationError(
+            f"{path}: budgets: expected names, each with sections split, train, evaluate, audit, explain."
+        )
+    if chosen not in budgets:
+        raise DeclarationError(f"{path}: budget: {chosen!r} is none of {', '.join(budgets)}.")
+    checked = {name: parse(Params, content | sections, origin=path) for name, sections in budgets.items()}
+    return checked[chosen]
