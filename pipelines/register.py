@@ -1,9 +1,7 @@
 """Stage *register*: the evidence becomes a decision, and all of it a record in MLflow."""
 
-from relapse.cohorts.catalogue import read_cohort
 from relapse.console import say, stage
-from relapse.evaluation.evidence import read_evidence
-from relapse.files import read_json, write_json
+from relapse.files import write_json
 from relapse.machinery import machinery
 from relapse.params import read_params
 from relapse.predictions import read_predictions
@@ -25,20 +23,20 @@ def main(cohort: str) -> None:
     source, into = Source.of(at, params), ready(client, machinery(), cohort, say=say)
     record = published_decision(client, into, at, source)
     if record is None:
-        evidence, names = read_evidence(at.evidence), at.succeeded(params.candidates)
+        material = Material.read(at, params.candidates, decision={})
+        evidence = material.evidence
         risks, timed = evidence.endpoint.risk_columns, evidence.endpoint.timed
         decision = decide(
             evidence,
-            {name: read_predictions(at.predictions(name), risks=risks, timed=timed) for name in names},
+            {name: read_predictions(at.predictions(name), risks=risks, timed=timed) for name in material.titles},
             opponent(client, at),
-            cohort=read_cohort(at.declaration),
-            gate=read_json(at.gate),
-            titles={name: read_json(at.record(name))["title"] for name in names},
+            cohort=material.cohort,
+            gate=material.gate,
+            titles=material.titles,
             content_hash=source.content_hash,
             params=params.register_,
             seed=params.seed,
         )
-        material = Material.read(at, params.candidates, decision=decision.to_json())
         record = publish(
             client,
             into,
@@ -48,7 +46,7 @@ def main(cohort: str) -> None:
             params=params,
             evidence=evidence,
             decision=decision,
-            **sealed(material),
+            **sealed(material.after(decision.to_json())),
             documents=lambda decided: documents(material.after(decided)),
         )
     champion = standing(client, cohort)

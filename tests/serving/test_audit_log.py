@@ -3,8 +3,8 @@ import multiprocessing
 import os
 
 import pytest
+from relapse.commands.app import main
 
-from relapse.cli import main
 from relapse.errors import AuditLogError
 from relapse.serving.audit_log import START, AuditLog, verify
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from relapse.cli import check
+from relapse.commands.cohort import check
 from relapse.errors import GateError, PredictionsError
 from relapse.evaluation.foreign import check_foreign, infer_endpoint, read_foreign
 from tests.evaluation.test_evidence import table, timed
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = Path(__file__).parents[1] / "reference"
 
 
 def _relapse(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", "from relapse.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from relapse.commands.app import main; main()", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

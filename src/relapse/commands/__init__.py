@@ -1,0 +1,1 @@
+"""Commands: what people type beside ``dvc repro``, a module a noun."""

@@ -1,0 +1,31 @@
+"""The command ``relapse``: every command by its name."""
+
+import typer
+
+from relapse.commands import cohort, model, predictions, service
+from relapse.commands.registry import registry
+from relapse.console import readable_errors
+from relapse.environment import check_environment
+
+app = typer.Typer(
+    help="Relapse models for breast cancer. The pipeline itself runs with `dvc repro`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(cohort.check)
+app.command()(predictions.evaluate)
+app.command(name="check-table")(predictions.check_table)
+app.command()(model.compare)
+app.command()(model.validate)
+app.command()(cohort.simulate)
+app.command()(cohort.audit)
+app.command(name="audit-log")(service.audit_log)
+app.add_typer(registry, name="registry")
+
+
+def main() -> None:
+    """Entry point: errors meant for the user come out as one message and their exit status."""
+    with readable_errors():
+        check_environment()
+        app()

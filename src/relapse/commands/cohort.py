@@ -1,0 +1,113 @@
+"""Commands about a cohort's table: whether it may go on, what naive protocols make of it, and a simulated one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from relapse.console import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from relapse.cohorts.schema import Cohort
+    from relapse.quality.checks.context import Context
+
+
+def check(
+    declaration: Annotated[Path, typer.Argument(help="A cohort's YAML file, such as data/cohorts/mine.yaml.")],
+    docs: Annotated[Path | None, typer.Option(help="Write Great Expectations' Data Docs into this folder.")] = None,
+) -> None:
+    """Read a cohort's declaration and its source, and hold the table against the declaration.
+
+    This is what the stages ingest and gate do; nothing is kept. Folds and policy are those of params.yaml, or the
+    defaults where there is none. Exit status 0 where the pipeline would go on, 1 where
+    the data break a rule, 2 where the declaration or the source cannot be read.
+    """
+    from relapse.cohorts.catalogue import read_cohort
+    from relapse.cohorts.size import counts
+    from relapse.cohorts.table import ingest
+    from relapse.params import read_params
+    from relapse.quality.checks.context import DEFAULT, Context
+    from relapse.quality.gate import check as gate
+    from relapse.wording import people
+
+    cohort = read_cohort(declaration)
+    context = Context.of(read_params()) if Path("params.yaml").is_file() else DEFAULT
+    table, flow = ingest(cohort, root=Path())
+    say(f"{flow.source}: {flow.rows_read} rows read")
+    for item in flow.excluded:
+        say(f"  {item.rows} excluded: {item.reason}")
+    result = gate(table, cohort, docs=docs, context=context)
+    result.require(source=flow.source)
+    say(f"  {people(counts(table))}")
+    for finding in result.findings:
+        say(f"  {finding}")
+    say(f"{cohort.name}: all {len(result.verdicts)} rules kept")
+
+
+def audit(
+    cohort: Annotated[str, typer.Argument(help="Name of a declared cohort, such as radiomics.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write the table and the figure into.")] = None,
+) -> None:
+    """Show what naive protocols would report of the candidates, beside what the honest one finds.
+
+    The budget is the section audit of params.yaml. The stage audit writes the same for every cohort of the pipeline.
+    """
+    from relapse.cohorts.catalogue import read_cohort
+    from relapse.figures.audit import optimism_figure
+    from relapse.figures.style import save
+    from relapse.files import write_csv, write_json
+    from relapse.machinery import machinery
+    from relapse.params import read_params
+    from relapse.quality.checks.context import Context
+    from relapse.training.audit import audit as run
+    from relapse.workspace import Workspace
+
+    declared, params = read_cohort(Workspace(cohort).declaration), read_params()
+    table = gated(declared, Context.of(params))
+    found = run(table, declared, params=params.audit, seed=params.seed, machinery=machinery())
+    say(f"{declared.title}: {found.metric}, mean over outer folds")
+    for item in found.protocols:
+        reason = item["not_applicable"]
+        say(f"{item['title']}" + (f": not applicable, {reason}" if reason else ""))
+        for row in found.optimism[found.optimism["protocol"] == item["name"]].itertuples(index=False):
+            say(f"  {row.title:24} honest {row.honest:.3f}  naive {row.naive:.3f}  optimism {row.optimism:+.3f}")
+    if out is not None:
+        write_csv(out / "optimism.csv", found.optimism)
+        write_json(out / "audit.json", found.to_json())
+        save(
+            optimism_figure(found.optimism, found.protocols, metric=found.metric, title=declared.title),
+            out / "optimism",
+        )
+
+
+def simulate(
+    name: Annotated[str, typer.Argument(help="What to simulate: radiomics.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal tables.")] = 1,
+) -> None:
+    """Write a simulated two-view table of the radiomics study: 148 patients, 270 views, five features.
+
+    The cohort `radiomics` is such a table, declared. This command is for looking at one, and for trying out a
+    declaration of your own.
+    """
+    from relapse.cohorts.simulation import simulate_radiomics
+    from relapse.errors import DeclarationError
+    from relapse.files import write_csv
+
+    if name != "radiomics":
+        raise DeclarationError(f"{name!r} is no simulation. There is: radiomics.")
+    table = simulate_radiomics(seed)
+    write_csv(out, table)
+    say(f"{out}: {len(table)} simulated views of {table['patient'].nunique()} patients; no real patient is among them")
+
+
+def gated(cohort: "Cohort", context: "Context") -> "pd.DataFrame":
+    """The typed table of a cohort, read from its source, once it has passed the gate."""
+    from relapse.cohorts.table import ingest, typed
+    from relapse.quality.gate import check as gate
+
+    table, flow = ingest(cohort, root=Path())
+    gate(table, cohort, context=context).require(source=flow.source)
+    return typed(table, cohort)

@@ -1,0 +1,77 @@
+"""Commands about published models: two runs beside each other, and a model on another cohort."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relapse.commands.cohort import gated
+from relapse.console import say
+
+
+def compare(
+    before: Annotated[str, typer.Argument(help="A run's ID, relapse-<cohort>/<version> or relapse-<cohort>@champion.")],
+    after: Annotated[str, typer.Argument(help="Another run of the same cohort.")],
+) -> None:
+    """Say what changed between two published runs, and what that did to the ranking of the patients they share."""
+    from relapse.machinery import machinery
+    from relapse.tracking.client import connect
+    from relapse.tracking.compare import compare_runs
+    from relapse.tracking.comparison_table import show_comparison
+
+    show_comparison(compare_runs(connect(machinery()), before, after))
+
+
+def validate(
+    model: Annotated[str, typer.Argument(help="relapse-<cohort>@champion, relapse-<cohort>/<version>, or a bundle.")],
+    cohort: Annotated[str, typer.Argument(help="Name of another declared cohort.")],
+    out: Annotated[Path | None, typer.Option(help="Write evidence.json, tables and figures into this folder.")] = None,
+) -> None:
+    """Validate a model on a cohort that it was not trained on, as it is and recalibrated.
+
+    Where its features have other names, units or levels there, the cohort's section `validates` translates them.
+    A registered model's validation is logged to MLflow and marks its version.
+    """
+    import tempfile
+    from dataclasses import replace
+
+    from relapse.cohorts.catalogue import read_cohort
+    from relapse.cohorts.size import Folds
+    from relapse.errors import DeclarationError
+    from relapse.evaluation.evidence import endpoint_of, gather
+    from relapse.figures.evaluation.files import write_evaluation
+    from relapse.machinery import machinery
+    from relapse.params import read_params
+    from relapse.quality.checks.context import Context
+    from relapse.report.tables import show_evidence
+    from relapse.tracking.validation import find_model, record_validation
+    from relapse.training.external import FOLDS, external_predictions
+    from relapse.workspace import Workspace
+
+    bundle, version = find_model(model, machinery())
+    if bundle.cohort.name == cohort:
+        raise DeclarationError(f"{model} was trained on {cohort}: name another cohort.")
+    declared, params = read_cohort(Workspace(cohort).declaration), read_params()
+    # Nothing is trained here; the recalibrations are cross-fitted.
+    context = Context(folds=(Folds(FOLDS),), events_per_parameter=None)
+    tables = external_predictions(bundle.model, bundle.cohort, gated(declared, context), declared, seed=params.seed)
+    evidence = gather(
+        tables, endpoint_of(declared), cohort=cohort, resamples=params.evaluate.resamples, seed=params.seed
+    )
+    # Three ways to see one model: nothing was chosen among them.
+    evidence = replace(evidence, selection=None)
+    show_evidence(evidence)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = out or Path(scratch)
+        write_evaluation(
+            tables,
+            evidence,
+            to_evidence=folder / "evidence.json",
+            to_plots=folder / "plots",
+            to_figures=folder / "figures",
+            titles={name: name for name in tables},
+        )
+        if version is not None:
+            say(
+                f"{version.name} version {version.version}: {record_validation(version, evidence, folder, machinery())}"
+            )
