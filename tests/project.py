@@ -119,15 +119,19 @@ class Project:
             start_new_session=True,
         )
 
-    def run(self, *command: str, timeout: float = 600) -> "subprocess.CompletedProcess[str]":
-        """Run a command in the copy to its end."""
-        return subprocess.run(
-            command,
-            cwd=self.root,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+    def run(self, *command: str, timeout: float = 1800) -> "subprocess.CompletedProcess[str]":
+        """Run a command in the copy to its end; where that does not come in time, fail with what it said."""
+        try:
+            return subprocess.run(
+                command,
+                cwd=self.root,
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            said = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout or ""
+            pytest.fail(f"{' '.join(command)} did not end in {timeout:g} s; it said:\n{said[-4000:]}")
