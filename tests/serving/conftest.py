@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from relapse.bundle.load import load_bundle
+from relapse.bundle.validations import Validation, write_validations
 from relapse.serving.predictor import Predictor
 from tests.bundle.making import ROOT, small_bundle
 
@@ -19,6 +20,8 @@ def bundles(tmp_path_factory, cohorts, _tables) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("served")
     for name, candidate in (("gbsg", "linear"), ("wpbc", "xgboost")):
         small_bundle(folder / name, cohorts[name], _tables[name], candidate)
+    found = (Validation(cohort="elsewhere", result="ROC AUC 0.700", day="2026-11-27", run="ab12"),)
+    write_validations(folder / "wpbc", model="relapse-wpbc", version="3", asked="2026-11-28", found=found)
     return {name: folder / name for name in ("gbsg", "wpbc")}
 
 

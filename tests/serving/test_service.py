@@ -185,6 +185,19 @@ def test_the_model_page_tells_what_is_served(clients):
     assert card["declaration"]["features"]["tsize"]["range"] == [1.0, 200.0]
 
 
+def test_external_validations_known_at_packaging_are_told_with_their_day_and_source(clients):
+    model, card = clients["wpbc"].get("/model").json(), clients["wpbc"].get("/card").text
+    assert model["validations"]["asked"] == "2026-11-28"
+    assert model["validations"]["found"] == [
+        {"cohort": "elsewhere", "result": "ROC AUC 0.700", "day": "2026-11-27", "run": "ab12"}
+    ]
+    for text in (model["card"], card):
+        assert all(part in text for part in ("External validation", "2026-11-28", "elsewhere", "2026-11-27", "ab12"))
+    unknown = clients["gbsg"].get("/model").json()
+    assert unknown["validations"] is None
+    assert unknown["validated"].startswith("Not known here")
+
+
 def test_the_front_page_leads_to_the_form(clients):
     response = clients["gbsg"].get("/")
     assert response.url.path == "/ui"

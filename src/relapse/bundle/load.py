@@ -24,6 +24,7 @@ from relapse.bundle.manifest import (
 )
 from relapse.bundle.reference import Reference, read_reference
 from relapse.bundle.summary import Metric, Summary, read_metrics, read_summaries
+from relapse.bundle.validations import Validations, read_validations
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.documents import Document, read_document
@@ -39,7 +40,10 @@ _REBUILT = ("scikit-learn", "scikit-survival")
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A bundle without its model: all that is needed to say what is served and which requests it takes."""
+    """A bundle without its model: all that is needed to say what is served and which requests it takes.
+
+    ``validations`` is what stands beside the bundle about external validations, None where nothing does.
+    """
 
     manifest: Manifest
     cohort: Cohort
@@ -49,6 +53,7 @@ class Description:
     card: Document
     checklist: Document
     reference: Reference
+    validations: Validations | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,7 @@ def describe_bundle(folder: Path) -> Description:
         card=_document(folder / CARD),
         checklist=_document(folder / CHECKLIST),
         reference=read_reference(folder / REFERENCE, cohort),
+        validations=read_validations(folder),
     )
 
 
@@ -145,6 +151,7 @@ def load_bundle(folder: Path) -> Bundle:
         card=found.card,
         checklist=found.checklist,
         reference=found.reference,
+        validations=found.validations,
         model=load_model(folder / MODEL),
         refits=load_models(folder / REFITS),
     )

@@ -60,7 +60,7 @@ def _use(m: Material) -> Section:
             f"Research on the risk of {m.cohort.endpoint.label} in patients like those of the cohort. Not a medical "
             "device: no answer of this model may guide the care of a patient.",
             "It was not made for patients with other disease stages, other treatments or features measured in another "
-            "way, and has not been validated in another cohort.",
+            "way, and had not been validated in another cohort when this card was sealed.",
             *simulated,
         ),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from relapse.bundle.load import verify_bundle
 from relapse.bundle.manifest import Manifest
+from relapse.bundle.validations import validations_file
 from relapse.errors import BundleError
 from relapse.files import write_atomic
 
@@ -57,6 +58,8 @@ def _stage(staging: Path, *, bundle: Path, service: Path, manifest: Manifest) ->
     library = Path(relapse.__file__).parent
     shutil.copytree(library, staging / "relapse", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(bundle, staging / "bundle")
+    if validations_file(bundle).is_file():
+        shutil.copyfile(validations_file(bundle), validations_file(staging / "bundle"))
     shutil.copyfile(service, staging / "service.py")
     # BentoML adds itself, with its version.
     packages = "\n".join(f"    - {name}=={version}" for name, version in manifest.packages.items())

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, create_model
 
 from relapse.bundle.manifest import Manifest
+from relapse.bundle.validations import Validations
 from relapse.cohorts.schema import Categorical, Cohort, Numeric
 
 #: Patients in one request.
@@ -160,7 +161,7 @@ class Form(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """What ``GET /model`` gives: everything in the bundle but the model itself."""
+    """What ``GET /model`` gives: everything in the bundle but the model itself, and its external validations."""
 
     name: str
     version: str
@@ -171,6 +172,10 @@ class ModelCard(BaseModel):
     declaration: dict[str, Any] = Field(description="The cohort as declared.")
     card: str = Field(description="The model card, as Markdown.")
     checklist: str = Field(description="The filled TRIPOD+AI checklist, as Markdown.")
+    validations: Validations | None = Field(
+        description="External validations, as far as the registry knew when this was packaged; null where nobody asked."
+    )
+    validated: str = Field(description="The same in words.")
     groups: tuple[float, float] | None = Field(description="Risks that part low from middle and middle from high.")
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from relapse.bundle.load import Description
-from relapse.documents import html, markdown
+from relapse.bundle.validations import in_words, section
+from relapse.documents import Document, html, markdown
 from relapse.serving.contract import Explanation, Form, ModelCard, batch_model, form, patient_model, prediction_model
 from relapse.serving.problems import Problems
 from relapse.serving.traffic import exposition
@@ -56,10 +57,18 @@ def model_card(description: Description) -> ModelCard:
         metrics=[metric.model_dump() for metric in description.metrics],
         training={name: summary.model_dump() for name, summary in description.training.items()},
         declaration=description.cohort.model_dump(mode="json"),
-        card=markdown(description.card),
+        card=markdown(_card(description)),
         checklist=markdown(description.checklist),
+        validations=description.validations,
+        validated=in_words(description.validations),
         groups=description.reference.groups,
     )
+
+
+def _card(description: Description) -> Document:
+    """The sealed model card, and what became known after it was sealed."""
+    sealed = description.card
+    return Document(sealed.title, (*sealed.sections, section(description.validations)))
 
 
 def pages(description: Description, specification: Callable[[], dict[str, Any]]) -> "Starlette":
@@ -90,7 +99,7 @@ def pages(description: Description, specification: Callable[[], dict[str, Any]])
         "/ui": ((STATIC / "index.html").read_bytes(), "text/html"),
         "/model": (model_card(description).model_dump_json().encode(), "application/json"),
         "/schema": (form(description.cohort).model_dump_json().encode(), "application/json"),
-        "/card": (html(description.card, level=3).encode(), "text/html"),
+        "/card": (html(_card(description), level=3).encode(), "text/html"),
         **{name: (path.read_bytes(), _TYPES[path.suffix]) for name, path in _STATIC.items()},
     }
     # BentoML's own page at / loads scripts from outside hosts.
