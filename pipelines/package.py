@@ -1,23 +1,30 @@
 """Stage *package*: the champion's bundle, fetched from the registry and verified, and the Bento built from it."""
 
 import shutil
+from datetime import UTC, datetime
 
 from relapse.bundle.load import verify_bundle
+from relapse.bundle.validations import write_validations
 from relapse.console import say, stage
 from relapse.serving.bento import build_bento
 from relapse.settings import Workspace, machinery
 from relapse.tracking.client import connect
-from relapse.tracking.registry import fetch_champion
+from relapse.tracking.marks import validations_of
+from relapse.tracking.registry import fetch_champion, version_called
 
 
 def main(cohort: str) -> None:
     """Make the champion of a cohort ready to be served."""
     at = Workspace(cohort)
     shutil.rmtree(at.bundle, ignore_errors=True)
-    version = fetch_champion(connect(machinery()), cohort, at.bundle)
+    client = connect(machinery())
+    version = fetch_champion(client, cohort, at.bundle)
     manifest = verify_bundle(at.bundle)
+    known = validations_of(client, version_called(client, cohort, version.version))
+    today = datetime.now(UTC).date().isoformat()
+    write_validations(at.bundle, model=manifest.name, version=version.version, asked=today, found=known)
     tag = build_bento(at.bundle, out=at.bento, repository=at.root.resolve())
-    say(f"{cohort}: version {version.version} ({manifest.title}), Bento {tag}")
+    say(f"{cohort}: version {version.version} ({manifest.title}), Bento {tag}, external validations: {len(known)}")
 
 
 if __name__ == "__main__":

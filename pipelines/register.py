@@ -11,22 +11,22 @@ from relapse.promotion.policy import decide
 from relapse.report.documents import documents, sealed
 from relapse.report.material import Material
 from relapse.settings import Workspace, machinery, read_params
-from relapse.tracking.client import connect, experiment
+from relapse.tracking.client import connect
 from relapse.tracking.opponent import opponent
-from relapse.tracking.publish import publish, published_decision, receipt, standing
+from relapse.tracking.publish import publish
+from relapse.tracking.published import published_decision, ready
+from relapse.tracking.receipts import receipt, standing
 from relapse.tracking.source import Source
 
 
 def main(cohort: str) -> None:
     """Decide whether the best candidate of a cohort becomes its champion, and publish everything."""
     at, params, client = Workspace(cohort), read_params(), connect(machinery())
-    source = Source.of(at, params)
-    into = experiment(client, cohort, machinery())
-    record = published_decision(client, into, source)
+    source, into = Source.of(at, params), ready(client, machinery(), cohort, say=say)
+    record = published_decision(client, into, at, source)
     if record is None:
-        evidence = read_evidence(at.evidence)
+        evidence, names = read_evidence(at.evidence), at.succeeded(params.candidates)
         risks, timed = evidence.endpoint.risk_columns, evidence.endpoint.timed
-        names = at.succeeded(params.candidates)
         decision = decide(
             evidence,
             {name: read_predictions(at.predictions(name), risks=risks, timed=timed) for name in names},

@@ -137,24 +137,29 @@ def rollback(
 @registry.command()
 def verify(
     cohort: Cohort,
-    repair: Annotated[bool, typer.Option("--repair", help="Put the champion where the last record says.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Restore what was deleted, and put all else where the records say.")
+    ] = False,
 ) -> None:
-    """Check every record, their chain and copies, the aliases, and every file of every promoted bundle.
+    """Hold records on disk and in MLflow, registry, runs, receipts and every promoted bundle against each other.
 
     Exit status 1 where something does not fit.
     """
     from relapse.settings import machinery
-    from relapse.tracking.moves import faults
-    from relapse.tracking.moves import repair as put_right
-    from relapse.tracking.records import entries
+    from relapse.tracking.faults import faults, lost_versions
+    from relapse.tracking.receipts import renew
+    from relapse.tracking.records import recorded
+    from relapse.tracking.repair import repair as put_right
 
     client = _client()
     if repair:
-        put_right(client, machinery(), cohort)
+        for what in put_right(client, machinery(), cohort):
+            say(f"relapse-{cohort}: {what}")
+        renew(client, cohort)
     found = faults(client, cohort)
-    for fault in found:
-        say(f"relapse-{cohort}: {fault}")
-    say(f"relapse-{cohort}: {len(entries(client, cohort))} records checked, {len(found)} faults")
+    for line in [*found, *lost_versions(client, cohort)]:
+        say(f"relapse-{cohort}: {line}")
+    say(f"relapse-{cohort}: {len(recorded(client, cohort))} records checked, {len(found)} faults")
     if found:
         raise typer.Exit(1)
 
@@ -185,12 +190,8 @@ def _described(client: "MlflowClient", cohort: str, version: str) -> tuple[Any, 
 
 def _announce(client: "MlflowClient", cohort: str, number: int, what: str) -> None:
     """Say what was done, and let the pipeline know, so that it packages the champion that there is now."""
-    from relapse.files import read_json, write_json
-    from relapse.settings import Workspace
-    from relapse.tracking.publish import receipt
+    from relapse.tracking.receipts import renew
 
-    at = Workspace(cohort)
     say(f"relapse-{cohort}: {what} (record {number})")
-    if at.published.is_file():
-        write_json(at.published, receipt(client, cohort, read_json(at.published)["published"]))
+    if renew(client, cohort):
         say(f"`dvc repro package@{cohort}` packages it.")

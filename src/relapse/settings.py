@@ -311,6 +311,11 @@ class Machinery:
     promotes: bool = True
 
 
+def own_registry(root: Path = Path()) -> str:
+    """The address of MLflow's database inside the project itself."""
+    return f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
+
+
 def is_url(storage: str) -> bool:
     """Whether trials are kept in a database, not in a folder."""
     return "://" in storage
@@ -337,7 +342,7 @@ def machinery(root: Path = Path()) -> Machinery:
     promote = os.environ.get("RELAPSE_PROMOTE") or "now"
     if promote not in ("now", "later"):
         raise DeclarationError(f"RELAPSE_PROMOTE={promote}: allowed are now and later.")
-    tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
+    tracking = os.environ.get("MLFLOW_TRACKING_URI") or own_registry(root)
     remote = tracking.startswith("http")
     storage = os.environ.get("RELAPSE_OPTUNA_STORAGE") or str(root / ".cache" / "optuna")
     artifacts = os.environ.get("RELAPSE_ARTIFACT_ROOT") or (

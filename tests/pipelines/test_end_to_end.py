@@ -48,13 +48,26 @@ def test_one_command_gives_every_result(finished: Project) -> None:
         assert f"results/evaluate/{cohort}/metrics/linear.json" in shown
 
 
-def test_a_second_run_does_nothing(finished: Project) -> None:
+def test_a_second_run_computes_nothing_and_asks_mlflow_whether_all_is_there(finished: Project) -> None:
     start = time.perf_counter()
     again = finished.run("dvc", "repro")
     assert again.returncode == 0
-    assert not _ran(again.stdout)
-    assert "up to date" in again.stdout
-    assert time.perf_counter() - start < 60
+    assert _ran(again.stdout) == {"register@gbsg", "register@wpbc"}
+    assert time.perf_counter() - start < 120
+
+
+def test_a_registered_model_that_was_deleted_comes_back_with_the_next_run(finished: Project) -> None:
+    from relapse.settings import machinery
+    from relapse.tracking.client import connect
+
+    connect(machinery(finished.root)).delete_registered_model("relapse-wpbc")
+    found = finished.run("relapse", "registry", "verify", "wpbc")
+    assert (found.returncode, "R002 relapse-wpbc is not registered" in found.stdout) == (1, True), found.stdout
+    again = finished.run("dvc", "repro")
+    assert again.returncode == 0, again.stdout
+    assert _ran(again.stdout) == {"register@gbsg", "register@wpbc"}
+    found = finished.run("relapse", "registry", "verify", "wpbc")
+    assert (found.returncode, "1 records checked, 0 faults" in found.stdout) == (0, True), found.stdout
 
 
 def test_changing_one_candidate_retrains_it_alone(finished: Project) -> None:

@@ -20,6 +20,7 @@ from relapse.files import sha256_of_file
 from relapse.settings import Machinery, Workspace, machinery
 from relapse.tracking import moves
 from relapse.tracking.client import connect
+from relapse.tracking.faults import faults
 from relapse.tracking.locks import alone
 from relapse.tracking.records import history, record_file
 from relapse.tracking.registry import fetch_champion
@@ -94,7 +95,7 @@ def test_a_champion_is_promoted_replaced_and_rolled_back_and_served_at_each_step
     assert records[2].to == records[0].to
     assert records[2].reason == "a test"
     assert all(item.who and item.when for item in records)
-    assert moves.faults(client, COHORT) == []
+    assert faults(client, COHORT) == []
     with pytest.raises(RegistryError, match="no version with the alias 'previous'"):
         moves.rollback(client, machinery(), COHORT)
     shown = project.run("relapse", "registry", "list").stdout
@@ -114,7 +115,7 @@ def test_verify_finds_what_was_altered(project: Project, planted: str) -> None:
     artifacts = project.root / "mlruns" / "artifacts"
     match planted:
         case "file":
-            path = record_file(Path(), COHORT, 1)
+            path = record_file(client, COHORT, 1)
             assert path.stat().st_mode & 0o222 == 0
             path.chmod(0o644)
             path.write_text(path.read_text().replace("promote", "demote"))
@@ -162,7 +163,7 @@ def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(
     assert "Traceback" not in lost
     assert _aliases(client)["champion"] == winner
     assert len(history(client, COHORT)) == 2
-    assert moves.faults(client, COHORT) == []
+    assert faults(client, COHORT) == []
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
@@ -191,12 +192,12 @@ def test_behind_a_server_a_name_that_can_be_taken_once_excludes_others(project: 
     client = connect(machinery())
     behind = Machinery(1, "http://mlflow.example", None, "loky")
     with (
-        moves._lock(client, behind, COHORT),
+        moves.lock(client, behind, COHORT),
         pytest.raises(RegistryError, match="somebody else moves its alias right now"),
-        moves._lock(client, behind, COHORT),
+        moves.lock(client, behind, COHORT),
     ):
         pytest.fail("both hold it")
-    with moves._lock(client, behind, COHORT):
+    with moves.lock(client, behind, COHORT):
         pass
 
 

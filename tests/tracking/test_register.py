@@ -1,6 +1,7 @@
 """Registering is idempotent, survives an interruption, moves the alias only by decision, and gives back what it took."""
 
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from relapse.bundle.load import load_bundle
+from relapse.bundle.load import describe_bundle, load_bundle, verify_bundle
 from relapse.errors import NoTrialError, RegistryError
 from relapse.settings import Workspace, machinery, read_params
 from relapse.tracking.client import connect
@@ -251,6 +252,16 @@ def test_an_external_validation_is_logged_under_the_version_and_marks_it(project
         Path(item.path).name for item in _client().list_artifacts(run.info.run_id, "evaluation")
     }
     assert f"{run.data.metrics['auc']:.3f}" in project.run("relapse", "registry", "show", COHORT).stdout
+    told = json.loads(Workspace(COHORT).published.read_text())["champion"]["validations"]
+    assert [(item["cohort"], item["run"]) for item in told] == [("elsewhere", run.info.run_id)]
+    before = fetch_champion(_client(), COHORT, project.root / "before") and verify_bundle(project.root / "before")
+    project.stage("package", cohort=COHORT)
+    packaged = describe_bundle(Workspace(COHORT).bundle)
+    assert packaged.manifest == before
+    assert packaged.validations is not None
+    assert [item.model_dump() for item in packaged.validations.found] == told
+    with tarfile.open(Workspace(COHORT).bento) as archive:
+        assert any(name.endswith("src/bundle.validations.json") for name in archive.getnames())
     refused = project.run("relapse", "validate", f"relapse-{COHORT}@champion", COHORT)
     assert (refused.returncode, "name another cohort" in refused.stdout) == (2, True)
 

@@ -6,11 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relapse.errors import RegistryError
-from relapse.settings import Machinery
+from relapse.settings import Machinery, own_registry
 from relapse.tracking.locks import alone, lockable, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment, RunInfo
+
+#: Tag of an experiment that names its cohort: people may rename experiments.
+COHORT = "relapse.cohort"
+
+#: What a receipt calls MLflow's database inside the project itself, which may be moved with the project.
+OWN = "mlruns/mlflow.db"
 
 
 def connect(machinery: Machinery) -> "MlflowClient":
@@ -40,14 +47,57 @@ def connect(machinery: Machinery) -> "MlflowClient":
     return client
 
 
-def experiment(client: "MlflowClient", name: str, machinery: Machinery) -> str:
-    """The id of the experiment ``name``, made where there is none."""
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    location = f"{machinery.artifact_root}/{name}" if machinery.artifact_root else None
-    # The UI shows an experiment of this kind as model training, not as a chat application.
-    return str(client.create_experiment(name, location, tags={"mlflow.experimentKind": "custom_model_development"}))
+def address(client: "MlflowClient", root: Path = Path()) -> str:
+    """Where MLflow is, as it may be written down: without a password, and :data:`OWN` for the project's own file."""
+    uri = str(client.tracking_uri)
+    return OWN if uri == own_registry(root) else without_password(uri)
+
+
+def experiment_of(client: "MlflowClient", cohort: str) -> "Experiment | None":
+    """The experiment of a cohort, deleted or not: the one tagged so, whatever its name is, else the one named so."""
+    from mlflow.entities import ViewType
+
+    tagged = list(client.search_experiments(ViewType.ALL, filter_string=f"tags.`{COHORT}` = '{cohort}'"))
+    return max(tagged, key=is_active) if tagged else client.get_experiment_by_name(cohort)
+
+
+def is_active(item: "Experiment | RunInfo") -> bool:
+    """Whether an experiment or a run is there, that is, not marked deleted."""
+    return str(item.lifecycle_stage) == "active"
+
+
+def experiment(client: "MlflowClient", cohort: str, machinery: Machinery) -> str:
+    """The id of the experiment of a cohort, made where there is none.
+
+    Raises
+    ------
+    RegistryError
+        It was deleted. MLflow keeps such an experiment until it is removed for good, and its name with it.
+    """
+    found = experiment_of(client, cohort)
+    if found is None:
+        location = f"{machinery.artifact_root}/{cohort}" if machinery.artifact_root else None
+        # The UI shows an experiment of this kind as model training, not as a chat application.
+        tags = {"mlflow.experimentKind": "custom_model_development", COHORT: cohort}
+        return str(client.create_experiment(cohort, location, tags=tags))
+    if not is_active(found):
+        raise RegistryError(f"{deleted_experiment(found)} Nothing was published. {to_repair(cohort)} restores it.")
+    if found.tags.get(COHORT) != cohort:
+        client.set_experiment_tag(found.experiment_id, COHORT, cohort)
+    return str(found.experiment_id)
+
+
+def deleted_experiment(item: "Experiment") -> str:
+    """What to say of a deleted experiment."""
+    return (
+        f"The experiment {item.name} (id {item.experiment_id}) was deleted in MLflow, with every run in it: MLflow's "
+        "garbage collection would remove what its models were made of."
+    )
+
+
+def to_repair(cohort: str) -> str:
+    """The command that puts a cohort's registry right."""
+    return f"`relapse registry verify {cohort} --repair`"
 
 
 def git_commit(root: Path) -> tuple[str | None, bool]:

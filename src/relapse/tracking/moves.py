@@ -15,13 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from relapse.bundle.load import verify_bundle
-from relapse.bundle.manifest import MANIFEST
-from relapse.errors import BundleError, RegistryError
-from relapse.files import sha256_of_file, sha256_of_text, write_text
+from relapse.errors import RegistryError
+from relapse.files import sha256_of_text, write_text
 from relapse.settings import Machinery
 from relapse.tracking.locks import alone, lockable
-from relapse.tracking.records import TAG, Move, Place, called, entries, history, read_record, record_file, unfinished
+from relapse.tracking.records import TAG, Move, Place, called, history, last_move, record_file, recorded, unfinished
 from relapse.tracking.registry import (
     CHALLENGER,
     CHAMPION,
@@ -29,11 +27,13 @@ from relapse.tracking.registry import (
     PREVIOUS,
     champion_version,
     fetch_version,
+    has_alias,
     identity,
     model_name,
     parent_run,
     version_called,
 )
+from relapse.tracking.versions import bundle_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,7 +66,7 @@ def promote(
     if not decision["promoted"]:
         raise RegistryError(f"{model_name(cohort)} version {version} is not promoted: {decision['summary']}")
     expected = decision["champion_before"]["version"] if decision["champion_before"] else None
-    with _moving(client, machinery, cohort):
+    with _moving(client, machinery, cohort, root) as last:
         now = champion_version(client, cohort)
         found = str(now.version) if now else None
         if found != expected:
@@ -75,8 +75,9 @@ def promote(
                 f"champion is {called(found)}: somebody else was first. Nothing was moved. Run the register stage "
                 "again, which decides against the champion that there is now."
             )
-        move = _next(client, cohort, "promote", now, version_called(client, cohort, version), decision["summary"])
-        return _make(client, replace(move, decision=decision, previous=found), root=root)
+        target = version_called(client, cohort, version)
+        move = next_move(client, cohort, "promote", _standing(now, last), target, decision["summary"], root)
+        return make(client, replace(move, decision=decision, previous=found), root=root)
 
 
 def rollback(
@@ -89,64 +90,35 @@ def rollback(
     RegistryError
         There is no previous champion, or its bundle is not the one that was promoted.
     """
-    with _moving(client, machinery, cohort):
+    with _moving(client, machinery, cohort, root) as last:
         now, target = champion_version(client, cohort), version_called(client, cohort, PREVIOUS)
-        move = _next(client, cohort, "rollback", now, target, reason or "rolled back by hand")
-        promoted = [item for item in history(client, cohort) if item.to.version == move.to.version]
+        reason = reason or "rolled back by hand"
+        move = next_move(client, cohort, "rollback", _standing(now, last), target, reason, root)
+        moves = history(client, cohort, root=root)
+        promoted = [item for item in moves if item.to.version == move.to.version]
         if promoted and promoted[-1].to.bundle != move.to.bundle:
             raise RegistryError(
                 f"{target.name} version {target.version}: its bundle is not the one that was promoted "
                 f"(record {promoted[-1].number}). Nothing was moved."
             )
-        first = next((item for item in reversed(promoted) if item.action == "promote"), None)
-        previous = first.from_.version if first and first.from_ else None
-        return _make(client, replace(move, previous=previous), root=root)
+        # Its promotion may be that of another number: a version that was deleted is registered again as a new one.
+        same = [item for item in moves if item.to.bundle == move.to.bundle]
+        first = next((item for item in reversed(same) if item.action == "promote"), None)
+        earlier = _number_now(client, cohort, first.from_, moves) if first and first.from_ else None
+        return make(client, replace(move, previous=earlier), root=root)
 
 
-def faults(client: "MlflowClient", cohort: str, *, root: Path = Path()) -> list[str]:
-    """What does not fit together: records, their chain, their copies, the aliases, and every promoted bundle."""
-    found, digest, moves = [], "", []
-    for number, entry in enumerate(entries(client, cohort), start=1):
-        move, text = read_record(client, cohort, entry)
-        moves.append(move)
-        if entry.number != number:
-            found.append(f"record {number} is missing")
-        if sha256_of_text(text) != entry.digest:
-            found.append(f"record {entry.number}: altered in MLflow's artifacts")
-        if move.before != digest:
-            found.append(f"record {entry.number}: does not continue the one before it")
-        copy = record_file(root, cohort, entry.number)
-        if copy.is_file() and sha256_of_text(copy.read_text(encoding="utf-8")) != entry.digest:
-            found.append(f"record {entry.number}: altered in {copy}")
-        digest = entry.digest
-    if cut_short := unfinished(client, cohort, moves):
-        found.append(cut_short)
-    for place in {item.to.version: item.to for item in moves}.values():
-        try:
-            if _bundle(version_called(client, cohort, place.version)) != place.bundle:
-                found.append(f"version {place.version}: its bundle is not the one that was promoted")
-        except (BundleError, RegistryError) as error:
-            found.append(f"version {place.version}: {error}")
-    return found
-
-
-def repair(client: "MlflowClient", machinery: Machinery, cohort: str) -> None:
-    """Put the champion where the last record says: after a move that was cut short, or made by another hand."""
-    with _lock(client, machinery, cohort):
-        moves = history(client, cohort)
-        if moves and unfinished(client, cohort, moves):
-            _place(client, cohort, moves[-1].to.version, moves[-1].previous)
-
-
-def _next(
+def next_move(
     client: "MlflowClient",
     cohort: str,
-    action: Literal["promote", "rollback"],
-    now: "ModelVersion | None",
+    action: Literal["promote", "rollback", "restore"],
+    now: Place | None,
     target: "ModelVersion",
     reason: str,
+    root: Path,
 ) -> Move:
-    before = entries(client, cohort)
+    """The move of the champion from ``now`` to ``target``, as the record after the last one; not made yet."""
+    before = recorded(client, cohort, root=root)
     who = os.environ.get("RELAPSE_ACTOR") or os.environ.get("GITHUB_ACTOR") or getpass.getuser()
     return Move(
         cohort=cohort,
@@ -154,7 +126,7 @@ def _next(
         action=action,
         who=f"{who} on {platform.node()}",
         when=datetime.now(UTC).isoformat(timespec="seconds"),
-        from_=_described(now) if now else None,
+        from_=now,
         to=_described(target),
         previous=None,
         reason=reason,
@@ -163,21 +135,26 @@ def _next(
     )
 
 
-def _make(client: "MlflowClient", move: Move, *, root: Path) -> Move:
-    """Write a move down, then make it."""
+def make(client: "MlflowClient", move: Move, *, root: Path) -> Move:
+    """Write a move down, then make it. The lock has to be held."""
     text, target = move.text(), version_called(client, move.cohort, move.to.version)
     run_id = parent_run(client, target)
     client.log_text(run_id, text, f"moves/{move.number:04}.json")
     tag = f"{sha256_of_text(text)} {run_id}"
     client.set_registered_model_tag(model_name(move.cohort), f"{TAG}{move.number:04}", tag)
-    _place(client, move.cohort, move.to.version, move.previous)
-    path = record_file(root, move.cohort, move.number)
-    write_text(path, text)
-    path.chmod(0o444)
+    place(client, move.cohort, move.to.version, move.previous)
+    write_copy(record_file(client, move.cohort, move.number, root=root), text)
     return move
 
 
-def _place(client: "MlflowClient", cohort: str, champion: str, previous: str | None) -> None:
+def write_copy(path: Path, text: str) -> None:
+    """Write a record as a file that nobody changes by mistake."""
+    write_text(path, text)
+    path.chmod(0o444)
+
+
+def place(client: "MlflowClient", cohort: str, champion: str, previous: str | None) -> None:
+    """Put the aliases on their versions. The lock has to be held."""
     name = model_name(cohort)
     client.set_registered_model_alias(name, CHAMPION, champion)
     if previous:
@@ -190,28 +167,41 @@ def _place(client: "MlflowClient", cohort: str, champion: str, previous: str | N
 
 def _described(version: "ModelVersion") -> Place:
     known = identity(version)
-    return Place(known.version, known.candidate, version.tags.get(CONTENT, ""), _bundle(version))
+    return Place(known.version, known.candidate, version.tags.get(CONTENT, ""), digest_of(version))
 
 
-def _bundle(version: "ModelVersion") -> str:
+def digest_of(version: "ModelVersion") -> str:
+    """The SHA-256 of the manifest of a version's bundle, which has to be whole."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "bundle"
-        fetch_version(version, folder)
-        verify_bundle(folder)
-        return sha256_of_file(folder / MANIFEST)
+        fetch_version(version, Path(scratch) / "bundle")
+        return bundle_digest(Path(scratch) / "bundle")
+
+
+def _standing(now: "ModelVersion | None", last: Move | None) -> Place | None:
+    """Where the champion stands; by the last record where that says so: its bundle may be what is to be left behind."""
+    if now is None or (last and last.to.version == str(now.version)):
+        return last.to if now and last else None
+    return _described(now)
+
+
+def _number_now(client: "MlflowClient", cohort: str, place: Place, moves: list[Move]) -> str | None:
+    """The version that has a place's bundle now: registered under the last number recorded that is still there."""
+    numbers = [place.version, *(item.to.version for item in moves if item.to.bundle == place.bundle)]
+    return next((number for number in reversed(numbers) if has_alias(client, cohort, number)), None)
 
 
 @contextmanager
-def _moving(client: "MlflowClient", machinery: Machinery, cohort: str) -> Iterator[None]:
-    with _lock(client, machinery, cohort):
-        last = entries(client, cohort)[-1:]
-        if last and (cut_short := unfinished(client, cohort, [read_record(client, cohort, last[0])[0]])):
+def _moving(client: "MlflowClient", machinery: Machinery, cohort: str, root: Path) -> Iterator[Move | None]:
+    """Hold the lock, with the last move, which has to be finished."""
+    with lock(client, machinery, cohort):
+        last = last_move(client, cohort, root=root)
+        if cut_short := unfinished(client, cohort, last):
             raise RegistryError(f"{model_name(cohort)}: {cut_short}")
-        yield
+        yield last
 
 
 @contextmanager
-def _lock(client: "MlflowClient", machinery: Machinery, cohort: str) -> Iterator[None]:
+def lock(client: "MlflowClient", machinery: Machinery, cohort: str) -> Iterator[None]:
     """One move at a time. Behind a server there is no lock to be had but a name that can be taken only once."""
     from mlflow.exceptions import MlflowException
 

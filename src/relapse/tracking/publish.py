@@ -11,47 +11,35 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from relapse.documents import Document, markdown
+from relapse.documents import Document
 from relapse.evaluation.evidence import CandidateEvidence, Evidence
 from relapse.files import read_json
 from relapse.promotion.decision import Decision
 from relapse.settings import Machinery, Params, Workspace
 from relapse.tracking.moves import promote, put_forward
+from relapse.tracking.receipts import standing
+from relapse.tracking.records import STATE, WHOLE
 from relapse.tracking.registered_bundle import write_challenger
 from relapse.tracking.registry import (
     CANDIDATE,
-    CONTENT,
     PREDICTIONS,
-    champion_version,
-    identity,
+    PROMOTED,
     model_name,
+    registered,
 )
 from relapse.tracking.source import Source
+from relapse.tracking.versions import (
+    DECISION,
+    card_of,
+    create_model,
+    create_version,
+    log_bundle,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.data.pandas_dataset import PandasDataset
     from mlflow.entities import Run
-
-_STATE = "relapse.state"
-_DECISION = "decision/decision.json"
-
-#: Letters of a version's description. SQLite takes more, other databases refuse them.
-_DESCRIPTION = 5000
-
-
-def published_decision(client: "MlflowClient", experiment_id: str, source: Source) -> dict[str, Any] | None:
-    """The decision that was published for this content, None where there is none.
-
-    What an interrupted publication left behind is marked deleted, so that the next one starts clean.
-    """
-    for run in _runs(client, experiment_id, source):
-        if run.info.status == "FINISHED":
-            with tempfile.TemporaryDirectory() as scratch:
-                found: dict[str, Any] = read_json(Path(client.download_artifacts(run.info.run_id, _DECISION, scratch)))
-            return found
-        _discard(client, experiment_id, run)
-    return None
 
 
 def publish(
@@ -90,7 +78,7 @@ def publish(
 
     mlflow.set_experiment(experiment_id=experiment_id)
     dataset = _dataset(at)
-    with _run(f"{at.cohort} {source.content_hash[:8]}", source.tags | {_STATE: "parent"}):
+    with _run(f"{at.cohort} {source.content_hash[:8]}", source.tags | {STATE: WHOLE}):
         mlflow.log_input(dataset, context="training")
         settings = params.model_dump(mode="json", include={"seed", "budget", "split", "train", "evaluate"})
         mlflow.log_params(_flat(settings) | {"candidates": ", ".join(params.candidates)})
@@ -109,34 +97,17 @@ def publish(
             write_challenger(
                 bundle, at, source=source, evidence=evidence, decision=decision, card=card, checklist=checklist
             )
-            version = _register(at, decision, source, run_ids[decision.challenger], bundle, card)
+            version = _register(client, at, decision, source, run_ids[decision.challenger], bundle)
         put_forward(client, at.cohort, version)
         if decision.promoted and machinery.promotes:
             promote(client, machinery, at.cohort, version, decision=asdict(decision), root=at.root)
         record = asdict(decision) | {"champion": standing(client, at.cohort), "challenger_version": version}
         note = _note(evidence, decision, run_ids, experiment_id, failed)
-        mlflow.set_tags({"mlflow.note.content": note, "relapse.promoted": str(decision.promoted).lower()})
-        mlflow.log_dict(record, _DECISION)
+        mlflow.set_tags({"mlflow.note.content": note, PROMOTED: str(decision.promoted).lower()})
+        mlflow.log_dict(record, DECISION)
         for name, text in documents(record).items():
             mlflow.log_text(text, f"report/{name}")
     return record
-
-
-def standing(client: "MlflowClient", cohort: str) -> dict[str, Any] | None:
-    """Who is champion now, as the decision's file has it."""
-    now = champion_version(client, cohort)
-    return asdict(identity(now)) if now else None
-
-
-def receipt(client: "MlflowClient", cohort: str, published: str) -> dict[str, Any]:
-    """What ``package`` has to know: which version is champion now, and of which content.
-
-    ``published`` is the content hash of the state that was published last.
-    """
-    now = champion_version(client, cohort)
-    content = {"content": now.tags.get(CONTENT)} if now else {}
-    known = standing(client, cohort)
-    return {"model": model_name(cohort), "published": published, "champion": known | content if known else None}
 
 
 def _note(
@@ -197,40 +168,14 @@ def _log_failure(at: Workspace, name: str, source: Source) -> str:
     return error
 
 
-def _register(at: Workspace, decision: Decision, source: Source, run_id: str, bundle: Path, card: Document) -> str:
-    import mlflow
-
-    from relapse import __version__
-
-    with mlflow.start_run(run_id=run_id, nested=True):
-        logged = mlflow.pyfunc.log_model(
-            name="model",
-            loader_module="relapse.tracking.flavour",
-            data_path=str(bundle),
-            # Named, so that MLflow does not spend seconds on inferring them.
-            pip_requirements=[f"relapse=={__version__}"],
-        )
-    tags = source.tags | {CANDIDATE: decision.challenger, "relapse.promoted": str(decision.promoted).lower()}
-    client, name = mlflow.MlflowClient(), model_name(at.cohort)
-    if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(
-            name, description="The candidates put forward for this cohort, one version each."
-        )
-    version = client.create_model_version(
-        name, logged.model_uri, run_id, tags=tags, description=_described(card), model_id=logged.model_id
-    )
-    return str(version.version)
-
-
-def _described(card: Document) -> str:
-    """As much of the model card as a description of a version may hold, whole sections only."""
-    for kept in range(len(card.sections), 0, -1):
-        text = markdown(Document(card.title, card.sections[:kept]))
-        if kept < len(card.sections):
-            text += "\nThe rest stands in this version's run, in `report/model_card.md`.\n"
-        if len(text) <= _DESCRIPTION:
-            return text
-    return f"# {card.title}\n\nSee `report/model_card.md` in this version's run.\n"
+def _register(
+    client: "MlflowClient", at: Workspace, decision: Decision, source: Source, run_id: str, bundle: Path
+) -> str:
+    tags = source.tags | {CANDIDATE: decision.challenger, PROMOTED: str(decision.promoted).lower()}
+    model_id, name = log_bundle(run_id, bundle), model_name(at.cohort)
+    if registered(client, at.cohort) is None:
+        create_model(client, name)
+    return create_version(client, name, model_id, run_id, tags=tags, card=card_of(bundle), new=True)
 
 
 def _dataset(at: Workspace) -> "PandasDataset":
@@ -269,14 +214,3 @@ def _run(name: str, tags: dict[str, str], *, nested: bool = False) -> "Iterator[
 
     with mlflow.start_run(run_name=name, nested=nested, tags=tags) as run:
         yield run
-
-
-def _runs(client: "MlflowClient", experiment_id: str, source: Source) -> "list[Run]":
-    query = f"tags.`{CONTENT}` = '{source.content_hash}' and tags.`{_STATE}` = 'parent'"
-    return list(client.search_runs([experiment_id], query))
-
-
-def _discard(client: "MlflowClient", experiment_id: str, parent: "Run") -> None:
-    children = client.search_runs([experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-    for run in (*children, parent):
-        client.delete_run(run.info.run_id)

@@ -42,7 +42,7 @@ def write_challenger(
             {"key": key, "label": labels[key], "value": found.value, "lower": found.lower, "upper": found.upper}
             for key, found in evidence.candidate(name).metrics.items()
         ],
-        # Sealed now: what comes later stands in the registry, as tags of the version.
+        # Sealed now: what comes later stands in the registry, and in a file beside the bundle that is packaged.
         decision=asdict(decision) | {"external_validation": "none when this was registered"},
         card=card,
         checklist=checklist,

@@ -11,13 +11,18 @@ from relapse.promotion.decision import Version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+    from mlflow.exceptions import MlflowException
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
 CONTENT = "relapse.content"
 CANDIDATE = "relapse.candidate"
+PROMOTED = "relapse.promoted"
+
+#: MLflow's tag of a run that stands below another one.
+PARENT = "mlflow.parentRunId"
 
 #: Tags of a version that name its external validations begin like this.
 VALIDATED = "relapse.validated."
@@ -29,6 +34,23 @@ PREDICTIONS = "predictions/predictions.parquet"
 def model_name(cohort: str) -> str:
     """Name of the registered model of a cohort."""
     return f"relapse-{cohort}"
+
+
+def registered(client: "MlflowClient", cohort: str) -> "RegisteredModel | None":
+    """The registered model of a cohort, None where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_registered_model(model_name(cohort))
+    except MlflowException as error:
+        if is_absent(error):
+            return None
+        raise
+
+
+def is_absent(error: "MlflowException") -> bool:
+    """Whether MLflow says that there is no such thing (and not, say, that it cannot be reached)."""
+    return str(error.error_code) == "RESOURCE_DOES_NOT_EXIST"
 
 
 def champion_version(client: "MlflowClient", cohort: str) -> "ModelVersion | None":
@@ -91,7 +113,7 @@ def download(
 def parent_run(client: "MlflowClient", version: "ModelVersion") -> str:
     """The id of the run of the whole pipeline state that a version comes from."""
     with readable(version):
-        return str(client.get_run(str(version.run_id)).data.tags["mlflow.parentRunId"])
+        return str(client.get_run(str(version.run_id)).data.tags[PARENT])
 
 
 def fetch_champion(client: "MlflowClient", cohort: str, destination: Path) -> Version:

@@ -10,7 +10,16 @@ from relapse.errors import RegistryError
 from relapse.evaluation.evidence import Evidence
 from relapse.settings import Machinery
 from relapse.tracking.client import connect, experiment
-from relapse.tracking.registry import VALIDATED, fetch_version, model_name, parent_run, version_called
+from relapse.tracking.marks import RESULT, VALIDATES
+from relapse.tracking.receipts import renew
+from relapse.tracking.registry import (
+    PARENT,
+    VALIDATED,
+    fetch_version,
+    model_name,
+    parent_run,
+    version_called,
+)
 from relapse.training.external import PLAIN
 
 if TYPE_CHECKING:
@@ -39,15 +48,19 @@ def find_model(name: str, machinery: Machinery) -> "tuple[Bundle, ModelVersion |
 
 
 def record_validation(version: "ModelVersion", evidence: Evidence, folder: Path, machinery: Machinery) -> str:
-    """Log a validation as a run below the run that made the version, and mark the version; returns the mark."""
+    """Log a validation as a run below the run that made the version, and mark the version; returns the mark.
+
+    The receipt is renewed, so that ``dvc repro`` packages what is known now.
+    """
     import mlflow
 
     client, cohort = connect(machinery), version.name.removeprefix(model_name(""))
     found = evidence.candidate(PLAIN)
     mark = in_words(evidence)
     tags = {
-        "mlflow.parentRunId": parent_run(client, version),
-        "relapse.validates": f"{version.name}/{version.version}",
+        PARENT: parent_run(client, version),
+        VALIDATES: f"{version.name}/{version.version}",
+        RESULT: mark,
         "mlflow.note.content": f"{version.name} version {version.version} on {evidence.cohort}: {mark}",
     }
     mlflow.set_experiment(experiment_id=experiment(client, cohort, machinery))
@@ -58,6 +71,7 @@ def record_validation(version: "ModelVersion", evidence: Evidence, folder: Path,
             mlflow.log_metrics({name: value for name, value in numbers.items() if value == value})
         mlflow.log_artifacts(str(folder), "evaluation")
     client.set_model_version_tag(version.name, str(version.version), f"{VALIDATED}{evidence.cohort}", mark)
+    renew(client, cohort)
     return mark
 
 
