@@ -1,6 +1,7 @@
 """Whatever people delete, rename, move or alter in MLflow or on disk is found, and comes back or is refused whole."""
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -21,12 +22,14 @@ from relapse.tracking.moves import digest_of, rollback
 from relapse.tracking.records import history, record_file
 from relapse.tracking.registry import PARENT, champion_version, model_name, parent_run
 from relapse.tracking.repair import repair
-from tests.project import Project
+from tests.project import ROOT, Project
 from tests.tracking.conftest import COHORT
 
 pytestmark = pytest.mark.slow
 
 MODEL = model_name(COHORT)
+
+CODE = re.compile(r"""Fault\(\s*"(R\d{3})\"""")
 
 
 @dataclass(frozen=True)
@@ -443,3 +446,19 @@ def test_another_registry_has_records_of_its_own(standing: Standing, monkeypatch
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     connect(machinery())
     assert {fault.code for fault in faults(standing.client, COHORT)} == {"R013"}
+
+
+def test_a_renamed_experiment_is_used_under_its_new_name(standing: Standing) -> None:
+    before = _parents(standing.client)
+    standing.client.rename_experiment(standing.experiment, "ours")
+    standing.register()
+    _whole(standing)
+    assert _parents(standing.client) == before
+
+
+def test_every_code_of_a_fault_stands_in_the_documentation() -> None:
+    codes = {code for path in (ROOT / "src/relapse/tracking").glob("*.py") for code in CODE.findall(path.read_text())}
+    described = set(re.findall(r"^\| (R\d{3}) \|", (ROOT / "docs/promotion.md").read_text(), re.MULTILINE))
+    assert codes == described
+    cases = {case[1] for table in (CASES, QUIET, LOST) for case in table.values()}
+    assert codes - cases <= {"R011"}
