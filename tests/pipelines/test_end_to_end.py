@@ -62,7 +62,7 @@ def test_a_registered_model_that_was_deleted_comes_back_with_the_next_run(finish
 
     connect(machinery(finished.root)).delete_registered_model("relapse-wpbc")
     found = finished.run("relapse", "registry", "verify", "wpbc")
-    assert (found.returncode, "R002 relapse-wpbc is not registered" in found.stdout) == (1, True), found.stdout
+    assert (found.returncode, "M002 relapse-wpbc is not registered" in found.stdout) == (1, True), found.stdout
     again = finished.run("dvc", "repro")
     assert again.returncode == 0, again.stdout
     assert _ran(again.stdout) == {"register@gbsg", "register@wpbc"}

@@ -1,6 +1,7 @@
 """Whatever people delete, rename, move or alter in MLflow or on disk is found, and comes back or is refused whole."""
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -22,12 +23,14 @@ from relapse.tracking.registry.moves import digest_of, rollback
 from relapse.tracking.registry.records import history, record_file
 from relapse.tracking.registry.repair import repair
 from relapse.workspace import Workspace
-from tests.project import Project
+from tests.project import ROOT, Project
 from tests.tracking.conftest import COHORT
 
 pytestmark = pytest.mark.slow
 
 MODEL = model_name(COHORT)
+
+CODE = re.compile(r"""Fault\(\s*"(M\d{3})\"""")
 
 
 @dataclass(frozen=True)
@@ -187,108 +190,108 @@ Plant = Callable[[Standing], object]
 CASES: dict[str, tuple[Plant, str, str | None]] = {
     "experiment deleted": (
         lambda at: at.client.delete_experiment(at.experiment),
-        "R001",
+        "M001",
         r"The experiment wpbc \(id 1\) was deleted .* --repair` restores it",
     ),
-    "another experiment under its name": (_another_experiment, "R001", "The experiment old .* was deleted in MLflow"),
-    "registered model deleted": (lambda at: at.client.delete_registered_model(MODEL), "R002", None),
+    "another experiment under its name": (_another_experiment, "M001", "The experiment old .* was deleted in MLflow"),
+    "registered model deleted": (lambda at: at.client.delete_registered_model(MODEL), "M002", None),
     "registered model and files of records deleted": (
         lambda at: (at.client.delete_registered_model(MODEL), shutil.rmtree("mlruns/moves")),
-        "R002",
+        "M002",
         None,
     ),
     "registered model and receipt deleted": (
         lambda at: (at.client.delete_registered_model(MODEL), Workspace(COHORT).published.unlink()),
-        "R002",
+        "M002",
         None,
     ),
     "registered model and experiment deleted": (
         lambda at: (at.client.delete_registered_model(MODEL), at.client.delete_experiment(at.experiment)),
-        "R002",
+        "M002",
         "The experiment wpbc .* was deleted in MLflow",
     ),
     "registered model and champion's run deleted": (
         lambda at: (at.client.delete_run(at.child("2")), at.client.delete_registered_model(MODEL)),
-        "R002",
+        "M002",
         "and with it the runs that made it. Nothing was made.* --repair` restores them",
     ),
     "registered model renamed": (
         lambda at: at.client.rename_registered_model(MODEL, "mine"),
-        "R003",
+        "M003",
         "relapse-wpbc was renamed to mine in MLflow",
     ),
-    "champion's version deleted": (lambda at: at.client.delete_model_version(MODEL, "2"), "R007", None),
-    "previous champion's version deleted": (lambda at: at.client.delete_model_version(MODEL, "1"), "R007", None),
-    "challenger's version deleted": (lambda at: at.client.delete_model_version(MODEL, "3"), "R007", None),
-    "every version deleted": (_all_versions, "R007", None),
+    "champion's version deleted": (lambda at: at.client.delete_model_version(MODEL, "2"), "M007", None),
+    "previous champion's version deleted": (lambda at: at.client.delete_model_version(MODEL, "1"), "M007", None),
+    "challenger's version deleted": (lambda at: at.client.delete_model_version(MODEL, "3"), "M007", None),
+    "every version deleted": (_all_versions, "M007", None),
     "champion's alias deleted": (
         lambda at: at.client.delete_registered_model_alias(MODEL, "champion"),
-        "R006",
+        "M006",
         "the alias is on none, and by record 2 the champion is version 2",
     ),
     "champion's alias moved": (
         lambda at: at.client.set_registered_model_alias(MODEL, "champion", "1"),
-        "R006",
+        "M006",
         "the alias is on version 1, and by record 2 the champion is version 2",
     ),
     "previous champion's alias deleted": (
         lambda at: at.client.delete_registered_model_alias(MODEL, "previous"),
-        "R006",
+        "M006",
         "by record 2 the previous champion is version 1",
     ),
     "champion's run deleted": (
         lambda at: at.client.delete_run(at.child("2")),
-        "R008",
+        "M008",
         r"Version 2 \(champion\): 1 of the runs behind it was deleted .* --repair` restores it",
     ),
     "champion's pipeline state deleted": (
         lambda at: at.client.delete_run(at.parent("2")),
-        "R008",
+        "M008",
         r"Version 2 \(champion\): 1 of the runs behind it was deleted",
     ),
     "run of the last state deleted": (
         lambda at: at.client.delete_run(at.parent("3")),
-        "R008",
+        "M008",
         "was published before, and its run [0-9a-f]{32} was deleted",
     ),
     "champion's logged model deleted": (
         lambda at: _logged_model(at, "2"),
-        "R010",
+        "M010",
         "the logged model that it was registered from was deleted",
     ),
     "a record's tag deleted": (
         lambda at: at.client.delete_registered_model_tag(MODEL, "relapse.move.0002"),
-        "R005",
+        "M005",
         "record 2: the registered model does not name it",
     ),
     "a record's tag written over": (
         lambda at: at.client.set_registered_model_tag(MODEL, "relapse.move.0002", "of no form"),
-        "R005",
+        "M005",
         "record 2: the registered model does not name it",
     ),
     "every record's tag deleted": (
         lambda at: [at.client.delete_registered_model_tag(MODEL, f"relapse.move.000{n}") for n in (1, 2)],
-        "R005",
+        "M005",
         "record 2: the registered model does not name it",
     ),
 }
 
 #: The same, where the register stage has nothing to say: what the champion stands on is whole.
 QUIET: dict[str, tuple[Plant, str]] = {
-    "files of records deleted": (lambda at: shutil.rmtree("mlruns/moves"), "R005"),
-    "a file of a record altered": (lambda at: _rewritten(record_file(at.client, COHORT, 1)), "R005"),
-    "an artifact of a record altered": (lambda at: _rewritten(at.artifact("moves/0001.json")), "R005"),
-    "an artifact of a record deleted": (lambda at: at.artifact("moves/0002.json").unlink(), "R005"),
+    "files of records deleted": (lambda at: shutil.rmtree("mlruns/moves"), "M005"),
+    "a file of a record altered": (lambda at: _rewritten(record_file(at.client, COHORT, 1)), "M005"),
+    "an artifact of a record altered": (lambda at: _rewritten(at.artifact("moves/0001.json")), "M005"),
+    "an artifact of a record deleted": (lambda at: at.artifact("moves/0002.json").unlink(), "M005"),
     "a version's tag altered": (
         lambda at: at.client.set_model_version_tag(MODEL, "2", "relapse.content", "x"),
-        "R012",
+        "M012",
     ),
-    "receipt deleted": (lambda at: Workspace(COHORT).published.unlink(), "R013"),
-    "receipt cut": (lambda at: Workspace(COHORT).published.write_text("{"), "R013"),
-    "receipt of another registry": (_receipt_of_another, "R013"),
-    "receipt stale": (_stale_receipt, "R013"),
-    "previous champion's run deleted": (lambda at: at.client.delete_run(at.child("1")), "R008"),
-    "previous champion's logged model deleted": (lambda at: _logged_model(at, "1"), "R010"),
+    "receipt deleted": (lambda at: Workspace(COHORT).published.unlink(), "M013"),
+    "receipt cut": (lambda at: Workspace(COHORT).published.write_text("{"), "M013"),
+    "receipt of another registry": (_receipt_of_another, "M013"),
+    "receipt stale": (_stale_receipt, "M013"),
+    "previous champion's run deleted": (lambda at: at.client.delete_run(at.child("1")), "M008"),
+    "previous champion's logged model deleted": (lambda at: _logged_model(at, "1"), "M010"),
 }
 
 
@@ -335,27 +338,27 @@ def test_what_does_not_touch_the_champion_is_found_and_the_pipeline_goes_on(stan
 LOST: dict[str, tuple[Plant, str, str]] = {
     "champion's runs removed for good": (
         lambda at: _remove_state(at, "2"),
-        "R009",
+        "M009",
         "a run behind it was removed from MLflow for good.*`relapse registry rollback",
     ),
     "registered model and champion's runs removed for good": (
         lambda at: (_remove_state(at, "2"), at.client.delete_registered_model(MODEL)),
-        "R002",
+        "M002",
         "cannot be brought back: the runs of version 2 are no more in MLflow. Nothing was made",
     ),
-    "a model of other hands under its name": (_elsewhere, "R004", "it was made by other hands. Rename or delete it"),
+    "a model of other hands under its name": (_elsewhere, "M004", "it was made by other hands. Rename or delete it"),
     "registered model and last record deleted": (
         lambda at: (
             at.client.delete_registered_model(MODEL),
             record_file(at.client, COHORT, 2).unlink(),
             at.artifact("moves/0002.json").unlink(),
         ),
-        "R005",
+        "M005",
         "record 2, which the receipt names, is nowhere to be found",
     ),
     "every artifact deleted": (
         lambda at: (shutil.rmtree("mlruns/artifacts"), at.client.delete_registered_model(MODEL)),
-        "R002",
+        "M002",
         "cannot be brought back: ",
     ),
 }
@@ -393,7 +396,7 @@ def test_one_can_go_back_from_a_champion_that_is_lost(standing: Standing) -> Non
     standing.register()
     assert json.loads(Workspace(COHORT).decision.read_text())["champion"]["version"] == "1"
     # The record of the lost champion's promotion was held by its run.
-    assert [fault.code for fault in faults(standing.client, COHORT)] == ["R005"]
+    assert [fault.code for fault in faults(standing.client, COHORT)] == ["M005"]
     repair(standing.client, machinery(), COHORT)
     assert faults(standing.client, COHORT) == []
 
@@ -443,4 +446,20 @@ def test_another_registry_has_records_of_its_own(standing: Standing, monkeypatch
     assert faults(other, COHORT) == []
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     connect(machinery())
-    assert {fault.code for fault in faults(standing.client, COHORT)} == {"R013"}
+    assert {fault.code for fault in faults(standing.client, COHORT)} == {"M013"}
+
+
+def test_a_renamed_experiment_is_used_under_its_new_name(standing: Standing) -> None:
+    before = _parents(standing.client)
+    standing.client.rename_experiment(standing.experiment, "ours")
+    standing.register()
+    _whole(standing)
+    assert _parents(standing.client) == before
+
+
+def test_every_code_of_a_fault_stands_in_the_documentation() -> None:
+    codes = {code for path in (ROOT / "src/relapse/tracking").rglob("*.py") for code in CODE.findall(path.read_text())}
+    described = set(re.findall(r"^\| (M\d{3}) \|", (ROOT / "docs/promotion.md").read_text(), re.MULTILINE))
+    assert codes == described
+    cases = {case[1] for table in (CASES, QUIET, LOST) for case in table.values()}
+    assert codes - cases <= {"M011"}

@@ -82,18 +82,18 @@ def _experiment(client: "MlflowClient", cohort: str) -> list[Fault]:
     found = experiment_of(client, cohort)
     if found is None or is_active(found):
         return []
-    return [Fault("R001", deleted_experiment(found), f"{to_repair(cohort)} restores it.")]
+    return [Fault("M001", deleted_experiment(found), f"{to_repair(cohort)} restores it.")]
 
 
 def _model(client: "MlflowClient", cohort: str, records: list[Record], root: Path) -> list[Fault]:
     """The registered model as a whole."""
     name, here = model_name(cohort), told(client, cohort, root=root)
     if registered(client, cohort) is not None:
-        return [] if not records or is_ours(client, cohort, records) else [Fault("R004", foreign(cohort), "")]
+        return [] if not records or is_ours(client, cohort, records) else [Fault("M004", foreign(cohort), "")]
     if other := renamed(client, cohort, records):
         return [
             Fault(
-                "R003", f"{name} was renamed to {other.name} in MLflow.", f"{to_repair(cohort)} gives it its name back."
+                "M003", f"{name} was renamed to {other.name} in MLflow.", f"{to_repair(cohort)} gives it its name back."
             )
         ]
     if not records and not here:
@@ -102,7 +102,7 @@ def _model(client: "MlflowClient", cohort: str, records: list[Record], root: Pat
     who = f"by record {last.number} version {last.to.version} is champion" if last else "it has records, or a receipt"
     return [
         Fault(
-            "R002",
+            "M002",
             f"{name} is not registered at {address(client, root)}, and {who}: it was deleted in MLflow.",
             f"`dvc repro register@{cohort}` or {to_repair(cohort)} registers it again from its runs.",
         )
@@ -116,7 +116,7 @@ def _published(client: "MlflowClient", cohort: str, root: Path) -> list[Fault]:
     if content is None or any(version.tags.get(CONTENT) == content for version in versions):
         return []
     said = f"The version of the state published last (content {str(content)[:12]}) was deleted in MLflow."
-    return [Fault("R007", said, f"`dvc repro register@{cohort}` registers it again.")]
+    return [Fault("M007", said, f"`dvc repro register@{cohort}` registers it again.")]
 
 
 def _aliases(client: "MlflowClient", cohort: str, root: Path) -> list[Fault]:
@@ -128,14 +128,14 @@ def _aliases(client: "MlflowClient", cohort: str, root: Path) -> list[Fault]:
         who = {last.previous: "previous champion", last.to.version: "champion"}
         return [
             Fault(
-                "R007",
+                "M007",
                 f"Version {number}, by record {last.number} the {who[number]}, was deleted in MLflow.",
                 f"`dvc repro register@{cohort}` or {to_repair(cohort)} registers its bundle again.",
             )
             for number in gone
         ]
     cut_short = unfinished(client, cohort, last)
-    return [Fault("R006", cut_short, "")] if cut_short else []
+    return [Fault("M006", cut_short, "")] if cut_short else []
 
 
 def _versions(client: "MlflowClient", cohort: str, aliases: list[str] | None = None) -> list[Fault]:
@@ -146,7 +146,7 @@ def _versions(client: "MlflowClient", cohort: str, aliases: list[str] | None = N
         try:
             identity(version)
         except RegistryError as error:
-            found.append(Fault("R004", str(error), ""))
+            found.append(Fault("M004", str(error), ""))
         else:
             found += deletions(client, cohort, version, _ROLES[name])
     return found
@@ -164,14 +164,14 @@ def _bundles(client: "MlflowClient", cohort: str, records: list[Record]) -> list
         try:
             if (digest := digest_of(version)) and place and digest != place.bundle:
                 said = "its bundle is not the one that was promoted."
-                found.append(Fault("R011", f"Version {number}: {said}", "Restore MLflow's artifacts from a backup."))
+                found.append(Fault("M011", f"Version {number}: {said}", "Restore MLflow's artifacts from a backup."))
         except BundleError as error:
-            found.append(Fault("R011", f"Version {number}: {error}", ""))
+            found.append(Fault("M011", f"Version {number}: {error}", ""))
         except RegistryError as error:
-            found.append(Fault("R011", str(error), ""))
+            found.append(Fault("M011", str(error), ""))
         if place and (version.tags.get(CANDIDATE), version.tags.get(CONTENT)) != (place.candidate, place.content_hash):
             said = f"its tags {CANDIDATE} and {CONTENT} are not those of its record."
-            found.append(Fault("R012", f"Version {number}: {said}", f"{to_repair(cohort)} sets them."))
+            found.append(Fault("M012", f"Version {number}: {said}", f"{to_repair(cohort)} sets them."))
     return found
 
 
@@ -181,10 +181,10 @@ def _chain(records: list[Record]) -> list[Fault]:
     for record in records:
         for number in range(before.number + 1, record.number):
             said = f"record {number} is missing: nothing names or holds it."
-            found.append(Fault("R005", said, "Restore MLflow's database and artifacts from a backup."))
+            found.append(Fault("M005", said, "Restore MLflow's database and artifacts from a backup."))
         if record.number == before.number + 1 and record.move and record.move.before != before.digest:
             said = f"record {record.number}: does not continue the one before it."
-            found.append(Fault("R005", said, "Restore MLflow's database and artifacts from a backup."))
+            found.append(Fault("M005", said, "Restore MLflow's database and artifacts from a backup."))
         before = record
     return found
 
@@ -195,7 +195,7 @@ def _record(client: "MlflowClient", cohort: str, record: Record, root: Path) -> 
     backup = "Restore it from a backup."
     if record.entry is None and registered(client, cohort) is not None:
         said = f"record {number}: the registered model does not name it (tag {TAG}{number:04})."
-        found.append(Fault("R005", said, f"{to_repair(cohort)} names it again." if record.move else backup))
+        found.append(Fault("M005", said, f"{to_repair(cohort)} names it again." if record.move else backup))
     path, own = record_file(client, cohort, number, root=root), address(client, root) == OWN
     for text, where, needed in ((record.artifact, "MLflow's artifacts", True), (record.copy, str(path), own)):
         if text is None and needed:
@@ -204,13 +204,13 @@ def _record(client: "MlflowClient", cohort: str, record: Record, root: Path) -> 
             said = f"record {number}: altered in {where}."
         else:
             continue
-        found.append(Fault("R005", said, f"{to_repair(cohort)} writes it again." if record.move else backup))
+        found.append(Fault("M005", said, f"{to_repair(cohort)} writes it again." if record.move else backup))
     return found
 
 
 def _lost(client: "MlflowClient", cohort: str, records: list[Record], root: Path) -> list[Fault]:
     said = lost_record(client, cohort, records, root=root)
-    return [Fault("R005", said, "Restore mlruns/ or MLflow's artifacts from a backup.")] if said else []
+    return [Fault("M005", said, "Restore mlruns/ or MLflow's artifacts from a backup.")] if said else []
 
 
 def _receipt(client: "MlflowClient", cohort: str, root: Path) -> list[Fault]:
@@ -219,12 +219,12 @@ def _receipt(client: "MlflowClient", cohort: str, root: Path) -> list[Fault]:
     if not here:
         if address(client, root) != OWN or registered(client, cohort) is None:
             return []
-        return [Fault("R013", f"{path}: there is no receipt of this registry.", remedy)]
+        return [Fault("M013", f"{path}: there is no receipt of this registry.", remedy)]
     try:
         now = receipt(client, cohort, str(here["published"]), root=root)
     except RegistryError as error:
-        return [Fault("R004", str(error), "")]
+        return [Fault("M004", str(error), "")]
     differing = [key for key in now if now[key] != here.get(key)]
     if not differing:
         return []
-    return [Fault("R013", f"{path}: the registry now says otherwise of {', '.join(differing)}.", remedy)]
+    return [Fault("M013", f"{path}: the registry now says otherwise of {', '.join(differing)}.", remedy)]

@@ -58,7 +58,7 @@ def deletions(client: "MlflowClient", cohort: str, version: "ModelVersion", role
     if len(known) < len(runs):
         found.append(
             Fault(
-                "R009",
+                "M009",
                 f"{called}: a run behind it was removed from MLflow for good.",
                 "Restore MLflow's database and artifacts from a backup, "
                 + (
@@ -70,11 +70,11 @@ def deletions(client: "MlflowClient", cohort: str, version: "ModelVersion", role
             )
         )
     if known and not is_active(item := client.get_experiment(known[0].info.experiment_id)):
-        return [*found, Fault("R001", deleted_experiment(item), f"{to_repair(cohort)} restores it.")]
+        return [*found, Fault("M001", deleted_experiment(item), f"{to_repair(cohort)} restores it.")]
     if gone := [run.info.run_id for run in known if not is_active(run.info)]:
         found.append(
             Fault(
-                "R008",
+                "M008",
                 f"{called}: {len(gone)} of the runs behind it {'was' if len(gone) == 1 else 'were'} deleted in MLflow "
                 f"({', '.join(name[:8] for name in gone)}), whose garbage collection would remove what it was made of.",
                 f"{to_repair(cohort)} restores {'it' if len(gone) == 1 else 'them'}.",
@@ -84,7 +84,7 @@ def deletions(client: "MlflowClient", cohort: str, version: "ModelVersion", role
     if child and (model_id := source_model(version)) and model_id not in logged_models(client, child):
         found.append(
             Fault(
-                "R010",
+                "M010",
                 f"{called}: the logged model that it was registered from was deleted in MLflow, whose garbage "
                 "collection would remove its bundle.",
                 f"{to_repair(cohort)} logs it again.",
