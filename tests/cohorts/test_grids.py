@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from relapse.cohorts.catalogue import read_cohort
-from relapse.cohorts.schema import CsvSource, ExcelSource, ParquetSource
+from relapse.cohorts.declared.source import CsvSource, ExcelSource, ParquetSource
 from relapse.cohorts.sources import read_source
 from relapse.cohorts.table import ingest
 from relapse.errors import DeclarationError, SourceError

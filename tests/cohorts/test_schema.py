@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from relapse.cohorts.catalogue import read_cohort
-from relapse.cohorts.schema import Cohort, SurvivalEndpoint
+from relapse.cohorts.declared.endpoint import SurvivalEndpoint
+from relapse.cohorts.schema import Cohort
 from relapse.errors import DeclarationError
 
 Declare = Callable[..., Path]

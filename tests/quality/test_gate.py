@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from relapse.cohorts.declared.source import CsvSource
 from relapse.cohorts.numbers import read_numbers
-from relapse.cohorts.schema import Cohort, CsvSource
+from relapse.cohorts.schema import Cohort
 from relapse.errors import GateError
 from relapse.quality.gate import check
 

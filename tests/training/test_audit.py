@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from relapse.candidates.catalogue import family
-from relapse.cohorts.schema import Cohort, Numeric
+from relapse.cohorts.declared.features import Numeric
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.simulation import simulate_radiomics
 from relapse.cohorts.table import canonical, typed
 from relapse.figures.audit import optimism_figure

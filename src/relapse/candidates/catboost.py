@@ -10,7 +10,8 @@ from sklearn.compose import ColumnTransformer
 from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel
 from relapse.candidates.boosted import Array, CoxTrees, LogisticTrees, Trees
 from relapse.candidates.imbalance import sampler_of, weighted, without_balance
-from relapse.cohorts.schema import Categorical, Cohort
+from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.schema import Cohort
 from relapse.preprocessing.transformers import encoder, ordered_columns
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from zlib import error as ZlibError
 
 import pandas as pd
 
+from relapse.cohorts.declared.source import CsvSource, ExcelSource
 from relapse.cohorts.diagnosis import files
-from relapse.cohorts.schema import CsvSource, ExcelSource
 from relapse.errors import SourceError
 
 #: A line by its number, and its cells.

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from relapse.cohorts.schema import Source, TextSource
+from relapse.cohorts.declared.source import Source, TextSource
 
 _EXPONENT = r"(?:[eE][-+]?[0-9]+)?"
 

@@ -7,7 +7,8 @@ from math import ceil
 
 import pandas as pd
 
-from relapse.cohorts.schema import Categorical, Cohort
+from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.schema import Cohort
 
 #: Of fewer patients with, or without, the event, figures say nothing, and a bootstrap resample may have none of them.
 MIN_EACH = 10

@@ -8,10 +8,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from relapse.cohorts.diagnosis import files
-from relapse.cohorts.diagnosis.files import squeezed
-from relapse.cohorts.grids import read_csv, read_excel, repeated
-from relapse.cohorts.schema import (
+from relapse.cohorts.declared.source import (
     CsvSource,
     ExcelSource,
     FileSource,
@@ -20,6 +17,9 @@ from relapse.cohorts.schema import (
     SimulatedSource,
     Source,
 )
+from relapse.cohorts.diagnosis import files
+from relapse.cohorts.diagnosis.files import squeezed
+from relapse.cohorts.grids import read_csv, read_excel, repeated
 from relapse.cohorts.simulation import simulate_radiomics
 from relapse.errors import SourceError
 from relapse.files import sha256_of_file, sha256_of_text

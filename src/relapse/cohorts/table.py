@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.declared.source import CsvSource, ExcelSource, Source
 from relapse.cohorts.diagnosis import columns as cells
 from relapse.cohorts.diagnosis.files import names_elsewhere
 from relapse.cohorts.grids import first_lines
 from relapse.cohorts.numbers import read_numbers
-from relapse.cohorts.schema import Categorical, Cohort, CsvSource, ExcelSource, Exclusion, Source
+from relapse.cohorts.schema import Cohort, Exclusion
 from relapse.cohorts.sources import describe, fingerprint, locate, read_source
 from relapse.errors import SourceError
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from relapse.cohorts.schema import Categorical, Cohort, Numeric, Translation
+from relapse.cohorts.declared.features import Categorical, Numeric
+from relapse.cohorts.schema import Cohort, Translation
 from relapse.cohorts.table import typed
 from relapse.errors import DeclarationError
 

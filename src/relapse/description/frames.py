@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relapse.cohorts.schema import Categorical, Cohort
+from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.schema import Cohort
 from relapse.description.outcome import by_outcome, told
 from relapse.evaluation.statistics.multiplicity import kendall_tau_b_matrix
 from relapse.evaluation.statistics.ranking.concordance import concordance

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relapse.cohorts.schema import Categorical, Cohort, Known
+from relapse.cohorts.declared.features import Categorical, Known
+from relapse.cohorts.schema import Cohort
 from relapse.description.outcome import FEWEST, by_outcome
 
 if TYPE_CHECKING:

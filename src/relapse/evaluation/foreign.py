@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from relapse.cohorts.declared.endpoint import horizon
 from relapse.cohorts.grids import repeated
-from relapse.cohorts.schema import horizon
 from relapse.errors import PredictionsError
 from relapse.evaluation.csv_tables import read_csv_table
 from relapse.evaluation.metrics import Endpoint, Horizon

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from relapse.candidates.risk_model import RiskModel
-from relapse.cohorts.schema import Categorical, Cohort
+from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.schema import Cohort
 from relapse.evaluation.statistics.intervals import auc_replicates, bootstrap, concordance_replicates, patient_weights
 from relapse.evaluation.statistics.ranking.binary import roc_auc
 from relapse.evaluation.statistics.ranking.concordance import concordance

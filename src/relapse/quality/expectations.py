@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from relapse.cohorts.declared.features import Categorical, Numeric
 from relapse.cohorts.numbers import pattern_of
-from relapse.cohorts.schema import Categorical, Cohort, Numeric
+from relapse.cohorts.schema import Cohort
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.diagnosis import columns
-from relapse.cohorts.schema import Categorical, Cohort
+from relapse.cohorts.schema import Cohort
 
 
 def hint(rule: str, column: str, table: pd.DataFrame, cohort: Cohort) -> str:

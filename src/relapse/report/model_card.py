@@ -4,7 +4,7 @@ Mitchell M et al. (2019). Model cards for model reporting. FAccT, 220-229.
 """
 
 from relapse.candidates.catalogue import REFERENCE
-from relapse.cohorts.schema import Categorical
+from relapse.cohorts.declared.features import Categorical
 from relapse.documents import Document, Section, Table
 from relapse.report.caveats import caveats
 from relapse.report.material import Material

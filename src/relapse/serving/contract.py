@@ -16,7 +16,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, c
 
 from relapse.bundle.manifest import Manifest
 from relapse.bundle.validations import Validations
-from relapse.cohorts.schema import Categorical, Cohort, Numeric
+from relapse.cohorts.declared.features import Categorical, Numeric
+from relapse.cohorts.schema import Cohort
 
 #: Patients in one request.
 MAX_BATCH = 1000

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from relapse.bundle.load import Bundle
 from relapse.bundle.reference import USUAL, Distance
 from relapse.bundle.summary import LevelSummary
-from relapse.cohorts.schema import Categorical, Cohort, Feature, Numeric
+from relapse.cohorts.declared.features import Categorical, Feature, Numeric
+from relapse.cohorts.schema import Cohort
 from relapse.serving.contract import (
     BinaryPrediction,
     Contribution,

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from relapse.candidates.risk_model import RiskModel
-from relapse.cohorts.schema import Cohort, horizon
+from relapse.cohorts.declared.endpoint import horizon
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.translation import as_features_of
 from relapse.errors import DeclarationError
 from relapse.evaluation.evidence import endpoint_of

@@ -5,8 +5,9 @@ import re
 import pandas as pd
 import pytest
 
+from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.declared.source import CsvSource, ExcelSource, PackageSource
 from relapse.cohorts.diagnosis import columns
-from relapse.cohorts.schema import Categorical, CsvSource, ExcelSource, PackageSource
 
 CSV = CsvSource(csv="t.csv")
 GRADE = Categorical(type="ordinal", levels=["I", "II", "III"])

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.declared.source import ExcelSource, FileSource, Source, TextSource
 from relapse.cohorts.diagnosis.words import CODES, ERRORS, MISSING, OUTCOMES, UNITS
 from relapse.cohorts.numbers import pattern_of
-from relapse.cohorts.schema import Categorical, ExcelSource, FileSource, Source, TextSource
 
 _NUMBER = r"[-+]?[0-9]+(?:[.,][0-9]+)?"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9]{1,2}[./-][0-9]{1,2}[./-](?:[0-9]{2}){1,2}"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from relapse.cohorts.schema import Categorical, Cohort
+from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.schema import Cohort
 from relapse.explanation.out_of_fold import Explained
 from relapse.figures.style import INK, MUTED, RULE, describe, drawing, new_figure
 from relapse.wording import number

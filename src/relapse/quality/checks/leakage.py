@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, rankdata
 
-from relapse.cohorts.schema import Categorical, Cohort
+from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.schema import Cohort
 from relapse.quality.checks.columns import as_numbers
 from relapse.quality.checks.finding import Finding
 

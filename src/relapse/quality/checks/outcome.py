@@ -17,7 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from relapse.cohorts.schema import UNITS, Categorical, Cohort, Horizon, SurvivalEndpoint, horizon
+from relapse.cohorts.declared.endpoint import UNITS, Horizon, SurvivalEndpoint, horizon
+from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import MIN_EACH, counts, for_parameters, parameters
 from relapse.quality.checks.context import Context
 from relapse.quality.checks.finding import Finding

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binom, ks_2samp, mannwhitneyu
 
-from relapse.cohorts.schema import Cohort, Numeric
+from relapse.cohorts.declared.features import Numeric
+from relapse.cohorts.schema import Cohort
 from relapse.quality.checks.columns import first_rows
 from relapse.quality.checks.finding import Finding
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from relapse.cohorts.schema import Categorical, Cohort, Known
+from relapse.cohorts.declared.features import Categorical, Known
+from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Comparison, Evidence
 from relapse.evaluation.metrics import Metric
 from relapse.evaluation.statistics.results import Estimate

@@ -10,7 +10,7 @@ from enum import StrEnum
 from relapse.cohorts.checklist import ITEMS, Item
 from relapse.documents import Document, Section, Table
 from relapse.report.material import Material
-from relapse.report.tripod.evidence import EVIDENCE
+from relapse.report.tripod.evidence import OWN, SAME
 
 
 class Status(StrEnum):
@@ -74,7 +74,7 @@ def checklist_document(material: Material) -> Document:
 
 def _answer(item: Item, material: Material) -> Answer:
     declared = material.cohort.tripod.get(item.number, "").strip()
-    found = EVIDENCE[item.number](material) if item.number in EVIDENCE else None
+    found = OWN[item.number](material) if item.number in OWN else SAME.get(item.number)
     if found is None:
         text = declared or f"{item.asked} Not known to the pipeline."
         return Answer(item, Status.DECLARED if declared else Status.NEEDS_YOU, text)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from relapse.cohorts.schema import Categorical
+from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.size import for_parameters
 from relapse.report.material import Material
 from relapse.report.page.answer import with_interval
@@ -25,15 +25,6 @@ def _title(m: Material) -> Found:
         f"Development and internal validation of {count(len(m.evidence.candidates), 'model')} predicting "
         f"{m.cohort.endpoint.label}; cohort: {m.cohort.title}.",
         ("answer",),
-    )
-
-
-def _objectives(m: Material) -> Found:
-    return Found(
-        "To develop models and to validate them internally, each against the clinical reference. No external "
-        "validation is part of this report.",
-        ("answer", "caveats"),
-        whole=False,
     )
 
 
@@ -107,22 +98,6 @@ def _size(m: Material) -> Found:
     )
 
 
-def _missing(m: Material) -> Found:
-    return Found(
-        "Filled in with the median or the most frequent level of the training part of each fold; nobody was left out "
-        "for a missing predictor beyond the declared rules.",
-        ("methods", "patients"),
-    )
-
-
-def _use(m: Material) -> Found:
-    return Found(
-        "Nested cross-validation: outer folds only measure, inner folds tune, choose thresholds and recalibrate. Rows "
-        "of one patient never stand on both sides of a split.",
-        ("methods",),
-    )
-
-
 def _handling(m: Material) -> Found:
     numbers = sum(not isinstance(m.cohort.features[name], Categorical) for name in m.cohort.predictors)
     return Found(
@@ -159,10 +134,6 @@ def _updating(m: Material) -> Found:
     return Found("Platt or isotonic recalibration where it lowered the log-loss on inner folds.", ("methods",))
 
 
-def _calculated(m: Material) -> Found:
-    return Found("By the fitted model of each outer fold, for the rows of that fold alone.", ("methods",))
-
-
 def _imbalance(m: Material) -> Found:
     if m.evidence.endpoint.timed:
         return Found("The endpoint is a time; nothing was resampled or weighted.", applies=False)
@@ -190,16 +161,8 @@ def _output(m: Material) -> Found:
     )
 
 
-def _differences(m: Material) -> Found:
-    return Found("None: both come from the same cohort by cross-validation.", ("caveats",))
-
-
 def _flow(m: Material) -> Found:
     return Found(f"{count(m.flow['rows_read'], 'row')} read; kept: {people(m.evidence.size)}.", ("patients",))
-
-
-def _characteristics(m: Material) -> Found:
-    return Found("Table 1 gives all patients and both outcomes, with missing values.", ("patients",), whole=False)
 
 
 def _analysed(m: Material) -> Found:
@@ -207,14 +170,6 @@ def _analysed(m: Material) -> Found:
         f"{people(m.evidence.size)}: the same in development and, fold by fold, in evaluation; each model "
         "was tuned and fitted on the other folds.",
         ("results",),
-    )
-
-
-def _specification(m: Material) -> Found:
-    return Found(
-        "The fitted champion is in the registry as a bundle (weights, encoder, declaration, digests) and is served by "
-        "an interface that takes one patient or many.",
-        ("decision",),
     )
 
 
@@ -232,56 +187,68 @@ def _between(m: Material) -> Found:
     return Found("Not examined.", applies=m.cohort.site is not None, whole=False)
 
 
-def _updated(m: Material) -> Found:
-    return Found("None was made after the evaluation.", applies=False)
-
-
 def _interpretation(m: Material) -> Found:
     return Found(str(m.decision["summary"]), ("answer", "decision"), whole=False)
-
-
-def _limitations(m: Material) -> Found:
-    return Found(
-        "Generated from the numbers: size, selection, censoring, validation within one cohort.",
-        ("caveats",),
-        whole=False,
-    )
-
-
-def _poor_input(m: Material) -> Found:
-    return Found(
-        "The service refuses values outside the declared ranges and levels, fills declared missing values in, and says "
-        "so with each answer, as it does for patients unlike those it was trained on.",
-        ("dictionary",),
-        whole=False,
-    )
-
-
-def _shared_code(m: Material) -> Found:
-    return Found(
-        "This report names the versions, the seed and the content hash it was made from.", ("methods",), whole=False
-    )
 
 
 def _shared_data(m: Material) -> Found:
     return Found(f"Licence: {m.cohort.licence}.", ("source",), whole=False)
 
 
-def _next(m: Material) -> Found:
-    return Found("External validation, in another hospital and a later period, comes first.", ("caveats",), whole=False)
-
-
-def _same_cohort(m: Material) -> Found:
-    return Found("Development and evaluation use the same patients, by cross-validation.", applies=False)
-
-
 def _named(m: Material, features: tuple[str, ...]) -> str:
     return listing([m.cohort.label(name) for name in features])
 
 
-EVIDENCE: Mapping[str, Callable[[Material], Found]] = {
+#: Items on which every report says the same: what the protocol is.
+SAME: Mapping[str, Found] = {
+    "4": Found(
+        "To develop models and to validate them internally, each against the clinical reference. No external "
+        "validation is part of this report.",
+        ("answer", "caveats"),
+        whole=False,
+    ),
+    "11": Found(
+        "Filled in with the median or the most frequent level of the training part of each fold; nobody was left out "
+        "for a missing predictor beyond the declared rules.",
+        ("methods", "patients"),
+    ),
+    "12a": Found(
+        "Nested cross-validation: outer folds only measure, inner folds tune, choose thresholds and recalibrate. Rows "
+        "of one patient never stand on both sides of a split.",
+        ("methods",),
+    ),
+    "12g": Found("By the fitted model of each outer fold, for the rows of that fold alone.", ("methods",)),
+    "16": Found("None: both come from the same cohort by cross-validation.", ("caveats",)),
+    "20b": Found("Table 1 gives all patients and both outcomes, with missing values.", ("patients",), whole=False),
+    "22": Found(
+        "The fitted champion is in the registry as a bundle (weights, encoder, declaration, digests) and is served by "
+        "an interface that takes one patient or many.",
+        ("decision",),
+    ),
+    "24": Found("None was made after the evaluation.", applies=False),
+    "26": Found(
+        "Generated from the numbers: size, selection, censoring, validation within one cohort.",
+        ("caveats",),
+        whole=False,
+    ),
+    "27a": Found(
+        "The service refuses values outside the declared ranges and levels, fills declared missing values in, and says "
+        "so with each answer, as it does for patients unlike those it was trained on.",
+        ("dictionary",),
+        whole=False,
+    ),
+    "18f": Found(
+        "This report names the versions, the seed and the content hash it was made from.", ("methods",), whole=False
+    ),
+    "27c": Found(
+        "External validation, in another hospital and a later period, comes first.", ("caveats",), whole=False
+    ),
+    "20c": Found("Development and evaluation use the same patients, by cross-validation.", applies=False),
+}
+
+#: Items on which the files of a cohort say something of their own.
+OWN: Mapping[str, Callable[[Material], Found]] = {
     "1": _title,
-    "4": _objectives,
     "5a": _source,
     "6a": _setting,
     "6b": _eligibility,
@@ -290,30 +257,18 @@ EVIDENCE: Mapping[str, Callable[[Material], Found]] = {
     "9a": _choice,
     "9b": _definitions,
     "10": _size,
-    "11": _missing,
-    "12a": _use,
     "12b": _handling,
     "12c": _building,
     "12d": _clusters,
     "12e": _measures,
     "12f": _updating,
-    "12g": _calculated,
     "13": _imbalance,
     "14": _fairness,
     "15": _output,
-    "16": _differences,
     "18e": _shared_data,
-    "18f": _shared_code,
     "20a": _flow,
-    "20b": _characteristics,
-    "20c": _same_cohort,
     "21": _analysed,
-    "22": _specification,
     "23a": _performance,
     "23b": _between,
-    "24": _updated,
     "25": _interpretation,
-    "26": _limitations,
-    "27a": _poor_input,
-    "27c": _next,
 }

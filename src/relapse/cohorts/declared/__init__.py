@@ -1,0 +1,1 @@
+"""The parts of a declaration: features, endpoint, source."""

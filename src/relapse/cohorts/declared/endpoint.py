@@ -1,0 +1,118 @@
+"""What a cohort declares of its outcome: relapse or none, or a time to relapse with horizons."""
+
+import re
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from relapse.declarations import Declared
+
+_DAYS_PER = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}
+#: Units that a follow-up may be given in.
+UNITS = tuple(_DAYS_PER)
+
+_HORIZON_UNITS = {"d": "day", "w": "week", "m": "month", "y": "year"}
+
+
+class Horizon(Declared):
+    """A time after baseline at which risks are given: ``label`` as declared, ``time`` in the endpoint's unit."""
+
+    label: str
+    time: float
+
+    @property
+    def column(self) -> str:
+        """The column of a predictions table that holds the risk at this horizon, such as ``risk_3y``."""
+        return "risk_" + self.label.replace(" ", "")
+
+
+Outcome = Literal[0, 1]
+
+
+def _codes_of_outcome() -> dict[str, Outcome]:
+    return {"0": 0, "1": 1}
+
+
+class _Endpoint(Declared):
+    event: str
+    values: dict[str, Outcome] = Field(default_factory=_codes_of_outcome)
+    label: str = "relapse"
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _text_keys(cls, value: Any) -> Any:
+        return {str(key): item for key, item in value.items()} if isinstance(value, dict) else value
+
+
+class BinaryEndpoint(_Endpoint):
+    """Relapse or none, without a time. ``values`` maps what stands in the source to 0 (none) and 1 (relapse)."""
+
+    kind: Literal["binary"]
+
+    @property
+    def risk_columns(self) -> list[str]:
+        """The risk columns of a predictions table."""
+        return ["risk"]
+
+
+class OtherEvent(Declared):
+    """A further event that counts, with the time until it or until the end of follow-up for it."""
+
+    event: str
+    time: str
+
+
+class SurvivalEndpoint(_Endpoint):
+    """Time to relapse or to the end of follow-up, with the horizons at which risks are reported.
+
+    ``also`` makes a composite: whichever of the events came first counts, at its time; where none came, follow-up ends
+    with the shortest of the times.
+    """
+
+    kind: Literal["survival"]
+    time: str
+    also: tuple[OtherEvent, ...] = ()
+    unit: Literal["day", "week", "month", "year"]
+    horizons: Annotated[tuple[Horizon, ...], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _horizons_in_unit(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("unit") not in _DAYS_PER or "horizons" not in value:
+            return value
+        given = value["horizons"] if isinstance(value["horizons"], list | tuple) else [value["horizons"]]
+        horizons = [text if isinstance(text, Horizon | dict) else horizon(text, value["unit"]) for text in given]
+        return {**value, "horizons": horizons}
+
+    @field_validator("horizons")
+    @classmethod
+    def _rising(cls, value: tuple[Horizon, ...]) -> tuple[Horizon, ...]:
+        if any(later.time <= earlier.time for earlier, later in pairwise(value)):
+            raise ValueError("horizons are given in rising order, each once.")
+        return value
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Columns of the source with an event and its time: the one declared first, then those of ``also``."""
+        return [(self.event, self.time), *((other.event, other.time) for other in self.also)]
+
+    @property
+    def risk_columns(self) -> list[str]:
+        """The risk columns of a predictions table, one a horizon."""
+        return [horizon.column for horizon in self.horizons]
+
+
+def horizon(value: Any, unit: str) -> Horizon:
+    """Read a horizon such as ``5 y`` and give its time in ``unit`` (a year is 365.25 days, a month a twelfth of it).
+
+    Raises
+    ------
+    ValueError
+        Not a positive number followed by d, w, m or y.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([dwmy])", str(value).strip())
+    if not match or float(match[1]) == 0:
+        raise ValueError(f"horizon {value!r} is not a number and a unit: 5 y, 60 m, 10 w or 90 d.")
+    days = float(match[1]) * _DAYS_PER[_HORIZON_UNITS[match[2]]]
+    return Horizon(label=f"{match[1]} {match[2]}", time=round(days / _DAYS_PER[unit], 6))
