@@ -25,9 +25,9 @@ from relapse.cohorts.table import read_table
 from relapse.explanation.background import Background, typical_patients
 from relapse.explanation.out_of_fold import explain
 from relapse.explanation.shapley import explainer
+from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.params import read_params
-from relapse.workspace import Workspace
 
 Array = NDArray[np.float64]
 

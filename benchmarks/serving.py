@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from relapse.bundle.load import describe_bundle
+from relapse.ground.workspace import Workspace
 from relapse.serving.predictor import typical_patient
-from relapse.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = (1, 8, 32)

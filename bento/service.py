@@ -11,8 +11,8 @@ import bentoml
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
 
 from relapse.bundle.load import check_packages, describe_bundle, load_bundle
-from relapse.console import readable_errors
-from relapse.environment import BUNDLE, check_environment
+from relapse.ground.console import readable_errors
+from relapse.ground.environment import BUNDLE, check_environment
 from relapse.serving.access import listening_host, require_token_beyond_loopback
 from relapse.serving.contract import Explanation, batch_model, patient_model, prediction_model
 from relapse.serving.desk import Desk

@@ -2,14 +2,14 @@
 
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
-from relapse.console import say, stage
 from relapse.figures.audit import optimism_figure
 from relapse.figures.style import save
-from relapse.files import write_csv, write_json
+from relapse.ground.console import say, stage
+from relapse.ground.files import write_csv, write_json
+from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.params import read_params
 from relapse.training.audit import audit
-from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

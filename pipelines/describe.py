@@ -4,13 +4,13 @@ from dataclasses import asdict
 
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
-from relapse.console import say, stage
 from relapse.description.frames import FRAMES
 from relapse.description.table_one import table_one
 from relapse.figures.description import description_figures
 from relapse.figures.style import save
-from relapse.files import write_csv, write_json
-from relapse.workspace import Workspace
+from relapse.ground.console import say, stage
+from relapse.ground.files import write_csv, write_json
+from relapse.ground.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pandas as pd
 
 from relapse.cohorts.catalogue import read_cohort
-from relapse.console import say, stage
 from relapse.evaluation.evidence import endpoint_of, gather
 from relapse.figures.evaluation.files import write_evaluation
-from relapse.files import read_json, write_json
+from relapse.ground.console import say, stage
+from relapse.ground.files import read_json, write_json
+from relapse.ground.workspace import Workspace
 from relapse.params import read_params
 from relapse.predictions import read_predictions
 from relapse.promotion.policy import put_forward
-from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -8,14 +8,14 @@ from joblib import delayed
 from relapse.bundle.model_file import load_model
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
-from relapse.console import say, stage
 from relapse.explanation.out_of_fold import explain
 from relapse.figures.explanation.files import write_explanation
-from relapse.files import read_json
+from relapse.ground.console import say, stage
+from relapse.ground.files import read_json
+from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.params import read_params
 from relapse.workers import shared_out
-from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

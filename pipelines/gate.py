@@ -3,12 +3,12 @@
 import pandas as pd
 
 from relapse.cohorts.catalogue import read_cohort
-from relapse.console import say, stage
-from relapse.files import write_json
+from relapse.ground.console import say, stage
+from relapse.ground.files import write_json
+from relapse.ground.workspace import Workspace
 from relapse.params import read_params
 from relapse.quality.checks.context import Context
 from relapse.quality.gate import check
-from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

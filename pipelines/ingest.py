@@ -2,9 +2,9 @@
 
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import ingest
-from relapse.console import say, stage
-from relapse.files import write_json, write_parquet
-from relapse.workspace import Workspace
+from relapse.ground.console import say, stage
+from relapse.ground.files import write_json, write_parquet
+from relapse.ground.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 from relapse.bundle.load import verify_bundle
 from relapse.bundle.validations import write_validations
-from relapse.console import say, stage
+from relapse.ground.console import say, stage
+from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.serving.bento import build_bento
 from relapse.tracking.client import connect
 from relapse.tracking.registry.marks import validations_of
 from relapse.tracking.registry.models import fetch_champion, version_called
-from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -1,7 +1,8 @@
 """Stage *register*: the evidence becomes a decision, and all of it a record in MLflow."""
 
-from relapse.console import say, stage
-from relapse.files import write_json
+from relapse.ground.console import say, stage
+from relapse.ground.files import write_json
+from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.params import read_params
 from relapse.predictions import read_predictions
@@ -14,7 +15,6 @@ from relapse.tracking.publishing.publish import publish
 from relapse.tracking.publishing.published import published_decision, ready
 from relapse.tracking.publishing.source import Source
 from relapse.tracking.registry.receipts import receipt, standing
-from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -1,12 +1,12 @@
 """Stage *report*: page, model card, checklist and DVC's plots of a cohort, from the files of the stages before."""
 
-from relapse.console import say, stage
-from relapse.files import read_json, write_text
+from relapse.ground.console import say, stage
+from relapse.ground.files import read_json, write_text
+from relapse.ground.workspace import Workspace
 from relapse.params import read_params
 from relapse.report.documents import documents
 from relapse.report.dvc_plots import write_plots
 from relapse.report.material import Material
-from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -2,11 +2,11 @@
 
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
-from relapse.console import say, stage
-from relapse.files import write_parquet
+from relapse.ground.console import say, stage
+from relapse.ground.files import write_parquet
+from relapse.ground.workspace import Workspace
 from relapse.params import read_params
 from relapse.training.splits import outer_folds
-from relapse.workspace import Workspace
 
 
 def main(cohort: str) -> None:

@@ -5,14 +5,14 @@ import pandas as pd
 from relapse.bundle.model_file import dump_model
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
-from relapse.console import say, stage
-from relapse.errors import NoTrialError
-from relapse.files import write_parquet
+from relapse.ground.console import say, stage
+from relapse.ground.errors import NoTrialError
+from relapse.ground.files import write_parquet
+from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.params import read_params
 from relapse.training.nested import train
 from relapse.training.record import write_failure, write_record
-from relapse.workspace import Workspace
 
 
 def main(cohort: str, candidate: str) -> None:

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from relapse.environment import ARTIFACT_ROOT, BACKEND, OPTUNA_STORAGE, PROMOTE, TRACKING_URI, WORKERS
+from relapse.ground.environment import ARTIFACT_ROOT, BACKEND, OPTUNA_STORAGE, PROMOTE, TRACKING_URI, WORKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def is_url(storage: str) -> bool:
 
 
 def machinery(root: Path = Path()) -> Machinery:
-    """The settings of this machine, as :mod:`relapse.environment` reads them; folders start from ``root``."""
+    """The settings of this machine, as :mod:`relapse.ground.environment` reads them; folders start from ``root``."""
     tracking = TRACKING_URI.get() or own_registry(root)
     local = None if tracking.startswith("http") else (root / "mlruns" / "artifacts").resolve().as_uri()
     storage = OPTUNA_STORAGE.get() or str(root / ".cache" / "optuna")

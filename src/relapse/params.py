@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from relapse.declarations import Declared, parse, read_yaml
-from relapse.errors import DeclarationError
+from relapse.ground.declarations import Declared, parse, read_yaml
+from relapse.ground.errors import DeclarationError
 
 
 class SplitParams(Declared):

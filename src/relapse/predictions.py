@@ -21,7 +21,7 @@ Evaluation is a function of such tables alone.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relapse.errors import PredictionsError
+from relapse.ground.errors import PredictionsError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from relapse.console import progress
-from relapse.environment import SCHEDULER
-from relapse.errors import DeclarationError
+from relapse.ground.console import progress
+from relapse.ground.environment import SCHEDULER
+from relapse.ground.errors import DeclarationError
 from relapse.machinery import Machinery
 
 

@@ -7,8 +7,8 @@ import pytest
 from relapse.bundle import load, write
 from relapse.bundle.load import check_packages, describe_bundle, load_bundle, verify_bundle
 from relapse.bundle.manifest import CONTENT, MANIFEST, SEAL, seal
-from relapse.errors import BundleError
-from relapse.files import read_json, sha256_of_file, write_json
+from relapse.ground.errors import BundleError
+from relapse.ground.files import read_json, sha256_of_file, write_json
 from tests.bundle.making import CARD, CHECKLIST, HASH, ROOT, small_bundle
 
 FILES = (*CONTENT, MANIFEST, SEAL)

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 
 from relapse.bundle.model_file import TRUSTED_TYPES, dump_model, load_model, needed_packages
 from relapse.candidates.risk_model import Isotonic, RiskModel
-from relapse.errors import BundleError
+from relapse.ground.errors import BundleError
 from tests.bundle.making import PAIRS, small_model
 
 BUILT: list[str] = []

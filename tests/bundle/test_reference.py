@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from relapse.bundle.reference import SIZE, Distance, positions, read_reference, refer
-from relapse.errors import BundleError
+from relapse.ground.errors import BundleError
 
 
 @pytest.mark.parametrize("name", ["gbsg", "wpbc", "radiomics"])

@@ -14,7 +14,7 @@ from relapse.bundle.validations import (
     validations_file,
     write_validations,
 )
-from relapse.errors import BundleError
+from relapse.ground.errors import BundleError
 from tests.bundle.making import small_bundle
 
 FOUND = (Validation(cohort="elsewhere", result="ROC AUC 0.700 (0.600 to 0.800)", day="2026-11-27", run="ab12"),)

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from relapse.candidates.base import BinaryModel, SurvivalModel, outcome
 from relapse.candidates.catalogue import MODULES, family
 from relapse.cohorts.schema import Cohort
-from relapse.errors import DeclarationError
+from relapse.ground.errors import DeclarationError
 
 CASES = [(name, cohort) for name in MODULES for cohort in ("gbsg", "wpbc")]
 

@@ -14,7 +14,7 @@ from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.declared.source import CsvSource, ExcelSource, ParquetSource
 from relapse.cohorts.sources import read_source
 from relapse.cohorts.table import ingest
-from relapse.errors import DeclarationError, SourceError
+from relapse.ground.errors import DeclarationError, SourceError
 
 from .conftest import HEADER, ROWS
 

@@ -8,7 +8,7 @@ import pytest
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.declared.endpoint import SurvivalEndpoint
 from relapse.cohorts.schema import Cohort
-from relapse.errors import DeclarationError
+from relapse.ground.errors import DeclarationError
 
 Declare = Callable[..., Path]
 

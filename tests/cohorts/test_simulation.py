@@ -12,7 +12,7 @@ from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.simulation import DENSITY, MARGIN, SHAPE, SUBTYPE, simulate_radiomics
 from relapse.cohorts.sources import describe, fingerprint
-from relapse.errors import DeclarationError
+from relapse.ground.errors import DeclarationError
 from relapse.quality.gate import check
 
 SEEDS = 100

@@ -9,8 +9,8 @@ import pytest
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import ingest, read_table, typed
-from relapse.errors import SourceError
-from relapse.files import write_parquet
+from relapse.ground.errors import SourceError
+from relapse.ground.files import write_parquet
 
 from .conftest import HEADER, ROWS
 

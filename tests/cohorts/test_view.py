@@ -7,7 +7,7 @@ import pytest
 
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import ingest
-from relapse.errors import DeclarationError, SourceError
+from relapse.ground.errors import DeclarationError, SourceError
 
 Declare = Callable[..., Path]
 

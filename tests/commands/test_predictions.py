@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from relapse.commands.cohort import check
-from relapse.errors import GateError, PredictionsError
 from relapse.evaluation.foreign import check_foreign, infer_endpoint, read_foreign
+from relapse.ground.errors import GateError, PredictionsError
 from tests.evaluation.test_evidence import table, timed
 
 REFERENCE = Path(__file__).parents[1] / "reference"

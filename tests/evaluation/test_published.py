@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from relapse.errors import PredictionsError
 from relapse.evaluation.published import check_published, read_published
+from relapse.ground.errors import PredictionsError
 
 STUDY = Path(__file__).parents[1] / "reference" / "published-radiomics.csv"
 

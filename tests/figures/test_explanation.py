@@ -12,7 +12,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.explanation.out_of_fold import Explained, explain
 from relapse.figures.explanation.drawn import _value
 from relapse.figures.explanation.files import write_explanation
-from relapse.files import read_json
+from relapse.ground.files import read_json
 from relapse.machinery import Machinery
 from relapse.params import ExplainParams
 from relapse.training.splits import outer_folds

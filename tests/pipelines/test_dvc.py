@@ -7,8 +7,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from relapse.candidates.catalogue import MODULES
+from relapse.ground.workspace import Workspace
 from relapse.params import read_params
-from relapse.workspace import Workspace
 
 from .closure import closure
 

@@ -13,13 +13,13 @@ from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import parameters
 from relapse.evaluation.evidence import Evidence, endpoint_of, gather, read_evidence
-from relapse.files import read_json
+from relapse.ground.files import read_json
+from relapse.ground.workspace import Workspace
 from relapse.params import RegisterParams, read_params
 from relapse.predictions import read_predictions
 from relapse.promotion.decision import Decision, Version
 from relapse.promotion.policy import decide
 from relapse.promotion.rival import Champion
-from relapse.workspace import Workspace
 from tests.project import Project
 
 pytestmark = pytest.mark.slow

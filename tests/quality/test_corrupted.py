@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from relapse.commands.app import app
 
-from relapse.console import readable_errors
+from relapse.commands.app import app
+from relapse.ground.console import readable_errors
 
 from .corrupted import DECLARATION, MARK, NUMBER, PATIENTS, TWO, Variant, csv, good, variants
 

@@ -10,7 +10,7 @@ import pytest
 from relapse.cohorts.declared.source import CsvSource
 from relapse.cohorts.numbers import read_numbers
 from relapse.cohorts.schema import Cohort
-from relapse.errors import GateError
+from relapse.ground.errors import GateError
 from relapse.quality.gate import check
 
 

@@ -12,7 +12,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.evaluation.curves import curves
 from relapse.evaluation.evidence import Evidence, endpoint_of, gather
 from relapse.figures.evaluation.catalogue import Curves, draw, read_curves
-from relapse.files import write_csv
+from relapse.ground.files import write_csv
 from relapse.report.material import Material
 from relapse.report.page.page import build_report
 

@@ -3,9 +3,9 @@ import multiprocessing
 import os
 
 import pytest
-from relapse.commands.app import main
 
-from relapse.errors import AuditLogError
+from relapse.commands.app import main
+from relapse.ground.errors import AuditLogError
 from relapse.serving.audit_log import START, AuditLog, verify
 
 KEY = b"a key of at least sixteen"

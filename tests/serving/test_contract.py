@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from relapse.cohorts.schema import Cohort
-from relapse.declarations import read_yaml
+from relapse.ground.declarations import read_yaml
 from relapse.serving.contract import MAX_BATCH, allowed, batch_model, patient_model
 
 

@@ -11,7 +11,7 @@ import time
 import httpx
 import pytest
 
-from relapse.errors import BundleError
+from relapse.ground.errors import BundleError
 from relapse.serving.audit_log import verify
 from relapse.serving.bento import build_bento
 from tests.bundle.making import PAIRS, ROOT, small_bundle

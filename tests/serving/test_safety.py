@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from relapse.errors import ServingError
+from relapse.ground.errors import ServingError
 from relapse.serving.access import is_asked_for, is_authorised, is_loopback, require_token_beyond_loopback
 from relapse.serving.audit_log import verify
 from relapse.serving.guard import HEADERS, MAX_BODY

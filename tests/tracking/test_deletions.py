@@ -13,7 +13,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from relapse.errors import RegistryError
+from relapse.ground.errors import RegistryError
+from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.tracking.client import connect
 from relapse.tracking.registry.faults import faults
@@ -22,7 +23,6 @@ from relapse.tracking.registry.models import PARENT, champion_version, model_nam
 from relapse.tracking.registry.moves import digest_of, rollback
 from relapse.tracking.registry.records import history, record_file
 from relapse.tracking.registry.repair import repair
-from relapse.workspace import Workspace
 from tests.project import ROOT, Project
 from tests.tracking.conftest import COHORT
 

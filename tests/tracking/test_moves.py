@@ -15,8 +15,9 @@ from mlflow import MlflowClient
 
 from relapse.bundle.manifest import CONTENT as FILES
 from relapse.bundle.manifest import MANIFEST, SEAL
-from relapse.errors import RegistryError
-from relapse.files import sha256_of_file
+from relapse.ground.errors import RegistryError
+from relapse.ground.files import sha256_of_file
+from relapse.ground.workspace import Workspace
 from relapse.machinery import Machinery, machinery
 from relapse.tracking.client import connect
 from relapse.tracking.locks import alone
@@ -24,7 +25,6 @@ from relapse.tracking.registry import moves
 from relapse.tracking.registry.faults import faults
 from relapse.tracking.registry.models import fetch_champion
 from relapse.tracking.registry.records import history, record_file
-from relapse.workspace import Workspace
 from tests import postgres
 from tests.project import ROOT, Project
 from tests.server import serving

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from relapse.errors import RegistryError
+from relapse.ground.errors import RegistryError
 from relapse.machinery import Machinery
 from relapse.tracking.client import connect
 from relapse.tracking.locks import alone

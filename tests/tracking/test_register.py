@@ -11,14 +11,14 @@ import pytest
 from mlflow import MlflowClient
 
 from relapse.bundle.load import describe_bundle, load_bundle, verify_bundle
-from relapse.errors import NoTrialError, RegistryError
+from relapse.ground.errors import NoTrialError, RegistryError
+from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.params import read_params
 from relapse.tracking.client import connect
 from relapse.tracking.compare import compare_runs
 from relapse.tracking.registry.models import CHAMPION, CONTENT, champion_version, fetch_champion
 from relapse.training.record import write_failure
-from relapse.workspace import Workspace
 from tests.project import Project
 from tests.tracking.conftest import COHORT
 

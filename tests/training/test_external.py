@@ -11,12 +11,12 @@ import pytest
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import canonical, ingest, typed
 from relapse.cohorts.translation import as_features_of
-from relapse.errors import DeclarationError
 from relapse.evaluation.evidence import endpoint_of
 from relapse.evaluation.metrics import Endpoint, Horizon
 from relapse.evaluation.recalibration import recalibrated
 from relapse.evaluation.statistics.calibration.measures import calibration_at_horizon, calibration_binary
 from relapse.evaluation.statistics.ranking.concordance import concordance
+from relapse.ground.errors import DeclarationError
 from relapse.training.external import LARGE, PLAIN, SLOPE, external_predictions
 from tests.bundle.making import small_model
 from tests.conftest import ROOT

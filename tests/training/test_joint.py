@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from relapse.candidates.base import Family, Head, binary_model, outcome
 from relapse.candidates.catalogue import family
 from relapse.cohorts.schema import Cohort
-from relapse.errors import TrainingError
+from relapse.ground.errors import TrainingError
 from relapse.machinery import Machinery
 from relapse.params import TrainParams
 from relapse.predictions import check_predictions

@@ -10,7 +10,7 @@ from relapse.candidates import catalogue
 from relapse.candidates.base import Family, Head, binary_model
 from relapse.candidates.risk_model import Isotonic
 from relapse.cohorts.schema import Cohort
-from relapse.errors import TrainingError
+from relapse.ground.errors import TrainingError
 from relapse.machinery import Machinery
 from relapse.params import TrainParams
 from relapse.predictions import check_predictions

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relapse.cohorts.size import Folds
-from relapse.errors import TrainingError
+from relapse.ground.errors import TrainingError
 from relapse.training.splits import derived_seed, fold_numbers, outer_folds
 
 

@@ -1,6 +1,6 @@
 """Verifying and loading a bundle: its only reader. Digests are compared before anything is parsed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,8 @@ from relapse.bundle.validations import Validations, read_validations
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.documents import Document, read_document
-from relapse.errors import BundleError, DeclarationError
-from relapse.files import read_json, sha256_of_file
+from relapse.ground.errors import BundleError, DeclarationError
+from relapse.ground.files import read_json, sha256_of_file
 
 if TYPE_CHECKING:
     from relapse.candidates.risk_model import RiskModel
@@ -143,15 +143,7 @@ def load_bundle(folder: Path) -> Bundle:
     from relapse.bundle.model_file import load_model, load_models
 
     return Bundle(
-        manifest=found.manifest,
-        cohort=found.cohort,
-        training=found.training,
-        metrics=found.metrics,
-        decision=found.decision,
-        card=found.card,
-        checklist=found.checklist,
-        reference=found.reference,
-        validations=found.validations,
+        **{part.name: getattr(found, part.name) for part in fields(found)},
         model=load_model(folder / MODEL),
         refits=load_models(folder / REFITS),
     )

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, ValidationError
 
 from relapse.cohorts.size import Counts
-from relapse.declarations import Declared
-from relapse.errors import BundleError
-from relapse.files import read_json
+from relapse.ground.declarations import Declared
+from relapse.ground.errors import BundleError
+from relapse.ground.files import read_json
 
 #: Counted up whenever a bundle written before could no longer be read as meant.
 FORMAT: Literal[3] = 3

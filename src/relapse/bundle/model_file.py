@@ -17,8 +17,8 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from relapse.candidates.risk_model import RiskModel, recalibration_from
-from relapse.errors import BundleError
-from relapse.files import write_atomic
+from relapse.ground.errors import BundleError
+from relapse.ground.files import write_atomic
 
 #: Types beyond skops' own defaults that a model file may hold.
 TRUSTED_TYPES = (

@@ -13,8 +13,8 @@ from pydantic import Field, ValidationError
 
 from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.schema import Cohort
-from relapse.declarations import Declared
-from relapse.errors import BundleError
+from relapse.ground.declarations import Declared
+from relapse.ground.errors import BundleError
 
 if TYPE_CHECKING:
     import pandas as pd

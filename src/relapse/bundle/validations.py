@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from relapse.bundle.manifest import MANIFEST, Digest
-from relapse.declarations import Declared
 from relapse.documents import Section, Table
-from relapse.errors import BundleError
-from relapse.files import sha256_of_file, write_json
+from relapse.ground.declarations import Declared
+from relapse.ground.errors import BundleError
+from relapse.ground.files import sha256_of_file, write_json
 
 
 class Validation(Declared):

@@ -29,7 +29,7 @@ from relapse.bundle.summary import check_metrics, summarise
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.size import counts
 from relapse.documents import Document, document_json
-from relapse.files import sha256_of_file, write_json, write_text
+from relapse.ground.files import sha256_of_file, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd

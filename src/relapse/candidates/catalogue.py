@@ -6,7 +6,7 @@ The module defines ``FAMILY``, a :class:`relapse.candidates.base.Family`. It is 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from relapse.errors import DeclarationError
+from relapse.ground.errors import DeclarationError
 
 if TYPE_CHECKING:
     from relapse.candidates.base import Family

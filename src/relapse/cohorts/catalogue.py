@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from relapse.cohorts.schema import Cohort
-from relapse.declarations import parse, read_yaml
-from relapse.errors import DeclarationError
+from relapse.ground.declarations import parse, read_yaml
+from relapse.ground.errors import DeclarationError
 
 
 def read_cohort(path: Path) -> Cohort:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from relapse.cohorts.declared.source import CsvSource, ExcelSource
 from relapse.cohorts.diagnosis import files
-from relapse.errors import SourceError
+from relapse.ground.errors import SourceError
 
 #: A line by its number, and its cells.
 Line = tuple[int, list[str]]

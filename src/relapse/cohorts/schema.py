@@ -10,7 +10,7 @@ from relapse.cohorts.checklist import ITEMS, NUMBERS
 from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
 from relapse.cohorts.declared.features import Categorical, Feature, Known, Numeric
 from relapse.cohorts.declared.source import SimulatedSource, Source
-from relapse.declarations import Declared
+from relapse.ground.declarations import Declared
 
 #: Columns that stand beside the features in canonical tables and in tables of Shapley values; no feature is called so.
 RESERVED_COLUMNS = ("row", "patient", "site", "event", "time", "fold", "base", "output")

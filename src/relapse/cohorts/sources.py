@@ -21,8 +21,8 @@ from relapse.cohorts.diagnosis import files
 from relapse.cohorts.diagnosis.files import squeezed
 from relapse.cohorts.grids import read_csv, read_excel, repeated
 from relapse.cohorts.simulation import simulate_radiomics
-from relapse.errors import SourceError
-from relapse.files import sha256_of_file, sha256_of_text
+from relapse.ground.errors import SourceError
+from relapse.ground.files import sha256_of_file, sha256_of_text
 
 _MISSING = frozenset(("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"))
 _WHOLE = re.compile(r"(-?\d+)(?:\.0+)?")

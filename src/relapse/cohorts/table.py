@@ -15,7 +15,7 @@ from relapse.cohorts.grids import first_lines
 from relapse.cohorts.numbers import read_numbers
 from relapse.cohorts.schema import Cohort, Exclusion
 from relapse.cohorts.sources import describe, fingerprint, locate, read_source
-from relapse.errors import SourceError
+from relapse.ground.errors import SourceError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pandas as pd
 from relapse.cohorts.declared.features import Categorical, Numeric
 from relapse.cohorts.schema import Cohort, Translation
 from relapse.cohorts.table import typed
-from relapse.errors import DeclarationError
+from relapse.ground.errors import DeclarationError
 
 
 def as_features_of(table: pd.DataFrame, mine: Cohort, theirs: Cohort) -> pd.DataFrame:

@@ -4,8 +4,8 @@ import typer
 
 from relapse.commands import cohort, model, predictions, service
 from relapse.commands.registry import registry
-from relapse.console import readable_errors
-from relapse.environment import check_environment
+from relapse.ground.console import readable_errors
+from relapse.ground.environment import check_environment
 
 app = typer.Typer(
     help="Relapse models for breast cancer. The pipeline itself runs with `dvc repro`.",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relapse.console import say
+from relapse.ground.console import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,12 +57,12 @@ def audit(
     from relapse.cohorts.catalogue import read_cohort
     from relapse.figures.audit import optimism_figure
     from relapse.figures.style import save
-    from relapse.files import write_csv, write_json
+    from relapse.ground.files import write_csv, write_json
+    from relapse.ground.workspace import Workspace
     from relapse.machinery import machinery
     from relapse.params import read_params
     from relapse.quality.checks.context import Context
     from relapse.training.audit import audit as run
-    from relapse.workspace import Workspace
 
     declared, params = read_cohort(Workspace(cohort).declaration), read_params()
     table = gated(declared, Context.of(params))
@@ -93,8 +93,8 @@ def simulate(
     declaration of your own.
     """
     from relapse.cohorts.simulation import simulate_radiomics
-    from relapse.errors import DeclarationError
-    from relapse.files import write_csv
+    from relapse.ground.errors import DeclarationError
+    from relapse.ground.files import write_csv
 
     if name != "radiomics":
         raise DeclarationError(f"{name!r} is no simulation. There is: radiomics.")

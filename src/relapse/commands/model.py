@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from relapse.commands.cohort import gated
-from relapse.console import say
+from relapse.ground.console import say
 
 
 def compare(
@@ -37,16 +37,16 @@ def validate(
 
     from relapse.cohorts.catalogue import read_cohort
     from relapse.cohorts.size import Folds
-    from relapse.errors import DeclarationError
     from relapse.evaluation.evidence import endpoint_of, gather
     from relapse.figures.evaluation.files import write_evaluation
+    from relapse.ground.errors import DeclarationError
+    from relapse.ground.workspace import Workspace
     from relapse.machinery import machinery
     from relapse.params import read_params
     from relapse.quality.checks.context import Context
     from relapse.report.tables import show_evidence
     from relapse.tracking.validation import find_model, record_validation
     from relapse.training.external import FOLDS, external_predictions
-    from relapse.workspace import Workspace
 
     bundle, version = find_model(model, machinery())
     if bundle.cohort.name == cohort:

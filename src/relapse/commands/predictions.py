@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from relapse.console import say
+from relapse.ground.console import say
 
 
 def evaluate(
@@ -22,9 +22,9 @@ def evaluate(
     Optional: row, patient (rows of one patient are resampled together), site, repeat, fold, threshold, subgroup_….
     """
     from relapse.cohorts.catalogue import read_cohort
-    from relapse.errors import PredictionsError
     from relapse.evaluation.evidence import endpoint_of, gather
     from relapse.evaluation.foreign import check_foreign, infer_endpoint, read_foreign
+    from relapse.ground.errors import PredictionsError
     from relapse.report.tables import show_evidence
 
     if unit not in ("day", "week", "month", "year"):

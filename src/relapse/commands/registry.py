@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relapse.console import print_table, say
+from relapse.ground.console import print_table, say
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -112,10 +112,10 @@ def promote(
 @registry.command()
 def propose(out: Annotated[Path, typer.Option(help="The Markdown file to write.")]) -> None:
     """Write what the last run of the pipeline proposes for each cohort: decision, rules, and metrics of both models."""
-    from relapse.files import read_json, write_text
+    from relapse.ground.files import read_json, write_text
+    from relapse.ground.workspace import Workspace
     from relapse.params import read_params
     from relapse.tracking.proposal import proposal
-    from relapse.workspace import Workspace
 
     client = _client()
     parts = [proposal(client, Workspace(name), read_json(Workspace(name).decision)) for name in read_params().cohorts]

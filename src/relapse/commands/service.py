@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from relapse.console import say
+from relapse.ground.console import say
 
 
 def audit_log(
@@ -16,8 +16,8 @@ def audit_log(
     Exit status 1 where a line was altered, moved or taken out. Lines cut off the end leave a chain that holds: compare
     the number and digest printed here with those kept elsewhere.
     """
-    from relapse.environment import AUDIT_KEY
-    from relapse.errors import ServingError
+    from relapse.ground.environment import AUDIT_KEY
+    from relapse.ground.errors import ServingError
     from relapse.serving.audit_log import verify
 
     key = AUDIT_KEY.get()

@@ -12,7 +12,7 @@ import pandas as pd
 
 from relapse.cohorts.diagnosis import files
 from relapse.cohorts.grids import repeated
-from relapse.errors import PredictionsError
+from relapse.ground.errors import PredictionsError
 
 
 def read_csv_table(path: Path, **options: Any) -> pd.DataFrame:

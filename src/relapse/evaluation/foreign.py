@@ -14,9 +14,9 @@ import pandas as pd
 
 from relapse.cohorts.declared.endpoint import horizon
 from relapse.cohorts.grids import repeated
-from relapse.errors import PredictionsError
 from relapse.evaluation.csv_tables import read_csv_table
 from relapse.evaluation.metrics import Endpoint, Horizon
+from relapse.ground.errors import PredictionsError
 from relapse.predictions import check_predictions
 
 _RISK_AT = re.compile(r"risk_(\d+(?:\.\d+)?)([dwmy])")

@@ -24,8 +24,8 @@ from typing import Literal
 
 from scipy import stats
 
-from relapse.errors import PredictionsError
 from relapse.evaluation.csv_tables import read_csv_table
+from relapse.ground.errors import PredictionsError
 
 COLUMNS = ("estimate", "lower", "upper", "z", "chi2", "p", "precision", "recall", "f1")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relapse.candidates.catalogue import MODULES, REFERENCE
-from relapse.files import write_atomic
+from relapse.ground.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ import pandas as pd
 
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
-from relapse.errors import GateError
+from relapse.ground.errors import GateError
 from relapse.quality.checks.catalogue import findings as coded_findings
 from relapse.quality.checks.catalogue import findings_in_broken
 from relapse.quality.checks.context import DEFAULT, Context

@@ -2,8 +2,8 @@
 
 import shutil
 
+from relapse.ground.workspace import Workspace
 from relapse.report.material import Material
-from relapse.workspace import Workspace
 
 
 def write_plots(material: Material, at: Workspace) -> None:

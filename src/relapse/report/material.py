@@ -8,8 +8,8 @@ from typing import Any
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Evidence, read_evidence
-from relapse.files import read_json
-from relapse.workspace import Workspace
+from relapse.ground.files import read_json
+from relapse.ground.workspace import Workspace
 
 Json = Mapping[str, Any]
 

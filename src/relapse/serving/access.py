@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterable
 
-from relapse.errors import ServingError
+from relapse.ground.errors import ServingError
 from relapse.serving.settings import Serving
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from relapse.errors import AuditLogError
+from relapse.ground.errors import AuditLogError
 
 #: What the first line has in place of a digest.
 START = "0" * 64

@@ -10,8 +10,8 @@ from pathlib import Path
 from relapse.bundle.load import verify_bundle
 from relapse.bundle.manifest import Manifest
 from relapse.bundle.validations import validations_file
-from relapse.errors import BundleError
-from relapse.files import write_atomic
+from relapse.ground.errors import BundleError
+from relapse.ground.files import write_atomic
 
 
 def build_bento(bundle: Path, *, out: Path, repository: Path) -> str:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from relapse.environment import AUDIT_KEY, AUDIT_LOG, HOSTS, TIMEOUT, TOKEN
-from relapse.errors import ServingError
+from relapse.ground.environment import AUDIT_KEY, AUDIT_LOG, HOSTS, TIMEOUT, TOKEN
+from relapse.ground.errors import ServingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Serving:
 
 
 def serving() -> Serving:
-    """The settings of the service, as :mod:`relapse.environment` reads them.
+    """The settings of the service, as :mod:`relapse.ground.environment` reads them.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relapse.errors import RegistryError
+from relapse.ground.errors import RegistryError
 from relapse.machinery import Machinery, own_registry
 from relapse.tracking.locks import alone, lockable, without_password
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from relapse.cohorts.size import MIN_EACH, counts
-from relapse.errors import PredictionsError, RegistryError
 from relapse.evaluation.evidence import Evidence, compare, read_evidence
 from relapse.evaluation.metrics import pooled
 from relapse.evaluation.statistics.results import Estimate, PairedTest
-from relapse.files import read_json
+from relapse.ground.errors import PredictionsError, RegistryError
+from relapse.ground.files import read_json
 from relapse.tracking.registry.models import CANDIDATE, PREDICTIONS
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """A comparison of two runs on a terminal."""
 
-from relapse.console import print_table, say
 from relapse.evaluation.statistics.results import Estimate
+from relapse.ground.console import print_table, say
 from relapse.tracking.compare import Effect, RunComparison
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from relapse.errors import RegistryError
+from relapse.ground.errors import RegistryError
 
 #: Seconds to wait for a lock; whoever holds it moves an alias, or creates MLflow's tables.
 PATIENCE = 300

@@ -10,9 +10,10 @@ from relapse.bundle.load import Bundle, load_bundle
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import read_table
-from relapse.errors import BundleError
 from relapse.evaluation.metrics import pooled
-from relapse.files import read_json
+from relapse.ground.errors import BundleError
+from relapse.ground.files import read_json
+from relapse.ground.workspace import Workspace
 from relapse.promotion.rival import Champion
 from relapse.tracking.registry.models import (
     CONTENT,
@@ -23,7 +24,6 @@ from relapse.tracking.registry.models import (
     identity,
     parent_run,
 )
-from relapse.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from relapse.bundle.load import describe_bundle
 from relapse.bundle.summary import Metric
+from relapse.ground.workspace import Workspace
 from relapse.tracking.registry.models import champion_version, fetch_version, version_called
-from relapse.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relapse.bundle.load import Bundle, load_bundle
-from relapse.errors import RegistryError
 from relapse.evaluation.evidence import Evidence
+from relapse.ground.errors import RegistryError
 from relapse.machinery import Machinery
 from relapse.tracking.client import connect, experiment
 from relapse.tracking.registry.marks import RESULT, VALIDATES

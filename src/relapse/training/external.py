@@ -6,9 +6,9 @@ from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.declared.endpoint import horizon
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.translation import as_features_of
-from relapse.errors import DeclarationError
 from relapse.evaluation.evidence import endpoint_of
 from relapse.evaluation.recalibration import recalibrated
+from relapse.ground.errors import DeclarationError
 from relapse.predictions import SUBGROUP
 from relapse.training.splits import fold_numbers
 

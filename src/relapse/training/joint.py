@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from relapse.candidates.base import Family, Head, Params, outcome
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
-from relapse.errors import NoTrialError
+from relapse.ground.errors import NoTrialError
 from relapse.machinery import Machinery
 from relapse.training.kept_sets import FinishedSet, KeptSets, Tried, kept_sets
 from relapse.training.splits import derived_seed, fold_numbers

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from relapse.cohorts.schema import Cohort
-from relapse.files import sha256_of_text
+from relapse.ground.files import sha256_of_text
 from relapse.training.studies import digest, prepare, storage_of
 
 if TYPE_CHECKING:

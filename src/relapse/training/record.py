@@ -8,8 +8,8 @@ from typing import Any
 
 from relapse.candidates.catalogue import family
 from relapse.cohorts.schema import Cohort
-from relapse.errors import NoTrialError
-from relapse.files import write_json
+from relapse.ground.errors import NoTrialError
+from relapse.ground.files import write_json
 from relapse.params import TrainParams
 from relapse.training.nested import Trained
 from relapse.training.studies import VERSIONED, blind_trials

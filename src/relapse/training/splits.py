@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from relapse.cohorts.size import PROTOCOL_SETTING, Folds, counts
-from relapse.errors import TrainingError
+from relapse.ground.errors import TrainingError
 
 #: Patients of each outcome for each fold below which they are dealt: balancing sites as well could leave a fold none.
 EVEN = 5

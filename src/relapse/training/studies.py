@@ -18,7 +18,7 @@ import pandas as pd
 
 import relapse
 from relapse.cohorts.schema import Cohort
-from relapse.files import sha256_of_text
+from relapse.ground.files import sha256_of_text
 from relapse.machinery import is_url
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel, outcome
 from relapse.candidates.risk_model import Isotonic, Platt, Recalibration, RiskModel
 from relapse.cohorts.schema import Cohort
-from relapse.errors import NoTrialError, TrainingError
 from relapse.evaluation.statistics.decisions.classification import log_loss
 from relapse.evaluation.statistics.ranking.binary import roc_auc
 from relapse.evaluation.statistics.ranking.concordance import concordance
+from relapse.ground.errors import NoTrialError, TrainingError
 from relapse.preprocessing.encodings import Encodings
 from relapse.training.splits import derived_seed, fold_numbers
 from relapse.training.studies import Studies, finished, open_study

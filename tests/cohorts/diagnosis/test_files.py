@@ -9,7 +9,7 @@ import pytest
 
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import ingest
-from relapse.errors import SourceError
+from relapse.ground.errors import SourceError
 
 from ..conftest import HEADER, ROWS
 

@@ -10,7 +10,7 @@ import pytest
 
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import ingest
-from relapse.errors import GateError
+from relapse.ground.errors import GateError
 from relapse.quality.checks.catalogue import findings
 from relapse.quality.checks.finding import Finding
 from relapse.quality.checks.units import two_units

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from relapse.cohorts.schema import Cohort
-from relapse.errors import GateError
+from relapse.ground.errors import GateError
 from relapse.quality.checks.catalogue import findings
 from relapse.quality.gate import check
 

@@ -11,8 +11,8 @@ import pytest
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import Folds
 from relapse.cohorts.table import typed
-from relapse.errors import GateError
 from relapse.evaluation.statistics.survival.kaplan_meier import censoring_survival
+from relapse.ground.errors import GateError
 from relapse.params import read_params
 from relapse.quality.checks.catalogue import findings
 from relapse.quality.checks.context import DEFAULT, Context

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from relapse.declarations import Declared
+from relapse.ground.declarations import Declared
 
 
 class Known(StrEnum):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
 
-from relapse.declarations import Declared
+from relapse.ground.declarations import Declared
 
 
 class PackageSource(Declared):

@@ -12,7 +12,7 @@ from relapse.evaluation.forests import pairs_frame, subgroups_frame
 from relapse.figures.evaluation.catalogue import draw, read_curves
 from relapse.figures.evaluation.tuning import tuning_history
 from relapse.figures.style import drawing, save
-from relapse.files import write_csv
+from relapse.ground.files import write_csv
 from relapse.training.history import tuning_frame
 
 

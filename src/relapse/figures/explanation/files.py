@@ -17,8 +17,8 @@ from relapse.figures.explanation.drawn import (
     waterfall_frame,
 )
 from relapse.figures.style import save
-from relapse.files import write_csv, write_json, write_parquet
-from relapse.workspace import EXPLANATION
+from relapse.ground.files import write_csv, write_json, write_parquet
+from relapse.ground.workspace import EXPLANATION
 
 
 def write_explanation(

@@ -13,7 +13,8 @@ import pandas as pd
 
 from relapse.documents import Document
 from relapse.evaluation.evidence import CandidateEvidence, Evidence
-from relapse.files import read_json
+from relapse.ground.files import read_json
+from relapse.ground.workspace import Workspace
 from relapse.machinery import Machinery
 from relapse.params import Params
 from relapse.promotion.decision import Decision
@@ -36,7 +37,6 @@ from relapse.tracking.registry.versions import (
     create_version,
     log_bundle,
 )
-from relapse.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

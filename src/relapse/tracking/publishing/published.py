@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relapse.errors import RegistryError
-from relapse.files import read_json
+from relapse.ground.errors import RegistryError
+from relapse.ground.files import read_json
+from relapse.ground.workspace import Workspace
 from relapse.machinery import Machinery
 from relapse.tracking.client import experiment, is_active, to_repair
 from relapse.tracking.publishing.source import Source
@@ -16,7 +17,6 @@ from relapse.tracking.registry.moves import put_forward
 from relapse.tracking.registry.records import STATE, WHOLE, history
 from relapse.tracking.registry.restore import bring_back, register_again
 from relapse.tracking.registry.versions import DECISION, family, published_states, version_of
-from relapse.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

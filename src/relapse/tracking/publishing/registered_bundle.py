@@ -8,11 +8,11 @@ from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
 from relapse.documents import Document
 from relapse.evaluation.evidence import Evidence
-from relapse.files import sha256_of_file
+from relapse.ground.files import sha256_of_file
+from relapse.ground.workspace import Workspace
 from relapse.predictions import read_predictions
 from relapse.promotion.decision import Decision
 from relapse.tracking.publishing.source import Source
-from relapse.workspace import Workspace
 
 
 def write_challenger(

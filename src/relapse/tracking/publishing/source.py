@@ -4,11 +4,11 @@ import json
 from dataclasses import dataclass
 
 from relapse.bundle.manifest import FORMAT
-from relapse.files import sha256_of_file, sha256_of_text
+from relapse.ground.files import sha256_of_file, sha256_of_text
+from relapse.ground.workspace import Workspace
 from relapse.params import Params
 from relapse.tracking.client import git_commit
 from relapse.tracking.registry.models import CONTENT
-from relapse.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relapse.errors import BundleError, RegistryError
-from relapse.files import sha256_of_text
+from relapse.ground.errors import BundleError, RegistryError
+from relapse.ground.files import sha256_of_text
+from relapse.ground.workspace import Workspace
 from relapse.tracking.client import OWN, address, deleted_experiment, experiment_of, is_active, to_repair
 from relapse.tracking.registry.lifecycle import Fault, deletions
 from relapse.tracking.registry.models import (
@@ -23,7 +24,6 @@ from relapse.tracking.registry.moves import digest_of
 from relapse.tracking.registry.receipts import lost_record, receipt, told
 from relapse.tracking.registry.records import TAG, Record, last_move, record_file, recorded, unfinished
 from relapse.tracking.registry.restore import foreign, is_ours, missing, renamed
-from relapse.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

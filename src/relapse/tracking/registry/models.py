@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relapse.errors import RegistryError
+from relapse.ground.errors import RegistryError
 from relapse.promotion.decision import Version
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from relapse.environment import ACTOR
-from relapse.errors import RegistryError
-from relapse.files import sha256_of_text, write_text
+from relapse.ground.environment import ACTOR
+from relapse.ground.errors import RegistryError
+from relapse.ground.files import sha256_of_text, write_text
 from relapse.machinery import Machinery
 from relapse.tracking.locks import alone, lockable
 from relapse.tracking.registry.models import (

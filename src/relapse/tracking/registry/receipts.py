@@ -4,12 +4,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relapse.files import read_json, write_json
+from relapse.ground.files import read_json, write_json
+from relapse.ground.workspace import Workspace
 from relapse.tracking.client import OWN, address
 from relapse.tracking.registry.marks import validations_of
 from relapse.tracking.registry.models import CONTENT, champion_version, identity, model_name
 from relapse.tracking.registry.records import Record, recorded
-from relapse.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

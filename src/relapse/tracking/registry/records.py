@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from relapse.errors import RegistryError
-from relapse.files import sha256_of_text
+from relapse.ground.errors import RegistryError
+from relapse.ground.files import sha256_of_text
 from relapse.tracking.client import OWN, address, experiment_of, to_repair
 from relapse.tracking.registry.models import (
     PREVIOUS,

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relapse.errors import RegistryError
-from relapse.files import sha256_of_text
+from relapse.ground.errors import RegistryError
+from relapse.ground.files import sha256_of_text
 from relapse.machinery import Machinery
 from relapse.tracking.client import experiment_of, is_active
 from relapse.tracking.registry.lifecycle import behind, find_run, restore_runs

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relapse.bundle.load import verify_bundle
-from relapse.errors import BundleError, RegistryError
-from relapse.files import sha256_of_text
+from relapse.ground.errors import BundleError, RegistryError
+from relapse.ground.files import sha256_of_text
+from relapse.ground.workspace import Workspace
 from relapse.machinery import Machinery
 from relapse.tracking.client import experiment_of, is_active, to_repair
 from relapse.tracking.registry.marks import marks
@@ -42,7 +43,6 @@ from relapse.tracking.registry.versions import (
     published_states,
     source_model,
 )
-from relapse.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

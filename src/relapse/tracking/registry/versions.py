@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from relapse.bundle.load import verify_bundle
 from relapse.bundle.manifest import CARD, MANIFEST
 from relapse.documents import Document, markdown, read_document
-from relapse.errors import RegistryError
-from relapse.files import read_json, sha256_of_file
+from relapse.ground.errors import RegistryError
+from relapse.ground.files import read_json, sha256_of_file
 from relapse.tracking.registry.models import CANDIDATE, PARENT, PROMOTED, is_absent, model_name
 from relapse.tracking.registry.records import STATE, WHOLE
 

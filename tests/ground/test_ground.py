@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from relapse import errors
-from relapse.console import progress, readable_errors
-from relapse.errors import DeclarationError, GateError, PredictionsError, RelapseError
-from relapse.files import read_json, sha256_of_text, write_atomic, write_json
+from relapse.ground import errors
+from relapse.ground.console import progress, readable_errors
+from relapse.ground.errors import DeclarationError, GateError, PredictionsError, RelapseError
+from relapse.ground.files import read_json, sha256_of_text, write_atomic, write_json
 from relapse.machinery import machinery
 from relapse.params import read_params
 from relapse.predictions import check_pairing, check_predictions, read_predictions
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from relapse.errors import DeclarationError, RelapseError, ServingError
+from relapse.ground.errors import DeclarationError, RelapseError, ServingError
 
 Value = TypeVar("Value")
 

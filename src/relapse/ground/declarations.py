@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from relapse.errors import DeclarationError
+from relapse.ground.errors import DeclarationError
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from relapse.environment import check_environment
-from relapse.errors import RelapseError
+from relapse.ground.environment import check_environment
+from relapse.ground.errors import RelapseError
 
 Item = TypeVar("Item")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from relapse.environment import VARIABLES, Group, check_environment, markdown_table
-from relapse.errors import DeclarationError, RelapseError, ServingError
+from relapse.ground.environment import VARIABLES, Group, check_environment, markdown_table
+from relapse.ground.errors import DeclarationError, RelapseError, ServingError
 from relapse.machinery import machinery
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 #: Variables of other programs, and those that continuous integration and tests set for themselves.
 OTHERS = {"RELAPSE_SHARED", "RELAPSE_REQUIRE_PROGRAMS", "RELAPSE_RETRAIN", "RELAPSE_STORE_KEY_ID", "RELAPSE_STORE_KEY"}
@@ -45,14 +45,14 @@ def test_a_wrong_setting_is_one_message_before_any_work(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     if value == "dask":
-        monkeypatch.setattr("relapse.environment.find_spec", lambda package: None)
+        monkeypatch.setattr("relapse.ground.environment.find_spec", lambda package: None)
     monkeypatch.setenv(name, value)
     with pytest.raises(DeclarationError, match=message):
         check_environment()
 
 
 def test_dask_needs_the_address_of_its_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relapse.environment.find_spec", lambda package: package)
+    monkeypatch.setattr("relapse.ground.environment.find_spec", lambda package: package)
     monkeypatch.setenv("RELAPSE_BACKEND", "dask")
     with pytest.raises(DeclarationError, match="set RELAPSE_SCHEDULER"):
         check_environment()
@@ -112,7 +112,7 @@ def test_no_other_code_reads_our_variables() -> None:
     reading = re.compile(r"environ(?:\.get|\.setdefault)?[\[(]\s*[\"'](RELAPSE_\w+|MLFLOW_TRACKING_URI)")
     for folder in ("src", "pipelines", "bento"):
         for path in (ROOT / folder).rglob("*.py"):
-            assert not reading.findall(path.read_text()), f"{path}: read it by relapse.environment"
+            assert not reading.findall(path.read_text()), f"{path}: read it by relapse.ground.environment"
 
 
 def test_every_variable_that_is_named_anywhere_is_known() -> None:
