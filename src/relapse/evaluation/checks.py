@@ -24,7 +24,7 @@ from relapse.evaluation.statistics.ranking.binary import auc_estimate
 from relapse.evaluation.statistics.results import Estimate
 from relapse.evaluation.statistics.survival.horizon import time_dependent_auc
 from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier
-from relapse.quality.checks.finding import Finding
+from relapse.ground.finding import Finding
 
 #: Rank correlation of a score with its own risk below which they point in different ways; honest ones are near 1.
 OPPOSED = -0.2

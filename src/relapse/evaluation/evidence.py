@@ -22,8 +22,8 @@ from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.evaluation.statistics.survival.horizon import time_dependent_auc_test
 from relapse.evaluation.subgroups import SubgroupEvidence, by_subgroup
 from relapse.ground.files import write_text
+from relapse.ground.finding import Finding
 from relapse.predictions import check_pairing
-from relapse.quality.checks.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import pandas as pd
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
 from relapse.ground.errors import GateError
+from relapse.ground.finding import Finding
 from relapse.quality.checks.catalogue import findings as coded_findings
 from relapse.quality.checks.catalogue import findings_in_broken
 from relapse.quality.checks.context import DEFAULT, Context
-from relapse.quality.checks.finding import Finding
 from relapse.quality.expectations import build_expectations
 from relapse.quality.hints import hint
 

@@ -11,8 +11,8 @@ import pytest
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import ingest
 from relapse.ground.errors import GateError
+from relapse.ground.finding import Finding
 from relapse.quality.checks.catalogue import findings
-from relapse.quality.checks.finding import Finding
 from relapse.quality.checks.units import two_units
 from relapse.quality.gate import check
 

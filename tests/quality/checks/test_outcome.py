@@ -13,10 +13,10 @@ from relapse.cohorts.size import Folds
 from relapse.cohorts.table import typed
 from relapse.evaluation.statistics.survival.kaplan_meier import censoring_survival
 from relapse.ground.errors import GateError
+from relapse.ground.finding import Finding
 from relapse.params import read_params
 from relapse.quality.checks.catalogue import findings
 from relapse.quality.checks.context import DEFAULT, Context
-from relapse.quality.checks.finding import Finding
 from relapse.quality.checks.outcome import median_follow_up
 from relapse.quality.gate import check
 

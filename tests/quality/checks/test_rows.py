@@ -7,8 +7,8 @@ import pytest
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
 from relapse.ground.errors import GateError
+from relapse.ground.finding import Finding
 from relapse.quality.checks.catalogue import findings
-from relapse.quality.checks.finding import Finding
 from relapse.quality.gate import check
 
 from .wide import noise

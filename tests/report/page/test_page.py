@@ -12,7 +12,7 @@ from relapse.cohorts.checklist import ITEMS
 from relapse.documents import markdown
 from relapse.evaluation.evidence import Comparison
 from relapse.figures.evaluation.flow import patient_flow
-from relapse.quality.checks.finding import Finding
+from relapse.ground.finding import Finding
 from relapse.report.model_card import model_card
 from relapse.report.tripod.checklist import checklist_document
 from relapse.wording import interval, number

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 import pandas as pd
 
 from relapse.cohorts.schema import Cohort
+from relapse.ground.finding import Finding
 from relapse.quality.checks import features, leakage, outcome, rows
 from relapse.quality.checks.context import DEFAULT, Context
-from relapse.quality.checks.finding import Finding
 
 Check = Callable[[pd.DataFrame, Cohort], list[Finding]]
 

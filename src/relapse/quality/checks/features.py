@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom, rankdata
 
 from relapse.cohorts.schema import Cohort
+from relapse.ground.finding import Finding
 from relapse.quality.checks.columns import as_numbers, first_rows
-from relapse.quality.checks.finding import Finding
 from relapse.quality.checks.leakage import HONEST
 from relapse.quality.checks.units import mixed_units, outside_by_a_unit
 

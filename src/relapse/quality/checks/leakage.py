@@ -15,8 +15,8 @@ from scipy.stats import norm, rankdata
 
 from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.schema import Cohort
+from relapse.ground.finding import Finding
 from relapse.quality.checks.columns import as_numbers
-from relapse.quality.checks.finding import Finding
 
 #: AUC of one feature above which it is taken for the outcome in disguise; honest single features stay below 0.9.
 SEPARATION = 0.98

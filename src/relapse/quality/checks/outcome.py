@@ -21,8 +21,8 @@ from relapse.cohorts.declared.endpoint import UNITS, Horizon, SurvivalEndpoint, 
 from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import MIN_EACH, counts, for_parameters, parameters
+from relapse.ground.finding import Finding
 from relapse.quality.checks.context import Context
-from relapse.quality.checks.finding import Finding
 
 Array = NDArray[np.float64]
 

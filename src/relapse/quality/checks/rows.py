@@ -18,8 +18,8 @@ import re
 import pandas as pd
 
 from relapse.cohorts.schema import Cohort
+from relapse.ground.finding import Finding
 from relapse.quality.checks.columns import first_rows, outcome_columns
-from relapse.quality.checks.finding import Finding
 from relapse.quality.checks.resemblance import Pair, alike
 
 #: Expected number of pairs that agree by chance, below which copies are an error and near copies are told.

@@ -14,8 +14,8 @@ from scipy.stats import binom, ks_2samp, mannwhitneyu
 
 from relapse.cohorts.declared.features import Numeric
 from relapse.cohorts.schema import Cohort
+from relapse.ground.finding import Finding
 from relapse.quality.checks.columns import first_rows
-from relapse.quality.checks.finding import Finding
 
 #: Ratios of units that are mistaken for each other, with an example.
 FACTORS = {
