@@ -1,5 +1,7 @@
 """Patients are counted as patients, and what folds need is what they are given."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relapse.cohorts.schema import Cohort
-from relapse.cohorts.size import Counts, Folds, counts, for_parameters, parameters
+from relapse.cohorts.size import Counts, Folds, Sized, counts, for_parameters, parameters
+
+
+@dataclass
+class _Record(Sized):
+    rows: int
+    patients: int
+    events: int
+    patients_with_event: int | None
 
 
 def test_a_patient_with_several_rows_counts_once() -> None:
@@ -18,9 +28,8 @@ def test_a_patient_with_several_rows_counts_once() -> None:
 
 
 def test_a_record_without_patients_with_the_event_has_them_in_proportion() -> None:
-    recorded = Counts.recorded(rows=270, patients=90, rows_with_event=135, with_event=None)
-    assert recorded.with_event == 45
-    assert Counts.recorded(rows=270, patients=90, rows_with_event=135, with_event=40).with_event == 40
+    assert _Record(270, 90, 135, None).size.with_event == 45
+    assert _Record(270, 90, 135, 40).size == Counts(270, 90, 135, 40)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from relapse.cohorts.size import Counts
+from relapse.cohorts.size import Sized
 from relapse.ground.declarations import Declared
 from relapse.ground.errors import BundleError
 from relapse.ground.files import read_json
@@ -37,7 +37,7 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 
 
-class Manifest(Declared):
+class Manifest(Sized, Declared):
     """What is served.
 
     ``content_hash`` identifies what the model was made from; ``version`` is the name by which people tell it from
@@ -60,16 +60,6 @@ class Manifest(Declared):
     patients_with_event: Count | None = None
     packages: dict[str, str]
     files: dict[str, Digest]
-
-    @property
-    def size(self) -> Counts:
-        """Rows and patients that the model was trained on, with the event and without."""
-        return Counts.recorded(
-            rows=self.rows,
-            patients=self.patients,
-            rows_with_event=self.events,
-            with_event=self.patients_with_event,
-        )
 
     @property
     def name(self) -> str:

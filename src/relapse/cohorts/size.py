@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 from math import ceil
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -27,12 +28,6 @@ class Counts:
     rows_with_event: int
     with_event: int
 
-    @classmethod
-    def recorded(cls, *, rows: int, patients: int, rows_with_event: int, with_event: int | None) -> "Counts":
-        """From a record that may not have counted patients with the event: their share is then that of the rows."""
-        known = round(rows_with_event * patients / rows) if with_event is None else with_event
-        return cls(rows, patients, rows_with_event, known)
-
     @property
     def without_event(self) -> int:
         """Patients none of whose rows has the event."""
@@ -42,6 +37,32 @@ class Counts:
     def fewer(self) -> int:
         """Patients with the rarer outcome."""
         return min(self.with_event, self.without_event)
+
+
+class Sized:
+    """A record with ``rows``, ``patients``, ``events`` (rows with the event) and ``patients_with_event``.
+
+    The last is None in a record from before they were counted: their share is then taken to be that of the rows.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        rows: int
+        patients: int
+        events: int
+        patients_with_event: int | None
+
+    @property
+    def size(self) -> Counts:
+        """Rows and patients, with the event and without."""
+        known = self.patients_with_event
+        return Counts(
+            self.rows,
+            self.patients,
+            self.events,
+            round(self.events * self.patients / self.rows) if known is None else known,
+        )
 
 
 def counts(table: pd.DataFrame) -> Counts:

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import ConfigDict, TypeAdapter
 
 from relapse.cohorts.schema import Cohort
-from relapse.cohorts.size import Counts, counts
+from relapse.cohorts.size import Sized, counts
 from relapse.evaluation.calibration import CalibrationSummary, calibration
 from relapse.evaluation.checks import findings
 from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
@@ -70,7 +70,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Sized):
     """All results for one cohort; candidates stand in the order of ``params.yaml``.
 
     ``selection`` corrects the best candidate's ranking metric for its having been chosen; None where there is one only.
@@ -93,16 +93,6 @@ class Evidence:
     findings: tuple[Finding, ...] = ()
     put_forward: str | None = None
     patients_with_event: int | None = None
-
-    @property
-    def size(self) -> Counts:
-        """Rows and patients, with the event and without."""
-        return Counts.recorded(
-            rows=self.rows,
-            patients=self.patients,
-            rows_with_event=self.events,
-            with_event=self.patients_with_event,
-        )
 
     @property
     def primary(self) -> str:

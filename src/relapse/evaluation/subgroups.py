@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from relapse.cohorts.size import MIN_EACH, Counts, counts
+from relapse.cohorts.size import MIN_EACH, Sized, counts
 from relapse.evaluation.metrics import Endpoint, evaluate, resampled_patients
 from relapse.evaluation.statistics.results import Estimate
 from relapse.predictions import SUBGROUP
 
 
 @dataclass(frozen=True, slots=True)
-class SubgroupEvidence:
+class SubgroupEvidence(Sized):
     """One level of one subgroup column: its size, and its metrics or, in ``note``, why there are none.
 
     ``events`` are rows with the event; ``patients_with_event`` is None in evidence from before they were counted.
@@ -26,16 +26,6 @@ class SubgroupEvidence:
     metrics: dict[str, Estimate]
     note: str
     patients_with_event: int | None = None
-
-    @property
-    def size(self) -> Counts:
-        """Rows and patients, with the event and without."""
-        return Counts.recorded(
-            rows=self.rows,
-            patients=self.patients,
-            rows_with_event=self.events,
-            with_event=self.patients_with_event,
-        )
 
 
 def by_subgroup(table: pd.DataFrame, endpoint: Endpoint, *, resamples: int, seed: int) -> Iterator[SubgroupEvidence]:
