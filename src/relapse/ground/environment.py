@@ -1,7 +1,7 @@
 """Every environment variable of ours: one table, and the only code that reads and checks them.
 
-Beside these, ``GITHUB_ACTOR``, ``BENTOML_HOME`` and ``PROMETHEUS_MULTIPROC_DIR`` of other programs are heeded where they
-matter, and a declaration of a cohort may name variables for its folders.
+Beside these, ``GITHUB_ACTOR``, ``BENTOML_HOME`` and ``PROMETHEUS_MULTIPROC_DIR`` of other programs are heeded where
+they matter, and a declaration of a cohort may name variables for its folders.
 
 What they say may change where and how work is done, and who may ask the service; never a result.
 """

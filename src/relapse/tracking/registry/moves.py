@@ -1,6 +1,8 @@
 """Moves of the aliases ``champion``, ``challenger`` and ``previous``: the only code that makes any, and their records.
 
-(A registered model that is put together anew gets its aliases while it is made: :mod:`relapse.tracking.registry.restore`.)
+(A registered model that is put together anew gets its aliases while it is made, in
+:mod:`relapse.tracking.registry.restore`.)
+
 A move is written down before it is made, as an MLflow artifact of the run that made the model and as a file below
 ``mlruns/moves``; the registered model names each record's digest in a tag, and each record that of the one before it.
 """
