@@ -214,7 +214,7 @@ def test_the_openapi_document_describes_bodies_answers_and_refusals(clients, coh
     answer = "SurvivalPrediction" if cohorts[name].survival else "BinaryPrediction"
     predict = document["paths"]["/predict"]["post"]
     assert predict["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Patient"}
-    assert set(predict["responses"]) == {"200", "400", "401", "408", "413", "415", "422", "503"}
+    assert set(predict["responses"]) == {"200", "400", "401", "403", "408", "413", "415", "421", "422", "503"}
     assert predict["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith(f"/{answer}")
     assert {"/predict", "/predict_batch", "/explain", "/model", "/schema", "/livez", "/readyz"} <= set(
         document["paths"]
