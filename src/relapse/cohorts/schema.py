@@ -1,12 +1,14 @@
 """The declaration of a cohort: the single source of truth about a data set."""
 
 import re
+from collections.abc import Collection
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from relapse.cohorts.checklist import ITEMS, NUMBERS
+from relapse.cohorts.declared.blocks import REFERENCE, Block
 from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
 from relapse.cohorts.declared.features import Categorical, Feature, Known, Numeric
 from relapse.cohorts.declared.source import SimulatedSource, Source
@@ -85,6 +87,7 @@ class Cohort(Declared):
     exclusions: tuple[Exclusion, ...] = ()
     features: Annotated[dict[str, Feature], Field(min_length=1)]
     reference: Annotated[tuple[str, ...], Field(min_length=1)]
+    blocks: Annotated[dict[str, Block], Field(default_factory=dict)]
     subgroups: tuple[str, ...] = ()
     imbalance: Literal["none", "smotenc"] = "none"
     tripod: Annotated[dict[str, str], Field(default_factory=dict)]
@@ -150,6 +153,30 @@ class Cohort(Declared):
             raise ValueError("imbalance: smotenc makes synthetic patients for a binary endpoint; use none here.")
         return self
 
+    @model_validator(mode="after")
+    def _whole_blocks(self) -> "Cohort":
+        for name, feature in self.features.items():
+            if feature.block is not None and feature.block not in self.blocks:
+                raise ValueError(
+                    f"feature {name!r}: block {feature.block!r} is not declared. "
+                    f"Name it under blocks; there are: {', '.join(self.blocks) or 'none'}."
+                )
+            if feature.block is not None and name in self.reference:
+                raise ValueError(f"feature {name!r} belongs to the reference and to block {feature.block!r}: to one.")
+        for name, block in self.blocks.items():
+            if name == REFERENCE or not _IDENTIFIER.fullmatch(name):
+                raise ValueError(
+                    f"block {name!r}: a block's name is letters, digits and _, starts with a letter, and is not "
+                    f"{REFERENCE!r}, which is the block of the clinical reference."
+                )
+            if not self.block_features(name):
+                raise ValueError(f"block {name!r} has no feature known at baseline: none names it under block.")
+            bases = [REFERENCE, *(other for other in self.blocks if other != name)]
+            unknown = [base for base in block.over if base not in bases]
+            if unknown:
+                raise ValueError(f"block {name!r}: over names {', '.join(unknown)}. Allowed: {', '.join(bases)}.")
+        return self
+
     @property
     def predictors(self) -> list[str]:
         """Names of the features known at baseline, in declared order: the only ones a model may use."""
@@ -165,6 +192,30 @@ class Cohort(Declared):
         """The columns of the source that hold the outcome: events, and times where the endpoint has them."""
         pairs = self.survival.pairs if self.survival else [(self.endpoint.event,)]
         return list(dict.fromkeys(column for pair in pairs for column in pair))
+
+    def block_features(self, block: str) -> list[str]:
+        """The predictors of a block, in declared order."""
+        return [name for name in self.predictors if self.features[name].block == block]
+
+    def base_features(self, base: str) -> list[str]:
+        """The predictors of a base that a block may be asked to add to: the reference, or a block beside it."""
+        return [name for name in self.predictors if name in self.reference or self.features[name].block == base]
+
+    def block_title(self, block: str) -> str:
+        """A block's name for people."""
+        return self.blocks[block].title or block
+
+    def restricted(self, predictors: Collection[str], *, name: str) -> "Cohort":
+        """The same cohort under another name, with no other predictors than these; all else is described, as before.
+
+        Where none of the reference's features is among them, they take its place.
+        """
+        features = {
+            key: feature if key in predictors else feature.model_copy(update={"known": Known.AFTER})
+            for key, feature in self.features.items()
+        }
+        kept = tuple(key for key in self.reference if key in predictors)
+        return self.model_copy(update={"name": name, "features": features, "reference": kept or tuple(predictors)})
 
     def numeric(self, names: list[str]) -> list[str]:
         """Those of ``names`` that are numbers."""

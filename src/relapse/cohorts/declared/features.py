@@ -20,6 +20,7 @@ class _Feature(Declared):
     description: str | None = None
     column: str | None = None
     known: Known = Known.BASELINE
+    block: str | None = None
     max_missing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
