@@ -59,6 +59,7 @@ def tune_and_fit_together(
     seeds: Sequence[int],
     machinery: Machinery,
     seconds: float | None = None,
+    held_out: bool = False,
 ) -> tuple[list[Tuned], float]:
     """Do for each table what :func:`relapse.training.tuning.tune_and_fit` does for one; also the seconds of work.
 
@@ -74,6 +75,8 @@ def tune_and_fit_together(
         Workers share out the sets, then the tables; neither changes a prediction.
     seconds
         No set is begun after the finished ones have taken this much work together; at least one is finished.
+    held_out
+        Whether scores of the inner folds are asked for where no risk is learnt from them.
 
     Raises
     ------
@@ -116,13 +119,13 @@ def tune_and_fit_together(
         results.append(found)
     chosen = [_best(index, results, sets, family) for index in range(len(rows))]
     # Each with its own members only: what stands beside it in a batch must not hang on the other folds' choices.
-    fits = (delayed(_fit)(one, params, cohort, head) for one, params in zip(rows, chosen, strict=True))
+    fits = (delayed(_fit)(one, params, cohort, head, held_out) for one, params in zip(rows, chosen, strict=True))
     fitted = list(shared_out(fits, machinery, total=len(rows), label=f"{label}, chosen sets"))
     tuned = [
-        Tuned(model, params, tuple(_record(number, index, sets, results) for number in range(len(results))))
-        for index, ((model, _), params) in enumerate(zip(fitted, chosen, strict=True))
+        Tuned(model, params, tuple(_record(number, index, sets, results) for number in range(len(results))), scores)
+        for index, ((model, scores, _), params) in enumerate(zip(fitted, chosen, strict=True))
     ]
-    return tuned, sum(one.seconds for one in results) + sum(taken for _, taken in fitted)
+    return tuned, sum(one.seconds for one in results) + sum(taken for *_, taken in fitted)
 
 
 def _drawn(head: Head, cohort: Cohort, trials: int, *, seed: int) -> list[Params]:
@@ -197,20 +200,23 @@ def _best(index: int, results: list[FinishedSet], sets: list[Params], family: Fa
     return sets[-max(found)[1]]
 
 
-def _fit(rows: _Rows, params: Params, cohort: Cohort, head: Head) -> tuple[RiskModel, float]:
-    """Fit the chosen set; where risks are learnt from inner predictions, from those of models just as large."""
+def _fit(rows: _Rows, params: Params, cohort: Cohort, head: Head, asked: bool) -> tuple[RiskModel, Array | None, float]:
+    """Fit the chosen set; where risks are learnt from inner predictions, from those of models just as large.
+
+    Also the inner predictions, where they are ``asked`` for or needed, and the seconds.
+    """
     from threadpoolctl import threadpool_limits
 
     start = time.perf_counter()
     with threadpool_limits(limits=1):
         fitted = head.build(cohort, params, rows.seed).fit(rows.table, rows.target)
-        if cohort.survival:
-            return RiskModel(fitted), time.perf_counter() - start
+        if cohort.survival and not asked:
+            return RiskModel(fitted), None, time.perf_counter() - start
         ((held_out, tried),) = _inner_predictions(params, [rows], cohort, head)
         if tried.error:
             raise NoTrialError(f"The chosen hyperparameters failed with the whole ensemble: {tried.error}.")
         model = with_learnt_risks(fitted, held_out, rows.target, rows.inner, cohort)
-    return model, time.perf_counter() - start
+    return model, held_out, time.perf_counter() - start
 
 
 def _record(number: int, index: int, sets: list[Params], results: list[FinishedSet]) -> TrialRecord:

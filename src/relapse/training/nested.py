@@ -1,7 +1,7 @@
 """The protocol: tuned inside, measured outside, every outer fold a job of its own."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -30,7 +30,9 @@ class Trained:
     ``predictions`` keeps the contract of :mod:`relapse.predictions`; ``trials`` has one row a trial of each fold;
     ``model`` is fitted on all rows, tuned in the same way, with ``params`` chosen; ``folds`` says what each outer
     fold chose; ``fold_models`` are the models of the first repeat, by the fold that they have not seen; ``seconds`` is
-    the time all jobs took together.
+    the time all jobs took together. ``held_out`` has the columns ``repeat``, ``fold``, ``row`` and ``score``: for each
+    outer fold the rows of its training part, scored by models of the inner folds that have not seen them (fold
+    :data:`FINAL`: all rows); empty where nobody asked for it.
     """
 
     model: RiskModel
@@ -40,6 +42,7 @@ class Trained:
     folds: list[dict[str, Any]]
     fold_models: dict[int, RiskModel]
     seconds: float
+    held_out: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ def train(
     params: TrainParams,
     seed: int,
     machinery: Machinery,
+    held_out: bool = False,
 ) -> Trained:
     """Run the protocol for one candidate.
 
@@ -73,6 +77,8 @@ def train(
         Outer folds as :func:`relapse.training.splits.outer_folds` gives them.
     machinery
         Workers and backend; neither changes a prediction.
+    held_out
+        Whether the scores of the inner folds are kept.
 
     Raises
     ------
@@ -84,7 +90,7 @@ def train(
     jobs.insert(0, _Job(FINAL, FINAL, derived_seed(seed, candidate, "final")))
     head = family_called(candidate).head(cohort)
     run = _run_each if head is None or head.fit_together is None else _run_together
-    results = run(jobs, table, cohort, candidate, folds, params, machinery)
+    results = run(jobs, table, cohort, candidate, folds, params, machinery, held_out)
     final, *outer = results
     trials = pd.concat(
         [_trials(job, tuned) for job, (tuned, _, _) in zip(jobs, results, strict=True)], ignore_index=True
@@ -104,6 +110,12 @@ def train(
             job.fold: tuned.model for job, (tuned, _, _) in zip(jobs[1:], outer, strict=True) if job.repeat == 0
         },
         seconds=sum(seconds for _, _, seconds in results),
+        held_out=pd.concat(
+            [_held_out(job, tuned, table, folds) for job, (tuned, _, _) in zip(jobs, results, strict=True)],
+            ignore_index=True,
+        )
+        if held_out
+        else pd.DataFrame(),
     )
 
 
@@ -115,6 +127,7 @@ def _run_each(
     folds: pd.DataFrame,
     params: TrainParams,
     machinery: Machinery,
+    held_out: bool,
 ) -> list[_Result]:
     from joblib import delayed
 
@@ -134,6 +147,7 @@ def _run_together(
     folds: pd.DataFrame,
     params: TrainParams,
     machinery: Machinery,
+    held_out: bool,
 ) -> list[_Result]:
     parts = [_parts(job, table, folds) for job in jobs]
     tuned, seconds = tune_and_fit_together(
@@ -145,6 +159,7 @@ def _run_together(
         seeds=[job.seed for job in jobs],
         machinery=machinery,
         seconds=params.seconds,
+        held_out=held_out,
     )
     return [
         (one, _measured(job, one, unseen, cohort), seconds / len(jobs))
@@ -210,6 +225,11 @@ def predict(model: RiskModel, table: pd.DataFrame, cohort: Cohort) -> pd.DataFra
     for name in cohort.subgroups:
         known[SUBGROUP + name] = table[name].astype("str")
     return known.reset_index(drop=True)
+
+
+def _held_out(job: _Job, tuned: Tuned, table: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+    seen, _ = _parts(job, table, folds)
+    return pd.DataFrame({"repeat": job.repeat, "fold": job.fold, "row": seen["row"], "score": tuned.held_out})
 
 
 def _trials(job: _Job, tuned: Tuned) -> pd.DataFrame:

@@ -45,11 +45,16 @@ class TrialRecord:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A model fitted on all rows given, the hyperparameters chosen, and every trial."""
+    """A model fitted on all rows given, the hyperparameters chosen, and every trial.
+
+    ``held_out`` are the scores (n,) of the rows by models of the inner folds that did not see them, with the chosen
+    hyperparameters; None where nobody asked for them and they were not needed.
+    """
 
     model: RiskModel
     params: Params
     trials: tuple[TrialRecord, ...]
+    held_out: Array | None = None
 
 
 def tune_and_fit(
@@ -94,7 +99,7 @@ def tune_and_fit(
         raise NoTrialError(f"{family.title}: none of {len(records)} trials succeeded ({'; '.join(errors)}).")
     params, held_out = best
     fitted = head.build(cohort, params, seed).fit(table, target)
-    return Tuned(with_learnt_risks(fitted, held_out, target, inner, cohort), params, records)
+    return Tuned(with_learnt_risks(fitted, held_out, target, inner, cohort), params, records, held_out)
 
 
 def with_learnt_risks(
