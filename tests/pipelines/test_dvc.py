@@ -59,6 +59,7 @@ def test_the_paths_of_dvc_yaml_are_those_of_the_workspace() -> None:
         "describe": {at.table_one, at.description, at.description_figures},
         "split": {at.folds},
         "train": {at.trained("c")},
+        "added_value": {at.added_value, at.added_value_metrics, at.added_value_figures},
         "evaluate": {at.metrics, at.evidence, at.figures, at.curves},
         "explain": {at.explained("c").parent},
         "audit": {at.audit, at.optimism, at.optimism.with_suffix(".png"), at.optimism.with_suffix(".svg")},

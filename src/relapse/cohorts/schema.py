@@ -208,14 +208,13 @@ class Cohort(Declared):
     def restricted(self, predictors: Collection[str], *, name: str) -> "Cohort":
         """The same cohort under another name, with no other predictors than these; all else is described, as before.
 
-        Where none of the reference's features is among them, they take its place.
+        Its reference is made of all of them.
         """
         features = {
             key: feature if key in predictors else feature.model_copy(update={"known": Known.AFTER})
             for key, feature in self.features.items()
         }
-        kept = tuple(key for key in self.reference if key in predictors)
-        return self.model_copy(update={"name": name, "features": features, "reference": kept or tuple(predictors)})
+        return self.model_copy(update={"name": name, "features": features, "reference": tuple(predictors)})
 
     def numeric(self, names: list[str]) -> list[str]:
         """Those of ``names`` that are numbers."""

@@ -114,6 +114,21 @@ class Workspace:
         return self.of("audit") / "optimism.csv"
 
     @property
+    def added_value(self) -> Path:
+        """What each block adds, and what that rests on."""
+        return self.of("added_value") / "added_value.json"
+
+    @property
+    def added_value_metrics(self) -> Path:
+        """The headline numbers of what blocks add, for ``dvc metrics``."""
+        return self.of("added_value") / "metrics.json"
+
+    @property
+    def added_value_figures(self) -> Path:
+        """Folder of the forest plots of what blocks add, each as SVG and PNG, with the frame it is drawn from."""
+        return self.of("added_value") / "figures"
+
+    @property
     def metrics(self) -> Path:
         """Folder of the headline numbers for ``dvc metrics``, one JSON file a candidate."""
         return self.of("evaluate") / "metrics"
