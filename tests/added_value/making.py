@@ -35,10 +35,7 @@ def marked_cohort(*, binary: bool = False, markers: int = 6, **changes: Any) -> 
             "grade": {"type": "ordinal", "levels": ["low", "mid", "high"]},
             "bulk": {"type": "continuous", "range": [-9, 9], "label": "Bulk"},
             "side": {"type": "nominal", "levels": ["l", "r"]},
-            **{
-                f"m{number}": {"type": "continuous", "range": [-9, 9], "block": "markers"}
-                for number in range(markers)
-            },
+            **{f"m{number}": {"type": "continuous", "range": [-9, 9], "block": "markers"} for number in range(markers)},
         },
         "reference": ["grade", "bulk"],
         "blocks": {"markers": {"title": "Serum markers", "costly": True}},
@@ -47,9 +44,7 @@ def marked_cohort(*, binary: bool = False, markers: int = 6, **changes: Any) -> 
     return Cohort.model_validate(declared | changes)
 
 
-def marked_table(
-    cohort: Cohort, *, effect: float, patients: int = 240, views: int = 1, seed: int = 0
-) -> pd.DataFrame:
+def marked_table(cohort: Cohort, *, effect: float, patients: int = 240, views: int = 1, seed: int = 0) -> pd.DataFrame:
     """A typed canonical table; ``effect`` is the log hazard (odds) ratio of one unit of the first marker."""
     rng = np.random.default_rng(seed)
     n = patients

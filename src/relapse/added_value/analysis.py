@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from relapse.added_value.evidence import AddedValue, Addition, Answer, FamilyEvidence, Group, ModelEvidence, Reclassified
+from relapse.added_value.evidence import (
+    AddedValue,
+    Addition,
+    Answer,
+    FamilyEvidence,
+    Group,
+    ModelEvidence,
+    Reclassified,
+)
 from relapse.added_value.protocol import WAYS, Role, Workbench
 from relapse.added_value.questions import Question, questions
 from relapse.added_value.sites import left_out_sites
@@ -214,9 +222,7 @@ class _Measures:
             return net_benefit_difference(event, found["risk"].to_numpy(), base["risk"].to_numpy(), at, self.weights)
         horizon = self.endpoint.horizons[-1]
         risks = found[horizon.column].to_numpy(), base[horizon.column].to_numpy()
-        return net_benefit_difference_at_horizon(
-            base["time"].to_numpy(), event, *risks, horizon.time, at, self.weights
-        )
+        return net_benefit_difference_at_horizon(base["time"].to_numpy(), event, *risks, horizon.time, at, self.weights)
 
     def _reclassified(self, column: str, found: pd.DataFrame, base: pd.DataFrame) -> Reclassified:
         horizon = next((item for item in self.endpoint.horizons if item.column == column), None)
@@ -307,9 +313,7 @@ def _with_groups(evidence: FamilyEvidence, groups: tuple[Group, ...]) -> FamilyE
 def _adjusted(answers: list[Answer]) -> tuple[Answer, ...]:
     """The answers with p-values adjusted (Holm): the score tests over all families, the ranking tests over all ways."""
     scores = iter(_holm([item.p for answer in answers for item in answer.families]))
-    rankings = iter(
-        _holm([way.test.p for answer in answers for item in answer.families for way in item.additions])
-    )
+    rankings = iter(_holm([way.test.p for answer in answers for item in answer.families for way in item.additions]))
     return tuple(
         replace(
             answer,

@@ -167,13 +167,11 @@ class AddedValue:
         return self.endpoint.metrics[0].label
 
     def headline(self) -> dict[str, dict[str, dict[str, float]]]:
-        """The plain values by question and family, for ``dvc metrics`` and MLflow; what could not be computed is left out.
+        """The plain values by question and family, for ``dvc metrics`` and MLflow; left out where unknown.
 
         ``difference`` is that of the ranking metric with the block's score added, ``joint_difference`` with one model.
         """
-        return {
-            answer.name: {item.family: _plain(item) for item in answer.families} for answer in self.answers
-        }
+        return {answer.name: {item.family: _plain(item) for item in answer.families} for answer in self.answers}
 
     def answers_on(self, block: str) -> tuple[Answer, ...]:
         """The answers of the questions that a block asks."""

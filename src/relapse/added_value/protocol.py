@@ -87,15 +87,15 @@ class Workbench:
         block = self._block(question, candidate)
         cohort = _with_score(self.cohort, question)
         found = []
-        for (repeat, fold), unseen in block.predictions.groupby(["repeat", "fold"], sort=True):
-            seen = block.held_out.query("repeat == @repeat and fold == @fold")
+        for repeat, fold in block.predictions[["repeat", "fold"]].drop_duplicates().to_numpy(dtype=int).tolist():
+            seen, unseen = (_part(scores, repeat, fold) for scores in (block.held_out, block.predictions))
             tuned = tune_and_fit(
                 self._scored(seen),
                 cohort,
                 family(REFERENCE),
                 inner_folds=self.params.inner_folds,
                 trials=1,
-                seed=derived_seed(self.seed, "score", candidate, int(repeat), int(fold)),
+                seed=derived_seed(self.seed, "score", candidate, repeat, fold),
             )
             found.append(predict(tuned.model, self._scored(unseen), cohort).assign(repeat=repeat, fold=fold))
         return pd.concat(found, ignore_index=True).sort_values(["repeat", "row"], ignore_index=True)
@@ -135,6 +135,10 @@ class Workbench:
         """The rows of the table that ``scores`` speaks of, with their score as a column."""
         column = scores.set_index("row")["score"].rename(SCORE)
         return self.table[self.table["row"].isin(column.index)].join(column, on="row").reset_index(drop=True)
+
+
+def _part(scores: pd.DataFrame, repeat: int, fold: int) -> pd.DataFrame:
+    return scores[(scores["repeat"] == repeat) & (scores["fold"] == fold)]
 
 
 def _with_score(cohort: Cohort, question: Question) -> Cohort:

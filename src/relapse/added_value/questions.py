@@ -1,4 +1,4 @@
-"""The questions that a cohort's blocks ask: does this block add to that base?"""
+"""The questions that a cohort's blocks ask, each of a block and the base that it may add to."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ def questions(cohort: Cohort) -> list[Question]:
             base,
             tuple(cohort.block_features(name)),
             tuple(cohort.base_features(base)),
-            f"Does {cohort.block_title(name)} add to {base_title(cohort, base)}?",
+            f"Does “{cohort.block_title(name)}” add to {base_title(cohort, base)}?",
         )
         for name, block in cohort.blocks.items()
         for base in block.over

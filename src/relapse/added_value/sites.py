@@ -25,9 +25,7 @@ class Sites:
 def left_out_sites(table: pd.DataFrame) -> Sites | None:
     """Folds that leave one site out; None where the table has fewer than two sites that can be left out."""
     site = table.groupby("patient", observed=True)["site"].transform("first").astype(str)
-    large = [
-        str(name) for name, part in table.groupby(site, sort=True) if name and counts(part).fewer >= MIN_EACH
-    ]
+    large = [str(name) for name, part in table.groupby(site, sort=True) if name and counts(part).fewer >= MIN_EACH]
     names = (*large, OTHERS) if len(large) < site.nunique() else tuple(large)
     if len(large) < 2:
         return None

@@ -47,9 +47,7 @@ def forest(frame: "pd.DataFrame", kinds: Mapping[str, str], *, question: str, la
                     [row["difference"]], [place], "s", color=INK if apart else MUTED, markersize=4.5,
                     markerfacecolor=INK if apart else "white",
                 )  # fmt: skip
-                said.append(
-                    f"{row['label']}: {number(row['difference'])} ({interval(row['lower'], row['upper'])})"
-                )
+                said.append(f"{row['label']}: {number(row['difference'])} ({interval(row['lower'], row['upper'])})")
             axes.set_yticks(range(len(part)), names)
             axes.set_ylim(len(part) - 0.4, -0.6)
             axes.set_title(title)
@@ -60,4 +58,3 @@ def forest(frame: "pd.DataFrame", kinds: Mapping[str, str], *, question: str, la
             "(patients with the event/patients in brackets)"
         )
     return describe(figure, f"{question} Differences of {label}. {'; '.join(said)}.")
-

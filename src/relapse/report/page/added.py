@@ -36,8 +36,8 @@ def told(found: AddedValue | None, cohort: Cohort) -> list[Told]:
 
 
 def title(found: AddedValue | None, cohort: Cohort) -> str:
-    """The section's heading: "What does imaging add?"."""
-    names = list(dict.fromkeys(cohort.block_title(item.block) for item in found.answers)) if found else []
+    """The section's heading, such as "What does “imaging” add?"."""
+    names = list(dict.fromkeys(f"“{cohort.block_title(item.block)}”" for item in found.answers)) if found else []
     return f"What {'does' if len(names) == 1 else 'do'} {listing(names)} add?" if names else ""
 
 
@@ -51,7 +51,7 @@ def _compared(key: str, found: AddedValue) -> bool:
 
 
 def _question(found: AddedValue, answer: Answer, cohort: Cohort) -> Told:
-    base, block = base_title(cohort, answer.base), cohort.block_title(answer.block)
+    base, block = base_title(cohort, answer.base), f"“{cohort.block_title(answer.block)}”"
     return Told(
         answer.name,
         answer.words,
@@ -65,9 +65,7 @@ def _question(found: AddedValue, answer: Answer, cohort: Cohort) -> Told:
             for item in answer.families
             for way in item.additions
             for one in way.reclassification.values()
-            for cells in [
-                [estimate_cell(part.total) for part in (one.continuous, one.categorical, one.idi)]
-            ]
+            for cells in [[estimate_cell(part.total) for part in (one.continuous, one.categorical, one.idi)]]
         ],
         _calibrations(answer),
     )
