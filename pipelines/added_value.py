@@ -21,7 +21,7 @@ from relapse.predictions import read_predictions
 def main(cohort: str) -> None:
     """Ask every question of a cohort's blocks."""
     at, params = Workspace(cohort), read_params()
-    declared = read_cohort(at.declaration)
+    declared = read_cohort(at.resolved)
     endpoint = endpoint_of(declared)
     found = analyse(
         read_table(at.table, declared),

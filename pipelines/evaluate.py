@@ -19,7 +19,7 @@ from relapse.promotion.policy import put_forward
 def main(cohort: str) -> None:
     """Evaluate and compare the candidates of a cohort."""
     at, params = Workspace(cohort), read_params()
-    declared = read_cohort(at.declaration)
+    declared = read_cohort(at.resolved)
     endpoint = endpoint_of(declared)
     tables = {
         name: read_predictions(at.predictions(name), risks=endpoint.risk_columns, timed=endpoint.timed)

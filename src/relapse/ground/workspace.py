@@ -24,8 +24,13 @@ class Workspace:
 
     @property
     def declaration(self) -> Path:
-        """The cohort's YAML file."""
+        """The cohort's YAML file, as people write it; past ingest, :attr:`resolved` says all of it."""
         return self.root / "data" / "cohorts" / f"{self.cohort}.yaml"
+
+    @property
+    def resolved(self) -> Path:
+        """The declaration as ingest found it to be: nothing extended, and every column of a wide group a feature."""
+        return self.of("ingest") / "cohort.yaml"
 
     @property
     def table(self) -> Path:

@@ -44,7 +44,7 @@ class Material:
         """Read the files of a cohort's stages."""
         records: dict[str, Json] = {name: read_json(at.record(name)) for name in candidates}
         return cls(
-            cohort=read_cohort(at.declaration),
+            cohort=read_cohort(at.resolved),
             flow=read_json(at.flow),
             gate=read_json(at.gate),
             evidence=read_evidence(at.evidence),

@@ -86,7 +86,7 @@ def publish(
         settings = params.model_dump(mode="json", include={"seed", "budget", "split", "train", "evaluate"})
         mlflow.log_params(_flat(settings) | {"candidates": ", ".join(params.candidates)})
         mlflow.log_metrics(_numbers(evidence.candidate(decision.challenger)))
-        for folder, paths in {"data": [at.declaration, at.flow, at.gate], "evaluation": [at.evidence]}.items():
+        for folder, paths in {"data": [at.resolved, at.flow, at.gate], "evaluation": [at.evidence]}.items():
             for path in paths:
                 mlflow.log_artifact(str(path), folder)
         mlflow.log_artifacts(str(at.figures), "figures")

@@ -31,8 +31,8 @@ def write_challenger(
     write_bundle(
         folder,
         model=at.model(name),
-        declaration=at.declaration,
-        table=read_table(at.table, read_cohort(at.declaration)),
+        declaration=at.resolved,
+        table=read_table(at.table, read_cohort(at.resolved)),
         candidate=name,
         title=decision.challenger_title,
         content_hash=source.content_hash,
