@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from relapse.cohorts.checklist import ITEMS, NUMBERS
-from relapse.cohorts.declared.blocks import REFERENCE, Block
+from relapse.cohorts.declared.blocks import REFERENCE, Block, Method
 from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
 from relapse.cohorts.declared.features import Categorical, Feature, Known, Numeric
 from relapse.cohorts.declared.groups import Group, is_group
@@ -219,6 +219,11 @@ class Cohort(Declared):
             if not wide and not self.block_features(name):
                 raise ValueError(f"block {name!r} has no feature known at baseline: none names it under block.")
             bases = [REFERENCE, *(other for other in self.blocks if other != name)]
+            if block.harmonise != "none" and self.site is None:
+                raise ValueError(
+                    f"block {name!r}: harmonise: {block.harmonise} takes out what differs between sites: name the "
+                    "column of the hospital or scanner under site, too."
+                )
             unknown = [base for base in block.over if base not in bases]
             if unknown:
                 raise ValueError(f"block {name!r}: over names {', '.join(unknown)}. Allowed: {', '.join(bases)}.")
@@ -275,6 +280,15 @@ class Cohort(Declared):
     def block_title(self, block: str) -> str:
         """A block's name for people."""
         return self.blocks[block].title or block
+
+    def block_methods(self, block: str) -> tuple[Method, ...]:
+        """The methods of dimension reduction that inner folds choose from for a block's numbers."""
+        return self.blocks[block].methods(len(self.numeric(self.block_features(block))))
+
+    @property
+    def reducible(self) -> list[str]:
+        """The blocks whose numbers may reach a model as fewer columns, so that no column stands for one of them."""
+        return [name for name in self.blocks if self.block_features(name) and self.block_methods(name) != ("none",)]
 
     def restricted(self, predictors: Collection[str], *, name: str) -> "Cohort":
         """The same cohort under another name, with no other predictors than these; all else is described, as before.
