@@ -41,4 +41,4 @@ def test_a_view_that_tells_nothing_apart_is_refused(declare: Declare, old: str, 
 
 
 def test_a_feature_may_be_called_view_where_none_is_declared(declare: Declare) -> None:
-    assert read_cohort(declare(("  size:", "  view: {type: nominal, levels: [CC, MLO]}\n  size:"))).view is None
+    assert read_cohort(declare(("  size:", "  view: {type: nominal, levels: [CC, MLO]}\n  size:"))).view == ()

@@ -144,7 +144,7 @@ def test_a_rotterdam_model_ranks_german_patients_as_published(
     shared = Path(os.environ.get("RELAPSE_SHARED") or ROOT.parent / "shared")
     if not (shared / "data" / "rotterdam.csv").is_file():
         pytest.skip(f"{shared / 'data' / 'rotterdam.csv'} is not there")
-    monkeypatch.setenv("RELAPSE_SHARED", str(shared))
+    monkeypatch.setenv("RELAPSE_ROTTERDAM", str(shared / "data" / "rotterdam.csv"))
     rotterdam, gbsg = cohorts["rotterdam"], cohorts["gbsg"]
     table, flow, _ = ingest(rotterdam, root=ROOT)
     assert (flow.rows_kept, int(table["event"].sum())) == (1546, 1080)

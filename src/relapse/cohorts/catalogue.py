@@ -75,5 +75,6 @@ def _laid_over(base: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
             whole[key] = {name: item for name, item in merged.items() if item is not None}
     before, now = base.get("exclusions"), given.get("exclusions")
     if isinstance(before, list) and isinstance(now, list):
-        whole["exclusions"] = [*before, *now]
+        anew = {item.get("column") for item in now if isinstance(item, dict)}
+        whole["exclusions"] = [item for item in before if item.get("column") not in anew] + now
     return whole

@@ -1,8 +1,11 @@
 """The outcome of each row, event and time, from the forms in which a source may state it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
+from relapse.cohorts.declared.source import Source
 from relapse.cohorts.numbers import as_text, read_numbers
 from relapse.cohorts.schema import Cohort
 
@@ -12,16 +15,62 @@ def outcome_of(raw: pd.DataFrame, cohort: Cohort) -> dict[str, pd.Series]:
 
     What cannot be read comes through as it stands, for the gate to name it.
     """
-    endpoint, source = cohort.endpoint, cohort.source_of("event")
-    codes = spelled({code: str(value) for code, value in endpoint.values.items()})
-    event = _number(as_text(raw[endpoint.event]).replace(codes))
-    if not cohort.survival:
+    endpoint, source = cohort.survival, cohort.source_of("event")
+    event = _event(raw, cohort)
+    if endpoint is None:
         return {"event": event}
-    time = read_numbers(raw[cohort.survival.time], source)
-    for other_event, other_time in cohort.survival.pairs[1:]:
-        other = _number(as_text(raw[other_event]).replace(codes)), read_numbers(raw[other_time], source)
-        event, time = _first_of(event, time, *other)
+    time = _least(raw, endpoint.time, source)
+    if endpoint.event_form == "day" or endpoint.event_time:
+        own = _least(raw, endpoint.event_time or (endpoint.event,), source)
+        if _numeric(own) and _numeric(time):
+            time = time.where(event != 1, own)
+        elif _numeric(time):
+            time = own
+    for other in endpoint.also:
+        time_of_other = read_numbers(raw[other.time], source)
+        event, time = _first_of(event, time, _coded(raw[other.event], cohort), time_of_other)
     return {"event": event, "time": time}
+
+
+def without_outcome(raw: pd.DataFrame, cohort: Cohort) -> dict[str, pd.Series]:
+    """By reason, the rows that have to leave since their outcome is not known, or told in two ways."""
+    endpoint = cohort.survival
+    if endpoint is None or not (endpoint.event_form == "day" or endpoint.event_time or len(endpoint.time) > 1):
+        return {f"no outcome recorded ({column})": raw[column].isna() for column in cohort.outcome_columns}
+    event = _event(raw, cohort)
+    relapsed, followed = event == 1, raw[list(endpoint.time)].notna().any(axis=1)
+    leaving = {f"no outcome recorded ({endpoint.event})": raw[endpoint.event].isna()}
+    own_time = endpoint.event_form == "day" or bool(endpoint.event_time)
+    if endpoint.event_time:
+        dated, named = raw[list(endpoint.event_time)].notna().any(axis=1), ", ".join(endpoint.event_time)
+        leaving[f"an event without its time ({named})"] = relapsed & ~dated
+        leaving[f"no event by {endpoint.event}, and yet a time of it ({named})"] = (event == 0) & dated
+    leaving[f"no outcome recorded ({', '.join(endpoint.time)})"] = ~followed & ~(relapsed & own_time)
+    others = [column for other in endpoint.also for column in (other.event, other.time)]
+    return leaving | {f"no outcome recorded ({column})": raw[column].isna() for column in others}
+
+
+def _event(raw: pd.DataFrame, cohort: Cohort) -> pd.Series:
+    values = raw[cohort.endpoint.event]
+    if cohort.survival is None or cohort.survival.event_form == "code":
+        return _coded(values, cohort)
+    days = read_numbers(values, cohort.source_of("event"))
+    return days.where(~(days > 0), 1.0) if _numeric(days) else days
+
+
+def _coded(values: pd.Series, cohort: Cohort) -> pd.Series:
+    return _number(as_text(values).replace(spelled({code: str(to) for code, to in cohort.endpoint.values.items()})))
+
+
+def _least(raw: pd.DataFrame, columns: Sequence[str], source: Source) -> pd.Series:
+    """The least of several columns in each row, or the first of them that holds what is no number."""
+    read = [read_numbers(raw[column], source) for column in columns]
+    broken = next((values for values in read if not _numeric(values)), None)
+    return pd.concat(read, axis=1).min(axis=1) if broken is None else broken
+
+
+def _numeric(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values)
 
 
 def spelled(codes: dict[str, str]) -> dict[str, str]:
@@ -40,11 +89,10 @@ def _first_of(
     event: pd.Series, time: pd.Series, other_event: pd.Series, other_time: pd.Series
 ) -> tuple[pd.Series, pd.Series]:
     """The earlier of two events and its time; what cannot be read comes through, for the gate to name it."""
-    numeric = pd.api.types.is_numeric_dtype
-    if not (numeric(event) and numeric(other_event)):
-        return (other_event if numeric(event) else event), time
-    if not (numeric(time) and numeric(other_time)):
-        return event, (other_time if numeric(time) else time)
+    if not (_numeric(event) and _numeric(other_event)):
+        return (other_event if _numeric(event) else event), time
+    if not (_numeric(time) and _numeric(other_time)):
+        return event, (other_time if _numeric(time) else time)
     # An event that did not come bounds the time only where the other did not come either.
     mine, theirs = time.where(event == 1, np.inf), other_time.where(other_event == 1, np.inf)
     none = ~np.isfinite(mine) & ~np.isfinite(theirs)

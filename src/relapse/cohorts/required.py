@@ -47,7 +47,7 @@ def require_columns(rows: Rows, cohort: Cohort, *, root: Path, where: str) -> No
             )
         )
     first = next(iter(cohort.read_from))
-    astray = [column for column in (cohort.view, *cohort.outcome_columns) if column and rows.origin[column] != first]
+    astray = [column for column in (*cohort.view, *cohort.outcome_columns) if rows.origin[column] != first]
     if astray:
         raise SourceError(
             f"{where}: column {astray[0]} ({needed[astray[0]]}) stands in {rows.origin[astray[0]]}, which is joined; "

@@ -53,7 +53,7 @@ def resolve(cohort: Cohort, raw: pd.DataFrame, *, origin: Mapping[str, str]) -> 
 def columns_of(cohort: Cohort, key: str, group: Group, origin: Mapping[str, str]) -> list[str]:
     """The columns of a group, in the order of the source."""
     alone = {cohort.source_column(name): name for name in cohort.features}
-    roles = {*cohort.outcome_columns, cohort.patient, cohort.view, cohort.site}
+    roles = {*cohort.outcome_columns, *cohort.view, cohort.patient, cohort.site}
     if group.columns is not None:
         lacking = [column for column in group.columns if column not in origin]
         if lacking:

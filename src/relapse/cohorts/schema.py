@@ -72,7 +72,7 @@ class Cohort(Declared):
     ``tripod`` answers items of the TRIPOD+AI checklist, by number, that only the study's people can answer.
     ``validates`` says, by the cohort that a model was trained on, how its features are made from the ones here, where
     they are not of the same name, unit and levels. ``view`` names the column that tells the rows of one patient apart
-    (projection, breast, slice): no patient has a view twice.
+    (projection, breast, slice), or the columns that do so together: no patient has a view twice.
 
     ``source`` is the table, or ``sources`` several by name: the first holds patients and outcome, the others are joined
     to it by patient. ``groups`` are the wide groups among the declared ``features``; a resolved cohort, which ingest
@@ -87,7 +87,7 @@ class Cohort(Declared):
     citation: str
     simulated: bool = False
     patient: str | None = None
-    view: str | None = None
+    view: tuple[str, ...] = ()
     site: str | None = None
     endpoint: Annotated[BinaryEndpoint | SurvivalEndpoint, Field(discriminator="kind")]
     exclusions: tuple[Exclusion, ...] = ()
@@ -109,6 +109,11 @@ class Cohort(Declared):
     @classmethod
     def _wide(cls, value: Any) -> Any:
         return _split(value, groups=True)
+
+    @field_validator("view", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return () if value is None else (value,) if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod
@@ -146,7 +151,7 @@ class Cohort(Declared):
     def _consistent(self) -> "Cohort":
         if self.view and not self.patient:
             raise ValueError("view tells the rows of one patient apart: name the patient's column under patient, too.")
-        if self.view and self.view == self.patient:
+        if self.patient in self.view:
             raise ValueError(
                 "view and patient name the same column: name the one that differs between rows of a patient."
             )
@@ -254,8 +259,7 @@ class Cohort(Declared):
     @property
     def outcome_columns(self) -> list[str]:
         """The columns of the source that hold the outcome: events, and times where the endpoint has them."""
-        pairs = self.survival.pairs if self.survival else [(self.endpoint.event,)]
-        return list(dict.fromkeys(column for pair in pairs for column in pair))
+        return self.endpoint.columns
 
     @property
     def needed_columns(self) -> dict[str, str]:
@@ -266,7 +270,7 @@ class Cohort(Declared):
             self.endpoint.event: "the endpoint's event",
         }
         needed |= {column: "the endpoint" for column in self.outcome_columns if column not in needed}
-        roles = ((self.patient, "patient"), (self.view, "view"), (self.site, "site"))
+        roles = [(self.patient, "patient"), *((column, "view") for column in self.view), (self.site, "site")]
         return needed | {column: f"the {role}" for column, role in roles if column}
 
     def block_features(self, block: str) -> list[str]:

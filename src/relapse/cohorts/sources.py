@@ -103,7 +103,9 @@ def locate(source: CsvSource | ExcelSource | ParquetSource, *, root: Path) -> Pa
     declared = _file(source)
     unset = [name for name in re.findall(r"\$\{(\w+)\}", declared) if name not in os.environ]
     if unset:
-        raise SourceError(f"{declared}: environment variable {unset[0]} is not set. Set it to the folder of the file.")
+        what = "file" if declared == f"${{{unset[0]}}}" else "folder of the file"
+        had = f" To be had from: {source.obtain}." if source.obtain else ""
+        raise SourceError(f"{declared}: environment variable {unset[0]} is not set. Set it to the {what}.{had}")
     path = root / os.path.expandvars(declared)
     if path.is_dir():
         raise SourceError(f"{declared}: this is a folder. Name the file in it.")

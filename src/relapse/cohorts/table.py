@@ -13,7 +13,7 @@ from relapse.cohorts.declared.source import Source
 from relapse.cohorts.diagnosis import columns as cells
 from relapse.cohorts.joining import Joining, read_rows
 from relapse.cohorts.numbers import as_text, read_numbers
-from relapse.cohorts.outcomes import outcome_of, spelled
+from relapse.cohorts.outcomes import outcome_of, spelled, without_outcome
 from relapse.cohorts.required import require_columns
 from relapse.cohorts.resolution import resolve
 from relapse.cohorts.schema import Cohort, Exclusion
@@ -91,10 +91,14 @@ def ingest(cohort: Cohort, *, root: Path) -> Ingested:
     for name, lost in rows.lost.items():
         excluded.append(Excluded(f"not in {name} ({describe(sources[name])})", int(lost[raw.index].sum())))
         raw = raw[~lost[raw.index]]
-    for exclusion in (*cohort.exclusions, *_without_outcome(cohort)):
+    for exclusion in cohort.exclusions:
         leaves = _matches(raw, exclusion, sources[rows.origin[exclusion.column]], where=where)
-        if leaves.any() or exclusion in cohort.exclusions:
-            excluded.append(Excluded(exclusion.reason, int(leaves.sum())))
+        excluded.append(Excluded(exclusion.reason, int(leaves.sum())))
+        raw = raw[~leaves]
+    for reason, leaves in without_outcome(raw, cohort).items():
+        leaves = leaves[raw.index]
+        if leaves.any():
+            excluded.append(Excluded(reason, int(leaves.sum())))
         raw = raw[~leaves]
     if raw.empty:
         reasons = "; ".join(f"{item.reason}: {item.rows}" for item in excluded)
@@ -122,15 +126,31 @@ def canonical(raw: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
         "site": as_text(raw[cohort.site]) if cohort.site else pd.Series("", index=raw.index),
     }
     if cohort.view:
-        columns["view"] = as_text(raw[cohort.view])
+        columns["view"] = as_text(raw[cohort.view[0]])
+        for column in cohort.view[1:]:
+            columns["view"] = columns["view"] + " " + as_text(raw[column])
     for name, feature in cohort.features.items():
         values = raw[cohort.source_column(name)]
         if isinstance(feature, Categorical):
-            columns[name] = as_text(values).replace(spelled(feature.levels))
+            columns[name] = levels_of(values, feature)
         else:
             columns[name] = read_numbers(values, cohort.source_of(name))
     columns |= outcome_of(raw, cohort)
     return pd.DataFrame(columns)
+
+
+def levels_of(values: pd.Series, feature: Categorical) -> pd.Series:
+    """The level names that codes stand for; what is no code stays as it is."""
+    codes = spelled(feature.levels)
+    text = as_text(values)
+    if feature.joined is None:
+        return text.replace(codes)
+    together = {}
+    for word in text.dropna().unique():
+        parts = [codes.get(part.strip(), part.strip()) for part in str(word).split(feature.joined)]
+        if word not in codes and set(parts) <= set(feature.names):
+            together[word] = max(parts, key=feature.names.index)
+    return text.replace(codes | together)
 
 
 def read_table(path: Path, cohort: Cohort) -> pd.DataFrame:
@@ -157,19 +177,11 @@ def _each(cohort: Cohort, said: Mapping[str, str]) -> str:
 
 def _codes(cohort: Cohort) -> dict[str, list[str]]:
     """By column of the source, the words that are declared to mean something."""
-    pairs = cohort.survival.pairs if cohort.survival else [(cohort.endpoint.event,)]
-    words = {event: list(cohort.endpoint.values) for event, *_ in pairs}
+    words = {column: list(cohort.endpoint.values) for column in cohort.endpoint.coded}
     for name, feature in cohort.features.items():
         if isinstance(feature, Categorical):
             words[cohort.source_column(name)] = [*feature.levels, *feature.names]
     return words
-
-
-def _without_outcome(cohort: Cohort) -> list[Exclusion]:
-    return [
-        Exclusion(column=column, reason=f"no outcome recorded ({column})", missing=True)
-        for column in cohort.outcome_columns
-    ]
 
 
 def _matches(raw: pd.DataFrame, exclusion: Exclusion, source: Source, *, where: str) -> pd.Series:

@@ -66,10 +66,14 @@ def _outcome(cohort: Cohort, table: pd.DataFrame) -> "list[Expectation]":
     import great_expectations.expectations.core as gx
 
     codes = "one of " + ", ".join(f"{code}={value}" for code, value in cohort.endpoint.values.items())
+    days = cohort.survival is not None and cohort.survival.event_form == "day"
+    if days:
+        codes = "0 for none, or the day of the event, more than 0"
     both = _rule("event", "rows with and without the event")
     rules: list[Expectation] = [gx.ExpectColumnUniqueValueCountToBeBetween(column="event", min_value=2, meta=both)]
     if _is_text(table, "event"):
-        rules.append(_matches("event", "^[01]$", codes))
+        number = pattern_of(cohort.source_of("event"))
+        rules.append(_matches("event", number if days else "^[01]$", codes))
     else:
         rules.append(gx.ExpectColumnValuesToBeInSet(column="event", value_set=[0, 1], meta=_rule("event", codes)))
     if cohort.survival and _is_text(table, "time"):

@@ -23,6 +23,8 @@ def hint(rule: str, column: str, table: pd.DataFrame, cohort: Cohort) -> str:
     if column == "event":
         if rule == "expect_column_unique_value_count_to_be_between":
             return columns.one_sided(values, endpoint.values)
+        if cohort.survival and cohort.survival.event_form == "day":
+            return columns.number(values, column=endpoint.event, source=source) if _is_text(values) else ""
         return columns.outcome(values, endpoint.values, column=endpoint.event, source=source)
     feature = cohort.features.get(column)
     if isinstance(feature, Categorical):
@@ -30,9 +32,13 @@ def hint(rule: str, column: str, table: pd.DataFrame, cohort: Cohort) -> str:
     if feature is not None:
         name, (low, high) = cohort.source_column(column), feature.range
     elif column == "time" and cohort.survival:
-        name, (low, high) = cohort.survival.time, (0.0, float("inf"))
+        name, (low, high) = cohort.survival.time[0], (0.0, float("inf"))
     else:
         return ""
-    if not pd.api.types.is_numeric_dtype(values):
+    if _is_text(values):
         return columns.number(values, column=name, source=source)
     return columns.code(values[(values < low) | (values > high)], column=name, source=source)
+
+
+def _is_text(values: pd.Series) -> bool:
+    return not pd.api.types.is_numeric_dtype(values)

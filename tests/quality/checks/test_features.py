@@ -168,7 +168,7 @@ def test_rotterdam_is_clean(cohorts: dict[str, Cohort], monkeypatch: pytest.Monk
     shared = Path(os.environ.get("RELAPSE_SHARED") or root.parent / "shared")
     if not (shared / "data" / "rotterdam.csv").is_file():
         pytest.skip("rotterdam.csv is not there")
-    monkeypatch.setenv("RELAPSE_SHARED", str(shared))
+    monkeypatch.setenv("RELAPSE_ROTTERDAM", str(shared / "data" / "rotterdam.csv"))
     table, _, _ = ingest(cohorts["rotterdam"], root=root)
     assert check(table, cohorts["rotterdam"]).findings == ()
 

@@ -51,6 +51,16 @@ class BinaryEndpoint(_Endpoint):
     kind: Literal["binary"]
 
     @property
+    def columns(self) -> list[str]:
+        """The columns of the source that hold the outcome."""
+        return [self.event]
+
+    @property
+    def coded(self) -> list[str]:
+        """Those of them that hold one of the codes under ``values``."""
+        return [self.event]
+
+    @property
     def risk_columns(self) -> list[str]:
         """The risk columns of a predictions table."""
         return ["risk"]
@@ -66,12 +76,18 @@ class OtherEvent(Declared):
 class SurvivalEndpoint(_Endpoint):
     """Time to relapse or to the end of follow-up, with the horizons at which risks are reported.
 
+    ``time`` is the column of that time. Where the end of follow-up stands in it alone, the time of the event may stand
+    elsewhere: in the event's own column (``event_form: day``: 0 is none, more is the day of it, empty is not known), or
+    in the columns of ``event_time``, of which the earliest counts. Of several columns under ``time`` the shortest does.
+
     ``also`` makes a composite: whichever of the events came first counts, at its time; where none came, follow-up ends
     with the shortest of the times.
     """
 
     kind: Literal["survival"]
-    time: str
+    time: Annotated[tuple[str, ...], Field(min_length=1)]
+    event_form: Literal["code", "day"] = "code"
+    event_time: tuple[str, ...] = ()
     also: tuple[OtherEvent, ...] = ()
     unit: Literal["day", "week", "month", "year"]
     horizons: Annotated[tuple[Horizon, ...], Field(min_length=1)]
@@ -85,6 +101,22 @@ class SurvivalEndpoint(_Endpoint):
         horizons = [text if isinstance(text, Horizon | dict) else horizon(text, value["unit"]) for text in given]
         return {**value, "horizons": horizons}
 
+    @field_validator("time", "event_time", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_place_of_the_event(self) -> "SurvivalEndpoint":
+        if self.event_form == "day" and (self.event_time or "values" in self.model_fields_set):
+            raise ValueError(
+                "event_form: day says that the event's column holds the day of it: it has no values, no event_time."
+            )
+        of_the_event = [self.event, *self.event_time]
+        if twice := [column for column in self.time if column in of_the_event]:
+            raise ValueError(f"time: {twice[0]} tells the event already; name the column with the end of follow-up.")
+        return self
+
     @field_validator("horizons")
     @classmethod
     def _rising(cls, value: tuple[Horizon, ...]) -> tuple[Horizon, ...]:
@@ -93,9 +125,15 @@ class SurvivalEndpoint(_Endpoint):
         return value
 
     @property
-    def pairs(self) -> list[tuple[str, str]]:
-        """Columns of the source with an event and its time: the one declared first, then those of ``also``."""
-        return [(self.event, self.time), *((other.event, other.time) for other in self.also)]
+    def columns(self) -> list[str]:
+        """The columns of the source that hold the outcome: events, and times."""
+        others = [column for other in self.also for column in (other.event, other.time)]
+        return list(dict.fromkeys([self.event, *self.event_time, *self.time, *others]))
+
+    @property
+    def coded(self) -> list[str]:
+        """Those of them that hold one of the codes under ``values``."""
+        return [*([self.event] if self.event_form == "code" else []), *(other.event for other in self.also)]
 
     @property
     def risk_columns(self) -> list[str]:

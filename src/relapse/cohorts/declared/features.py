@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from relapse.ground.declarations import Declared
 
@@ -56,11 +56,13 @@ class Numeric(_Feature):
 class Categorical(_Feature):
     """One of several levels; ``ordinal`` levels are given in rising order.
 
-    ``levels`` is a list of names, or a mapping from the code that stands in the source to the name.
+    ``levels`` is a list of names, or a mapping from the code that stands in the source to the name. ``joined`` is the
+    sign that several codes in one cell stand between, such as ``ILL_DEFINED-SPICULATED``: the highest of them counts.
     """
 
     type: Literal["ordinal", "nominal"]
     levels: dict[str, str]
+    joined: Annotated[str, Field(min_length=1)] | None = None
 
     @field_validator("levels", mode="before")
     @classmethod
@@ -77,6 +79,12 @@ class Categorical(_Feature):
         if len(set(value.values())) < 2:
             raise ValueError("at least two different levels are needed.")
         return value
+
+    @model_validator(mode="after")
+    def _highest_of_an_order(self) -> "Categorical":
+        if self.joined is not None and self.type != "ordinal":
+            raise ValueError("joined: the highest of several levels counts, so the type is ordinal.")
+        return self
 
     @property
     def names(self) -> list[str]:

@@ -25,10 +25,12 @@ Missing = tuple[str | dict[str, tuple[str, ...]], ...]
 class FileSource(Declared):
     """A table in a file. ``missing`` lists words for a missing value, beside the usual ones: ``[NC, {size: 999}]``.
 
-    A word counts in every column, a word under a column's name in that column alone.
+    A word counts in every column, a word under a column's name in that column alone. ``obtain`` says where a user gets
+    the file: it is told to who has not set the variable that names it.
     """
 
     missing: Missing = ()
+    obtain: str | None = None
 
     @field_validator("missing", mode="before")
     @classmethod

@@ -14,12 +14,20 @@ if TYPE_CHECKING:
 
 #: Inches: height of a line of text, space inside a box, space between boxes.
 _LINE, _PADDING, _GAP = 0.155, 0.12, 0.32
+_BECAME = {"exclude": "left out", "keep": "kept"}
 _LEFT, _RIGHT = (0.05, 3.15), (3.6, WIDTH - 0.05)
 
 
 def patient_flow(flow: Mapping[str, Any], evidence: Evidence) -> "Figure":
     """Boxes from the rows of the source to the rows analysed; what was left out stands to the right."""
-    read = [count(flow["rows_read"], "row"), "in the source"]
+    # Flows that were published before sources could be joined have no such entry.
+    joined = flow.get("joined", ())
+    read = [count(flow["rows_read"], "row"), "in the first source" if joined else "in the source"]
+    for item in joined:
+        read += [
+            f"{item['source']} joined: {count(item['matched'], 'patient')} matched,",
+            f"{item['without']} not in it ({_BECAME[item['unmatched']]}), {item['not_ours']} only in it",
+        ]
     left_out = sum(item["rows"] for item in flow["excluded"])
     out = [f"{count(left_out, 'row')} left out"]
     for item in flow["excluded"]:

@@ -8,10 +8,11 @@ F002  warning   a predictor is missing more often at one site than elsewhere
 F003  warning   a predictor is a running number: whole numbers, each patient another, in order or without a gap
 F004  warning   a predictor says what another one says: it puts all rows in the same (or reverse) order
 F005  warning   a predictor has one value only among those with the event (or without), several among the others
-F006  warning   a predictor is nearly constant: one value in 99% of the rows
+F006  warning   a predictor is empty or (nearly) constant: one value in 99% of the rows
 F007  warning   a level that one or two patients have
 F008  warning   two units in one column: two groups of values a unit's factor apart, over all or by site
 F009  warning   values outside the declared range that would lie among the others in another unit
+F010  warning   values outside a range that was learnt for a wide group
 ====  ========  =======================================================================================
 
 Those that test something share their level among all predictors, so that a wide table of noise raises none. Each
@@ -23,6 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import hypergeom, rankdata
 
+from relapse.cohorts.declared.features import Numeric
 from relapse.cohorts.schema import Cohort
 from relapse.ground.finding import Finding
 from relapse.quality.checks.columns import as_numbers, first_rows
@@ -213,11 +215,16 @@ def _nearly_constant(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     common = np.take_along_axis(np.sort(values, axis=0), np.maximum(place, 0)[None, :], axis=0)[0]
     rare = known & (values != common)
     share = 1 - rare.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    for column in np.flatnonzero((share >= NEARLY_ALL) & rare.any(axis=0)):
-        message = (
-            f"has one value in {share[column]:.1%} of the rows: it can tell next to nothing. Look whether the few "
-            "others are mistakes, or leave it out."
-        )
+    for column in np.flatnonzero(share >= NEARLY_ALL):
+        if not known[:, column].any():
+            message = "is empty in all rows: it can tell nothing. Look whether it was measured, or leave it out."
+        elif not rare[:, column].any():
+            message = "has one value in all rows: it can tell nothing. Leave it out."
+        else:
+            message = (
+                f"has one value in {share[column]:.1%} of the rows: it can tell next to nothing. Look whether the few "
+                "others are mistakes, or leave it out."
+            )
         rows = first_rows(table, rare[:, column])
         findings.append(Finding("F006", "warning", cohort.predictors[column], message, rows))
     return findings
@@ -245,6 +252,24 @@ def _rare_levels(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     return findings
 
 
+def _outside_learnt(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
+    findings = []
+    for name in cohort.numeric(list(cohort.features)):
+        feature = cohort.features[name]
+        if not (isinstance(feature, Numeric) and feature.learnt):
+            continue
+        outside = (table[name] < feature.range[0]) | (table[name] > feature.range[1])
+        if outside.any():
+            count = int(outside.sum())
+            message = (
+                f"{count} {'value lies' if count == 1 else 'values lie'} outside {feature.range[0]:g} to "
+                f"{feature.range[1]:g}, the range learnt from the others: look whether they can be. A model made of "
+                "them leans on few rows."
+            )
+            findings.append(Finding("F010", "warning", name, message, first_rows(table, outside)))
+    return findings
+
+
 CHECKS = (
     _missing_by_outcome,
     _missing_by_site,
@@ -254,6 +279,7 @@ CHECKS = (
     _nearly_constant,
     _rare_levels,
     mixed_units,
+    _outside_learnt,
 )
 #: These need no more than columns of numbers. They also run where a rule is broken, and may say why it is.
 ALWAYS = (mixed_units, outside_by_a_unit)

@@ -10,6 +10,7 @@ R002  error     two rows of one patient have the same view
 R003  warning   rows of different patients agree in all values but one, where chance does not explain it
 R004  warning   one patient has rows at several sites
 R005  warning   names of patients differ in nothing but case, signs or leading zeros
+R006  warning   sites with one patient
 ====  ========  =======================================================================================
 """
 
@@ -27,7 +28,7 @@ COPIES, NEAR_COPIES = 0.001, 0.02
 
 
 def _repeated(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    if cohort.patient is None or cohort.view is not None:
+    if cohort.patient is None or cohort.view:
         return []
     again = table.duplicated(["patient", "site", *cohort.features, *outcome_columns(cohort)])
     again &= table["patient"].notna()
@@ -47,7 +48,7 @@ def _repeated(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
 
 
 def _repeated_view(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    if cohort.view is None:
+    if not cohort.view:
         return []
     again = table.duplicated(["patient", "view"]) & table["patient"].notna() & table["view"].notna()
     if not again.any():
@@ -56,7 +57,7 @@ def _repeated_view(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
         Finding(
             "R002",
             "error",
-            f"view: {cohort.view}",
+            f"view: {', '.join(cohort.view)}",
             f"{_number(again.sum(), 'row has', 'rows have')} the patient and the view of an earlier row. Each view of "
             "a patient stands there once: delete the copies, or correct the view.",
             first_rows(table, again),
@@ -159,6 +160,26 @@ def _same_name(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     ]
 
 
+def _lonely_sites(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
+    if cohort.site is None:
+        return []
+    patients = table.groupby("site")["patient"].nunique()
+    lonely = patients.index[patients == 1]
+    if lonely.empty:
+        return []
+    return [
+        Finding(
+            "R006",
+            "warning",
+            f"site: {cohort.site}",
+            f"{_number(len(lonely), 'site has', 'sites have')} one patient, of {len(patients)} in all: nothing can be "
+            "said by site there, and a model validated at one has one patient to be judged by. Name a coarser column "
+            "as the site, or leave such sites out by an exclusion.",
+            first_rows(table, table["site"].isin(lonely)),
+        )
+    ]
+
+
 def _plain(name: str) -> str:
     """A name as its runs of letters and of digits: P-007 and p7 are alike, 1-11 and 11-1 are not."""
     return "-".join(part.lstrip("0") or "0" for part in re.findall(r"[^\W\d_]+|\d+", str(name).casefold()))
@@ -169,5 +190,5 @@ def _number(count: int, one: str, several: str) -> str:
 
 
 #: These need no column of features as declared: they also run where a rule is broken.
-ALWAYS = (_repeated, _repeated_view, _several_sites, _same_name)
+ALWAYS = (_repeated, _repeated_view, _several_sites, _same_name, _lonely_sites)
 CHECKS = (_two_patients, _disagreeing, *ALWAYS)

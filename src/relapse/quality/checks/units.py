@@ -86,7 +86,7 @@ def outside_by_a_unit(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     findings = []
     for name in _measured(table, cohort):
         feature = cohort.features[name]
-        if not isinstance(feature, Numeric):
+        if not isinstance(feature, Numeric) or feature.learnt:
             continue
         low, high = feature.range
         values = table[name].to_numpy(dtype=float)

@@ -43,7 +43,12 @@ def _setting(m: Material) -> Found:
 
 def _eligibility(m: Material) -> Found:
     excluded = "; ".join(f"{item['rows']} rows: {item['reason']}" for item in m.flow["excluded"] if item["rows"])
-    return Found(f"Left out by declared rules: {excluded or 'nobody'}.", ("patients",), whole=False)
+    joined = "".join(
+        f" Joined to {item['source']}: {count(item['matched'], 'patient')}; {item['without']} not in it, "
+        f"{item['not_ours']} only in it."
+        for item in m.flow.get("joined", ())
+    )
+    return Found(f"Left out by declared rules: {excluded or 'nobody'}.{joined}", ("patients",), whole=False)
 
 
 def _preparation(m: Material) -> Found:
