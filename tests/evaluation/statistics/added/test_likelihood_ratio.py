@@ -28,7 +28,7 @@ def _cohort(seed: int = 0, size: int = 200) -> tuple[np.ndarray, ...]:
 
 
 def _undefined(found: AddedScore) -> bool:
-    return all(math.isnan(value) for value in (found.coefficient, found.se, found.z, found.p, found.p_one_sided))
+    return all(math.isnan(value) for value in (found.coefficient, found.se, found.z, found.p, found.p_cross_fitted))
 
 
 def test_of_a_two_by_two_table_it_is_the_g_statistic() -> None:
@@ -42,6 +42,7 @@ def test_of_a_two_by_two_table_it_is_the_g_statistic() -> None:
     assert found.z == pytest.approx(math.sqrt(g), rel=1e-10)
     assert found.p == pytest.approx(stats.chi2.sf(g, 1), rel=1e-10)
     assert found.p_one_sided == pytest.approx(found.p / 2, rel=1e-10)
+    assert found.p_cross_fitted == pytest.approx(stats.chi2.sf(g / 2, 1) / 2, rel=1e-10)
     spread = score.std(ddof=1)
     odds = (9 * 25 / (11 * 5)) ** spread
     assert found.ratio.value == pytest.approx(odds, rel=1e-10)
