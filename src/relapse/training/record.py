@@ -25,9 +25,7 @@ def write_record(
         "params": trained.params,
         "threshold": trained.model.threshold,
         "trials": len(trained.trials),
-        "space": search_space(
-            candidate, within_limit(cohort, candidate, rows=trained.predictions["row"].nunique())
-        ),
+        "space": search_space(candidate, within_limit(cohort, candidate, rows=trained.predictions["row"].nunique())),
         "failed_trials": int((trained.trials["state"] == "fail").sum()),
         "ended_by_time": _ended_by_time(trained, settings) if trained.params else 0,
         "folds": trained.folds,
@@ -38,7 +36,7 @@ def write_record(
 
 
 def write_failure(path: Path, error: NoTrialError, *, candidate: str, seed: int, settings: TrainParams) -> None:
-    """Write the record of a candidate that could not be trained: ``failed`` holds the errors of its trials, or why none began."""
+    """Write the record of a candidate that could not be trained: ``failed`` says why, of its trials or of the table."""
     write_json(path, _header(candidate, seed, settings) | {"failed": str(error)})
 
 
