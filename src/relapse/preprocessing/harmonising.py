@@ -60,8 +60,7 @@ class Harmoniser(TransformerMixin, BaseEstimator):
         width = values.shape[1]
         self.mean_, self.spread_ = np.zeros(width), np.ones(width)
         self.shift_, self.variance_ = np.zeros((len(self.sites_), width)), np.ones((len(self.sites_), width))
-        varying = np.flatnonzero(np.ptp(values[seen], axis=0) > 0) if seen.any() else np.array([], dtype=int)
-        if len(self.sites_) > 1 and len(varying):
+        if len(self.sites_) > 1 and len(varying := np.flatnonzero(np.ptp(values[seen], axis=0) > 0)):
             learnt = _combat(values[np.ix_(seen, varying)], site[seen])
             self.mean_[varying], self.spread_[varying] = learnt[:2]
             self.shift_[:, varying], self.variance_[:, varying] = learnt[2:]
