@@ -139,6 +139,7 @@ class FormField(BaseModel):
 
     name: str
     label: str
+    column: str = Field(description="Its column in the table that the model was trained on.")
     description: str | None
     kind: Literal["number", "whole number", "level"]
     unit: str | None
@@ -226,6 +227,7 @@ def _form_field(cohort: Cohort, name: str) -> FormField:
     return FormField(
         name=name,
         label=feature.label or name,
+        column=cohort.source_column(name),
         description=feature.description,
         kind=kinds.get(feature.type, "level"),
         unit=numeric.unit if numeric else None,
