@@ -115,7 +115,7 @@ def main() -> None:
     rows = parser.parse_args().rows
     for name in PARAMS.cohorts:
         at = Workspace(name)
-        cohort = read_cohort(at.declaration)
+        cohort = read_cohort(at.resolved)
         table, folds = read_table(at.table, cohort), pd.read_parquet(at.folds)
         everything(at, cohort, table, folds)
         against_shap(at, cohort, table, folds, rows=rows)

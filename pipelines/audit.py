@@ -15,7 +15,7 @@ from relapse.training.audit import audit
 def main(cohort: str) -> None:
     """Audit the protocols of a cohort."""
     at, params = Workspace(cohort), read_params()
-    declared = read_cohort(at.declaration)
+    declared = read_cohort(at.resolved)
     found = audit(
         read_table(at.table, declared), declared, params=params.audit, seed=params.seed, machinery=machinery()
     )

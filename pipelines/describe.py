@@ -16,7 +16,7 @@ from relapse.ground.workspace import Workspace
 def main(cohort: str) -> None:
     """Describe the table of a cohort."""
     at = Workspace(cohort)
-    declared = read_cohort(at.declaration)
+    declared = read_cohort(at.resolved)
     table = read_table(at.table, declared)
     frames = {name: frame(table, declared) for name, frame in FRAMES.items()}
     for name, frame in frames.items():

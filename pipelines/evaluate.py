@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from relapse.added_value.evidence import read_added_value
 from relapse.cohorts.catalogue import read_cohort
 from relapse.evaluation.evidence import endpoint_of, gather
 from relapse.figures.evaluation.files import write_evaluation
@@ -18,7 +19,7 @@ from relapse.promotion.policy import put_forward
 def main(cohort: str) -> None:
     """Evaluate and compare the candidates of a cohort."""
     at, params = Workspace(cohort), read_params()
-    declared = read_cohort(at.declaration)
+    declared = read_cohort(at.resolved)
     endpoint = endpoint_of(declared)
     tables = {
         name: read_predictions(at.predictions(name), risks=endpoint.risk_columns, timed=endpoint.timed)
@@ -26,7 +27,8 @@ def main(cohort: str) -> None:
     }
     evidence = gather(tables, endpoint, cohort=cohort, resamples=params.evaluate.resamples, seed=params.seed)
     # Figures that can show one candidate show the one that the policy will put forward, whoever is champion by then.
-    chosen = put_forward(evidence, tables, cohort=declared, params=params.register_, seed=params.seed)
+    added = read_added_value(at.added_value)
+    chosen = put_forward(evidence, tables, cohort=declared, params=params.register_, seed=params.seed, added=added)
     evidence = replace(evidence, put_forward=chosen)
     write_evaluation(
         tables,

@@ -21,7 +21,7 @@ from relapse.workers import shared_out
 def main(cohort: str) -> None:
     """Explain the candidates of a cohort."""
     at, params = Workspace(cohort), read_params()
-    declared = read_cohort(at.declaration)
+    declared = read_cohort(at.resolved)
     table, folds = read_table(at.table, declared), pd.read_parquet(at.folds)
     names = at.succeeded(params.candidates)
     numbers = sorted(folds["fold"].unique())

@@ -14,7 +14,7 @@ from relapse.quality.gate import check
 def main(cohort: str) -> None:
     """Hold the canonical table of a cohort against its declaration, and write the Data Docs."""
     at = Workspace(cohort)
-    declared = read_cohort(at.declaration)
+    declared = read_cohort(at.resolved)
     result = check(pd.read_parquet(at.table), declared, docs=at.data_docs, context=Context.of(read_params()))
     write_json(at.gate, result.to_json())
     result.require(source=f"{at.declaration}: the table")

@@ -36,6 +36,7 @@ def main(cohort: str) -> None:
             content_hash=source.content_hash,
             params=params.register_,
             seed=params.seed,
+            added=material.added,
         )
         record = publish(
             client,

@@ -12,7 +12,7 @@ from relapse.training.splits import outer_folds
 def main(cohort: str) -> None:
     """Draw the outer folds of a cohort."""
     at, params = Workspace(cohort), read_params()
-    table = read_table(at.table, read_cohort(at.declaration))
+    table = read_table(at.table, read_cohort(at.resolved))
     folds = outer_folds(table, folds=params.split.folds, repeats=params.split.repeats, seed=params.seed)
     write_parquet(at.folds, folds)
     say(f"{cohort}: {params.split.folds} folds, drawn {params.split.repeats} times")

@@ -18,7 +18,7 @@ from relapse.training.record import write_failure, write_record
 def main(cohort: str, candidate: str) -> None:
     """Train a candidate on a cohort."""
     at, params = Workspace(cohort), read_params()
-    declared = read_cohort(at.declaration)
+    declared = read_cohort(at.resolved)
     try:
         trained = train(
             read_table(at.table, declared),

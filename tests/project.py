@@ -29,6 +29,7 @@ SMALL = {
     "evaluate": {"resamples": 100},
     "audit": {"candidates": ["linear"], "folds": 2, "repeats": 1, "inner_folds": 2, "draws": 2},
     "explain": {"background": 4, "shuffles": 2, "resamples": 100, "correlated": 0.8},
+    "added_value": {"candidates": ["linear"]},
 }
 
 
@@ -84,7 +85,7 @@ class Project:
                 self.stage(stage, cohort=cohort)
             for candidate in read_params().candidates:
                 self.stage("train", cohort=cohort, candidate=candidate)
-            for stage in ("evaluate", "describe", "explain", "audit"):
+            for stage in ("added_value", "evaluate", "describe", "explain", "audit"):
                 self.stage(stage, cohort=cohort)
         return self
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from relapse.ground.declarations import Declared, parse, read_yaml
 from relapse.ground.errors import DeclarationError
@@ -57,6 +57,19 @@ class ExplainParams(Declared):
     correlated: Annotated[float, Field(gt=0, le=1)]
 
 
+class AddedValueParams(Declared):
+    """What a block adds: asked with each of ``candidates``; groups of patients are looked at with the first of them."""
+
+    candidates: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @field_validator("candidates")
+    @classmethod
+    def _no_reference(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "reference" in value:
+            raise ValueError("the reference is what a block is held against: name families that learn from the block.")
+        return value
+
+
 Bounds = tuple[float, float]
 
 
@@ -97,6 +110,7 @@ class Params(Declared):
     evaluate: EvaluateParams
     audit: AuditParams
     explain: ExplainParams
+    added_value: AddedValueParams
     register_: Annotated[RegisterParams, Field(alias="register")]
 
     @model_validator(mode="after")
@@ -118,7 +132,7 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     budgets, chosen = content.pop("budgets", None), content.get("budget")
     if not isinstance(budgets, dict) or not all(isinstance(item, dict) for item in budgets.values()):
         raise DeclarationError(
-            f"{path}: budgets: expected names, each with sections split, train, evaluate, audit, explain."
+            f"{path}: budgets: expected names, each with sections split, train, evaluate, audit, explain, added_value."
         )
     if chosen not in budgets:
         raise DeclarationError(f"{path}: budget: {chosen!r} is none of {', '.join(budgets)}.")

@@ -166,7 +166,7 @@ def test_a_word_for_missing_can_hold_for_one_column(tmp_path: Path) -> None:
 
 def test_a_declared_code_is_no_word_for_missing(declare: Declare, tmp_path: Path) -> None:
     path = declare(("values: {N: 0, R: 1}", "values: {None: 0, R: 1}"), csv=HEADER + ROWS.replace(",N,", ",None,"))
-    table, flow = ingest(read_cohort(path), root=tmp_path)
+    table, flow, _ = ingest(read_cohort(path), root=tmp_path)
     assert table["event"].tolist() == [0, 1, 0, 1]
     assert flow.excluded == ()
 

@@ -28,7 +28,7 @@ def test_declared_cohorts_have_their_published_size(
 
 def test_codes_become_names_and_types_are_as_declared(declare: Declare, tmp_path: Path) -> None:
     cohort = read_cohort(declare())
-    table, flow = ingest(cohort, root=tmp_path)
+    table, flow, _ = ingest(cohort, root=tmp_path)
     assert table["subtype"].tolist() == ["Luminal A", "Luminal B", "Luminal B", "Luminal A"]
     assert table["event"].tolist() == [0, 1, 0, 1]
     assert table["nodes"].isna().tolist() == [False, True, False, False]
@@ -41,24 +41,24 @@ def test_codes_become_names_and_types_are_as_declared(declare: Declare, tmp_path
 
 
 def test_excel_gives_the_same_table_as_csv(declare: Declare, tmp_path: Path) -> None:
-    from_csv, _ = ingest(read_cohort(declare()), root=tmp_path)
+    from_csv, _, _ = ingest(read_cohort(declare()), root=tmp_path)
     with pd.ExcelWriter(tmp_path / "mine.xlsx") as writer:
         pd.read_csv(tmp_path / "mine.csv").to_excel(writer, sheet_name="Data", index=False, startrow=2)
     path = declare(("{csv: mine.csv}", "{excel: mine.xlsx, sheet: Data, header: 3}"))
-    from_excel, _ = ingest(read_cohort(path), root=tmp_path)
+    from_excel, _, _ = ingest(read_cohort(path), root=tmp_path)
     pd.testing.assert_frame_equal(typed(from_csv, read_cohort(path)), typed(from_excel, read_cohort(path)))
 
 
 def test_a_csv_without_header_takes_declared_names(declare: Declare, tmp_path: Path) -> None:
     names = "{csv: mine.csv, columns: [id, relapse, size, nodes, grade, mol_subtype]}"
-    table, _ = ingest(read_cohort(declare(("{csv: mine.csv}", names), csv=ROWS)), root=tmp_path)
+    table, _, _ = ingest(read_cohort(declare(("{csv: mine.csv}", names), csv=ROWS)), root=tmp_path)
     assert table["size"].tolist() == [10, 20.5, 12, 33]
 
 
 def test_rows_leave_only_by_a_named_reason(declare: Declare, tmp_path: Path) -> None:
     rule = "reference: [size]\nexclusions: [{column: size, above: 30, reason: too large}]"
     cohort = read_cohort(declare(("reference: [size]", rule), csv=HEADER + ROWS + "e,,14,2,I,0\n"))
-    table, flow = ingest(cohort, root=tmp_path)
+    table, flow, _ = ingest(cohort, root=tmp_path)
     assert table["patient"].tolist() == ["a", "b", "c"]
     assert [(item.reason, item.rows) for item in flow.excluded] == [
         ("too large", 1),
@@ -75,7 +75,7 @@ def test_declared_words_for_missing_are_missing(declare: Declare, tmp_path: Path
 
 def test_an_unknown_level_is_kept_for_the_gate_to_name(declare: Declare, tmp_path: Path) -> None:
     cohort = read_cohort(declare(csv=HEADER + ROWS.replace("a,N,10,0,I,0", "a,N,ten,0,IV,7")))
-    table, _ = ingest(cohort, root=tmp_path)
+    table, _, _ = ingest(cohort, root=tmp_path)
     assert table.loc[0, ["size", "grade", "subtype"]].tolist() == ["ten", "IV", "7"]
 
 

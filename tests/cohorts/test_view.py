@@ -17,7 +17,7 @@ def test_the_view_comes_into_the_table_as_text(declare: Declare, tmp_path: Path)
         ("patient: id", "patient: id\nview: breast"),
         csv="id,breast,relapse,size,nodes,grade,mol_subtype\na,1,N,10,0,I,0\na, 2,N,20.5,,II,1\n",
     )
-    table, _ = ingest(read_cohort(path), root=tmp_path)
+    table, _, _ = ingest(read_cohort(path), root=tmp_path)
     assert table["view"].tolist() == ["1", "2"]
 
 

@@ -11,10 +11,11 @@ from sksurv.metrics import cumulative_dynamic_auc
 
 from relapse.evaluation.curves import decision_curve_frame
 from relapse.evaluation.evidence import gather, read_evidence, write_evidence
-from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, resampled_patients
+from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, metric_differences, pooled, resampled_patients
 from relapse.evaluation.statistics.replicates import ipcw_auc, ipcw_ipa
 from relapse.evaluation.statistics.replicates import ipcw_brier as brier_replicates
 from relapse.evaluation.statistics.survival.horizon import ipcw_brier, prediction_accuracy_index, time_dependent_auc
+from relapse.ground.errors import PredictionsError
 
 
 def table(n: int = 300, *, noise: float = 1.0, seed: int = 0, repeats: int = 1) -> pd.DataFrame:
@@ -108,6 +109,32 @@ def test_the_same_risk_for_all_has_no_accuracy() -> None:
         ipcw_ipa(time, event, np.full(len(found), r), horizon=3.0, weights=ones)[0] for r in np.linspace(0, 1, 201)
     )
     assert best == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("repeats", [1, 2, None], ids=["binary", "repeated", "survival"])
+def test_differences_are_those_of_the_metrics_and_tighter_than_both(repeats: int | None) -> None:
+    make, endpoint = (
+        (timed, ENDPOINT) if repeats is None else (lambda **kind: table(repeats=repeats, **kind), Endpoint())
+    )
+    first, second = pooled(make(noise=0.5)), pooled(make(noise=0.6))
+    weights = resampled_patients(first, resamples=200, seed=0)
+    one, two = (evaluate(item, endpoint, weights) for item in (first, second))
+    found = metric_differences(first, second, endpoint, weights)
+    assert list(found) == [metric.key for metric in endpoint.metrics]
+    for key, difference in found.items():
+        assert difference.value == pytest.approx(one[key].value - two[key].value, abs=1e-12)
+        assert difference.method == "bootstrap by patient, paired"
+    primary = endpoint.metrics[0].key
+    assert found[primary].upper - found[primary].lower < one[primary].upper - one[primary].lower
+    same = metric_differences(first, first, endpoint, weights)[primary]
+    assert (same.value, same.lower, same.upper) == (0, 0, 0)
+
+
+def test_differences_of_other_rows_are_refused() -> None:
+    first = pooled(table())
+    weights = resampled_patients(first, resamples=2, seed=0)
+    with pytest.raises(PredictionsError, match="first and second do not speak of the same rows"):
+        metric_differences(first, first.assign(event=1 - first["event"]), Endpoint(), weights)
 
 
 def test_repeats_are_pooled_by_averaging() -> None:

@@ -54,11 +54,12 @@ def test_the_paths_of_dvc_yaml_are_those_of_the_workspace() -> None:
         for stage, spec in STAGES.items()
     }
     expected = {
-        "ingest": {at.table, at.flow},
+        "ingest": {at.table, at.flow, at.resolved},
         "gate": {at.gate, at.data_docs},
         "describe": {at.table_one, at.description, at.description_figures},
         "split": {at.folds},
         "train": {at.trained("c")},
+        "added_value": {at.added_value, at.added_value_metrics, at.added_value_figures},
         "evaluate": {at.metrics, at.evidence, at.figures, at.curves},
         "explain": {at.explained("c").parent},
         "audit": {at.audit, at.optimism, at.optimism.with_suffix(".png"), at.optimism.with_suffix(".svg")},

@@ -32,7 +32,7 @@ class Run:
 
     def __init__(self, root: Path, name: str) -> None:
         self.at = at = Workspace(name, root)
-        self.cohort: Cohort = read_cohort(at.declaration)
+        self.cohort: Cohort = read_cohort(at.resolved)
         self.gate: dict[str, Any] = read_json(at.gate)
         self.params: RegisterParams = read_params(root / "params.yaml").register_
         self.endpoint = endpoint_of(self.cohort)

@@ -205,7 +205,7 @@ def test_a_candidate_without_a_successful_trial_is_left_out_and_named(project: P
 
 def test_two_runs_are_compared_by_what_changed_and_what_it_did(project: Project) -> None:
     project.stage("register", cohort=COHORT)
-    declaration = Workspace(COHORT).declaration
+    declaration = Workspace(COHORT).resolved
     declaration.write_text(declaration.read_text().replace("title: Wisconsin", "title: The Wisconsin"))
     project.set_params(train={"inner_folds": 2, "trials": 3})
     project.stage("train", cohort=COHORT, candidate="linear")

@@ -146,7 +146,7 @@ def test_a_rotterdam_model_ranks_german_patients_as_published(
         pytest.skip(f"{shared / 'data' / 'rotterdam.csv'} is not there")
     monkeypatch.setenv("RELAPSE_SHARED", str(shared))
     rotterdam, gbsg = cohorts["rotterdam"], cohorts["gbsg"]
-    table, flow = ingest(rotterdam, root=ROOT)
+    table, flow, _ = ingest(rotterdam, root=ROOT)
     assert (flow.rows_kept, int(table["event"].sum())) == (1546, 1080)
     model = small_model(rotterdam, typed(table, rotterdam), "linear")
     found = external_predictions(model, rotterdam, tables["gbsg"], gbsg, seed=1)

@@ -22,7 +22,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from relapse.candidates.imbalance import sampler_of, suggest_balance, weighted
+from relapse.candidates.width import Limit, split, suggest_reductions
 from relapse.cohorts.schema import Cohort
+from relapse.preprocessing.reduction import reducer
 from relapse.preprocessing.transformers import Scaling, encoder, expander
 
 if TYPE_CHECKING:
@@ -41,8 +43,9 @@ class Head:
     """A family's model for one kind of endpoint.
 
     ``space`` draws hyperparameters from an Optuna trial, None where there is nothing to tune; ``build`` makes the
-    unfitted estimator from the cohort, the hyperparameters and a seed. ``balanced`` adds the handling of rare events to
-    the search: see :mod:`relapse.candidates.imbalance`.
+    unfitted estimator from the cohort, the family's own hyperparameters and a seed. ``balanced`` adds the handling of
+    rare events to the search: see :mod:`relapse.candidates.imbalance`. What is done to wide blocks is in every search,
+    within the family's ``limit``: see :mod:`relapse.candidates.width`.
 
     A family that trains many models as one program offers ``fit_together(models, tables, targets)``, which fits models
     of one set of hyperparameters, each on rows of its own, as ``fit`` would one by one; ``draft`` are hyperparameters
@@ -54,11 +57,22 @@ class Head:
     balanced: bool = False
     fit_together: "FitTogether | None" = None
     draft: Params = field(default_factory=dict)
+    limit: Limit | None = None
 
     def draw(self, trial: "optuna.Trial", cohort: Cohort) -> Params:
         """Hyperparameters of one trial."""
-        params = self.space(trial) if self.space else {}
-        return params | suggest_balance(trial, cohort) if self.balanced else params
+        if self.space is None:
+            return {}
+        params = self.space(trial)
+        if self.balanced:
+            params |= suggest_balance(trial, cohort)
+        return params | suggest_reductions(trial, cohort)
+
+    def model(self, cohort: Cohort, params: Params, seed: int) -> "BinaryModel | SurvivalModel":
+        """The unfitted estimator with the hyperparameters that :meth:`draw` gave."""
+        own, reductions = split(params)
+        built = self.build(cohort, own, seed)
+        return built.set_params(reducer=reducer(built.encoder, reductions)) if reductions else built
 
 
 class FitTogether(Protocol):
@@ -100,12 +114,14 @@ def outcome(table: "pd.DataFrame", cohort: Cohort) -> NDArray[Any]:
 
 
 class BinaryModel(ClassifierMixin, BaseEstimator):
-    """Encoder, sampler (while fitting only), expander, classifier.
+    """Encoder, reducer, sampler (while fitting only), expander, classifier.
 
     Parameters
     ----------
     encoder, expander, classifier
         Unfitted scikit-learn objects; the classifier has ``predict_proba``.
+    reducer
+        Makes fewer columns of wide blocks, or None; it may look at the outcomes it is fitted with.
     sampler
         Makes synthetic rows from the encoded matrix, or None.
     weighted
@@ -113,25 +129,32 @@ class BinaryModel(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self, encoder: Any, expander: Any, classifier: Any, sampler: Any = None, weighted: bool = False
+        self,
+        encoder: Any,
+        expander: Any,
+        classifier: Any,
+        sampler: Any = None,
+        weighted: bool = False,
+        reducer: Any = None,
     ) -> None:
         self.encoder = encoder
         self.expander = expander
         self.classifier = classifier
         self.sampler = sampler
         self.weighted = weighted
+        self.reducer = reducer
 
     def fit(self, X: "pd.DataFrame", y: NDArray[np.int_]) -> Self:
         """Fit on a canonical table ``X`` and outcomes ``y`` (n,) of 0 and 1."""
         self.classes_ = np.array([0, 1])
-        first = clone(self.encoder)
-        matrix = first.fit_transform(X)
+        before = Pipeline(encoding_steps(self))
+        matrix = before.fit_transform(X, y)
         if self.sampler is not None:
             matrix, y = clone(self.sampler).fit_resample(matrix, np.asarray(y))
         weights = {"classify__sample_weight": compute_sample_weight("balanced", y)} if self.weighted else {}
         steps = [("expand", clone(self.expander)), ("classify", clone(self.classifier))]
         rest = Pipeline(steps).fit(matrix, y, **weights)
-        self.pipeline_ = Pipeline([("encode", first), *rest.steps])
+        self.pipeline_ = Pipeline([*before.steps, *rest.steps])
         return self
 
     def predict_proba(self, X: "pd.DataFrame") -> Array:
@@ -152,7 +175,7 @@ class BinaryModel(ClassifierMixin, BaseEstimator):
 
 
 class SurvivalModel(BaseEstimator):
-    """Encoder, expander and a survival regressor, with a Breslow baseline where the regressor gives only a log-hazard.
+    """Encoder, reducer, expander, survival regressor; a Breslow baseline where the regressor gives only a log-hazard.
 
     Parameters
     ----------
@@ -164,18 +187,21 @@ class SurvivalModel(BaseEstimator):
     horizon
         Time at which scores of different folds are made comparable: the score of a proportional-hazards model is its
         log cumulative hazard at this time.
+    reducer
+        As for :class:`BinaryModel`.
     """
 
-    def __init__(self, encoder: Any, expander: Any, regressor: Any, horizon: float) -> None:
+    def __init__(self, encoder: Any, expander: Any, regressor: Any, horizon: float, reducer: Any = None) -> None:
         self.encoder = encoder
         self.expander = expander
         self.regressor = regressor
         self.horizon = horizon
+        self.reducer = reducer
 
     def fit(self, X: "pd.DataFrame", y: NDArray[Any]) -> Self:
         """Fit on a canonical table ``X`` and a structured array ``y`` (n,) with fields ``event`` and ``time``."""
-        self.transform_ = Pipeline([("encode", clone(self.encoder)), ("expand", clone(self.expander))])
-        matrix = self.transform_.fit_transform(X)
+        self.transform_ = Pipeline([*encoding_steps(self), ("expand", clone(self.expander))])
+        matrix = self.transform_.fit_transform(X, y)
         grouped = has_fit_parameter(self.regressor, "patient")
         self.regressor_ = clone(self.regressor).fit(
             matrix, y, **({"patient": X["patient"].to_numpy()} if grouped else {})
@@ -202,6 +228,12 @@ class SurvivalModel(BaseEstimator):
     def predict_risk(self, X: "pd.DataFrame", times: ArrayLike | None = None) -> Array:
         """Probability (n, len(times)) of relapse by each of ``times``; by ``horizon`` alone where none are given."""
         return -np.expm1(-self.predict_cumulative_hazard(X, [self.horizon] if times is None else times))
+
+
+def encoding_steps(model: BinaryModel | SurvivalModel) -> list[tuple[str, Any]]:
+    """Unfitted steps from the canonical table to the columns that synthetic rows are made in and levels expanded."""
+    steps = {"encode": model.encoder, "reduce": model.reducer}
+    return [(name, clone(step)) for name, step in steps.items() if step is not None]
 
 
 def breslow(time: Array, event: NDArray[np.bool_], log_hazard: Array) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""What reads as a number in a source, by its declared signs: one rule for the reader, the gate and the diagnosis."""
+"""What a cell reads as, a number by the declared signs or a code: one rule for reader, gate and diagnosis."""
 
 import re
 
@@ -33,6 +33,15 @@ def read_numbers(values: pd.Series, source: Source) -> pd.Series:
     if thousands is not None:
         text = text.str.replace(r"[ \u00a0\u202f]" if thousands == " " else f"[{thousands}’]", "", regex=True)
     return pd.to_numeric(text.str.replace(decimal, ".", regex=False)).astype(np.float64)
+
+
+def as_text(values: pd.Series) -> pd.Series:
+    """Values as stripped text; whole numbers without a decimal point, so that the code 1.0 is the code 1."""
+    if pd.api.types.is_bool_dtype(values):
+        return values.astype(int).astype(str)
+    if pd.api.types.is_numeric_dtype(values):
+        return values.map(lambda value: f"{value:.15g}", na_action="ignore").astype("str")
+    return values.astype("str").str.strip().str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
 
 
 def _signs(source: Source) -> tuple[str, str | None]:

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from relapse.cohorts.checklist import ITEMS, NUMBERS
-from relapse.cohorts.declared.blocks import REFERENCE, Block
+from relapse.cohorts.declared.blocks import REFERENCE, Block, Method
 from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
 from relapse.cohorts.declared.features import Categorical, Feature, Known, Numeric
-from relapse.cohorts.declared.source import SimulatedSource, Source
+from relapse.cohorts.declared.groups import Group, is_group
+from relapse.cohorts.declared.source import NamedSource, SimulatedSource, Source
 from relapse.ground.declarations import Declared
 
 #: Columns that stand beside the features in canonical tables and in tables of Shapley values; no feature is called so.
@@ -72,11 +73,16 @@ class Cohort(Declared):
     ``validates`` says, by the cohort that a model was trained on, how its features are made from the ones here, where
     they are not of the same name, unit and levels. ``view`` names the column that tells the rows of one patient apart
     (projection, breast, slice): no patient has a view twice.
+
+    ``source`` is the table, or ``sources`` several by name: the first holds patients and outcome, the others are joined
+    to it by patient. ``groups`` are the wide groups among the declared ``features``; a resolved cohort, which ingest
+    makes once it has read the columns, has none of them left.
     """
 
     name: str
     title: str
-    source: Source
+    source: Source | None = None
+    sources: Annotated[dict[str, NamedSource], Field(default_factory=dict)]
     licence: str
     citation: str
     simulated: bool = False
@@ -86,12 +92,34 @@ class Cohort(Declared):
     endpoint: Annotated[BinaryEndpoint | SurvivalEndpoint, Field(discriminator="kind")]
     exclusions: tuple[Exclusion, ...] = ()
     features: Annotated[dict[str, Feature], Field(min_length=1)]
+    groups: Annotated[dict[str, Group], Field(validation_alias="features", exclude=True, default_factory=dict)]
     reference: Annotated[tuple[str, ...], Field(min_length=1)]
     blocks: Annotated[dict[str, Block], Field(default_factory=dict)]
     subgroups: tuple[str, ...] = ()
     imbalance: Literal["none", "smotenc"] = "none"
     tripod: Annotated[dict[str, str], Field(default_factory=dict)]
     validates: Annotated[dict[str, dict[str, Translation]], Field(default_factory=dict)]
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _single(cls, value: Any) -> Any:
+        return _split(value, groups=False)
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _wide(cls, value: Any) -> Any:
+        return _split(value, groups=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _patient_is_the_key(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not isinstance(value.get("sources"), dict) or not value["sources"]:
+            return value
+        first = next(iter(value["sources"].values()))
+        key = first.get("key") if isinstance(first, dict) else getattr(first, "key", None)
+        if value.get("patient") not in (None, key):
+            raise ValueError(f"patient: sources are joined by patient, and the first one's key is {key!r}: name one.")
+        return {**value, "patient": key}
 
     @field_validator("tripod", mode="before")
     @classmethod
@@ -147,15 +175,33 @@ class Cohort(Declared):
         numeric = [name for name in self.subgroups if isinstance(self.features[name], Numeric)]
         if numeric:
             raise ValueError(f"subgroups names {', '.join(numeric)}: only ordinal and nominal features form subgroups.")
-        if isinstance(self.source, SimulatedSource) and not self.simulated:
+        if any(isinstance(item, SimulatedSource) for item in self.read_from.values()) and not self.simulated:
             raise ValueError("the source is a simulation: declare simulated: true, which marks every result.")
         if self.imbalance != "none" and self.endpoint.kind == "survival":
             raise ValueError("imbalance: smotenc makes synthetic patients for a binary endpoint; use none here.")
         return self
 
     @model_validator(mode="after")
+    def _sources_that_are_named(self) -> "Cohort":
+        if (self.source is None) == (not self.sources):
+            raise ValueError("give the table under source, or several under sources: exactly one of the two.")
+        for name in self.sources:
+            if not _IDENTIFIER.fullmatch(name):
+                raise ValueError(f"source {name!r}: its name is letters, digits and _, and starts with a letter.")
+        first = next(iter(self.sources.values()), None)
+        if first is not None and first.model_fields_set & {"prefix", "unmatched"}:
+            raise ValueError("the first of the sources holds the patients: prefix and unmatched are for the others.")
+        for key, item in {**self.features, **self.groups}.items():
+            if item.source is not None and item.source not in self.sources:
+                raise ValueError(
+                    f"feature {key!r}: source {item.source!r} is not declared. "
+                    f"There are: {', '.join(self.sources) or 'no sources, but one source'}."
+                )
+        return self
+
+    @model_validator(mode="after")
     def _whole_blocks(self) -> "Cohort":
-        for name, feature in self.features.items():
+        for name, feature in {**self.features, **self.groups}.items():
             if feature.block is not None and feature.block not in self.blocks:
                 raise ValueError(
                     f"feature {name!r}: block {feature.block!r} is not declared. "
@@ -169,13 +215,31 @@ class Cohort(Declared):
                     f"block {name!r}: a block's name is letters, digits and _, starts with a letter, and is not "
                     f"{REFERENCE!r}, which is the block of the clinical reference."
                 )
-            if not self.block_features(name):
+            wide = any(group.block == name and group.known is Known.BASELINE for group in self.groups.values())
+            if not wide and not self.block_features(name):
                 raise ValueError(f"block {name!r} has no feature known at baseline: none names it under block.")
             bases = [REFERENCE, *(other for other in self.blocks if other != name)]
+            if block.harmonise != "none" and self.site is None:
+                raise ValueError(
+                    f"block {name!r}: harmonise: {block.harmonise} takes out what differs between sites: name the "
+                    "column of the hospital or scanner under site, too."
+                )
             unknown = [base for base in block.over if base not in bases]
             if unknown:
                 raise ValueError(f"block {name!r}: over names {', '.join(unknown)}. Allowed: {', '.join(bases)}.")
         return self
+
+    @property
+    def read_from(self) -> dict[str, Source]:
+        """Every source by its name; the only one has none."""
+        several = {name: item.source for name, item in self.sources.items()}
+        return several if self.source is None else {"": self.source}
+
+    def source_of(self, column: str) -> Source:
+        """The source that a column of the canonical table comes from; all but features come from the first."""
+        feature = self.features.get(column)
+        known = self.read_from
+        return known[feature.source] if feature and feature.source else next(iter(known.values()))
 
     @property
     def predictors(self) -> list[str]:
@@ -193,6 +257,18 @@ class Cohort(Declared):
         pairs = self.survival.pairs if self.survival else [(self.endpoint.event,)]
         return list(dict.fromkeys(column for pair in pairs for column in pair))
 
+    @property
+    def needed_columns(self) -> dict[str, str]:
+        """The columns that the sources have to have, and what each is needed for."""
+        needed = {
+            **{self.source_column(name): f"feature {name}" for name in self.features},
+            **{exclusion.column: "an exclusion" for exclusion in self.exclusions},
+            self.endpoint.event: "the endpoint's event",
+        }
+        needed |= {column: "the endpoint" for column in self.outcome_columns if column not in needed}
+        roles = ((self.patient, "patient"), (self.view, "view"), (self.site, "site"))
+        return needed | {column: f"the {role}" for column, role in roles if column}
+
     def block_features(self, block: str) -> list[str]:
         """The predictors of a block, in declared order."""
         return [name for name in self.predictors if self.features[name].block == block]
@@ -205,17 +281,25 @@ class Cohort(Declared):
         """A block's name for people."""
         return self.blocks[block].title or block
 
+    def block_methods(self, block: str) -> tuple[Method, ...]:
+        """The methods of dimension reduction that inner folds choose from for a block's numbers."""
+        return self.blocks[block].methods(len(self.numeric(self.block_features(block))))
+
+    @property
+    def reducible(self) -> list[str]:
+        """The blocks whose numbers may reach a model as fewer columns, so that no column stands for one of them."""
+        return [name for name in self.blocks if self.block_features(name) and self.block_methods(name) != ("none",)]
+
     def restricted(self, predictors: Collection[str], *, name: str) -> "Cohort":
         """The same cohort under another name, with no other predictors than these; all else is described, as before.
 
-        Where none of the reference's features is among them, they take its place.
+        Its reference is made of all of them.
         """
         features = {
             key: feature if key in predictors else feature.model_copy(update={"known": Known.AFTER})
             for key, feature in self.features.items()
         }
-        kept = tuple(key for key in self.reference if key in predictors)
-        return self.model_copy(update={"name": name, "features": features, "reference": kept or tuple(predictors)})
+        return self.model_copy(update={"name": name, "features": features, "reference": tuple(predictors)})
 
     def numeric(self, names: list[str]) -> list[str]:
         """Those of ``names`` that are numbers."""
@@ -234,3 +318,10 @@ class Cohort(Declared):
         feature = self.features[name]
         text = feature.label or name
         return f"{text} ({feature.unit})" if isinstance(feature, Numeric) and feature.unit else text
+
+
+def _split(value: Any, *, groups: bool) -> Any:
+    """The groups among the declared features, or the others."""
+    if not isinstance(value, dict):
+        return value
+    return {key: item for key, item in value.items() if is_group(str(key), item) == groups}

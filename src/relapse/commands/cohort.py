@@ -34,8 +34,10 @@ def check(
 
     cohort = read_cohort(declaration)
     context = Context.of(read_params()) if Path("params.yaml").is_file() else DEFAULT
-    table, flow = ingest(cohort, root=Path())
+    table, flow, cohort = ingest(cohort, root=Path())
     say(f"{flow.source}: {flow.rows_read} rows read")
+    for joined in flow.joined:
+        say(f"  {joined}")
     for item in flow.excluded:
         say(f"  {item.rows} excluded: {item.reason}")
     result = gate(table, cohort, docs=docs, context=context)
@@ -64,8 +66,8 @@ def audit(
     from relapse.quality.checks.context import Context
     from relapse.training.audit import audit as run
 
-    declared, params = read_cohort(Workspace(cohort).declaration), read_params()
-    table = gated(declared, Context.of(params))
+    params = read_params()
+    declared, table = gated(read_cohort(Workspace(cohort).declaration), Context.of(params))
     found = run(table, declared, params=params.audit, seed=params.seed, machinery=machinery())
     say(f"{declared.title}: {found.metric}, mean over outer folds")
     for item in found.protocols:
@@ -103,11 +105,11 @@ def simulate(
     say(f"{out}: {len(table)} simulated views of {table['patient'].nunique()} patients; no real patient is among them")
 
 
-def gated(cohort: "Cohort", context: "Context") -> "pd.DataFrame":
-    """The typed table of a cohort, read from its source, once it has passed the gate."""
+def gated(declared: "Cohort", context: "Context") -> "tuple[Cohort, pd.DataFrame]":
+    """A cohort resolved, and its typed table, read from its sources, once it has passed the gate."""
     from relapse.cohorts.table import ingest, typed
     from relapse.quality.gate import check as gate
 
-    table, flow = ingest(cohort, root=Path())
+    table, flow, cohort = ingest(declared, root=Path())
     gate(table, cohort, context=context).require(source=flow.source)
-    return typed(table, cohort)
+    return cohort, typed(table, cohort)

@@ -51,10 +51,11 @@ def validate(
     bundle, version = find_model(model, machinery())
     if bundle.cohort.name == cohort:
         raise DeclarationError(f"{model} was trained on {cohort}: name another cohort.")
-    declared, params = read_cohort(Workspace(cohort).declaration), read_params()
+    params = read_params()
     # Nothing is trained here; the recalibrations are cross-fitted.
     context = Context(folds=(Folds(FOLDS),), events_per_parameter=None)
-    tables = external_predictions(bundle.model, bundle.cohort, gated(declared, context), declared, seed=params.seed)
+    declared, table = gated(read_cohort(Workspace(cohort).declaration), context)
+    tables = external_predictions(bundle.model, bundle.cohort, table, declared, seed=params.seed)
     evidence = gather(
         tables, endpoint_of(declared), cohort=cohort, resamples=params.evaluate.resamples, seed=params.seed
     )

@@ -214,7 +214,7 @@ def _comparisons(flat: dict[str, pd.DataFrame], endpoint: Endpoint) -> list[Comp
     families = {endpoint.metrics[0].key: [compare(flat[a], flat[b], endpoint) for a, b in pairs]}
     for horizon in endpoint.horizons:
         key = "auc" + horizon.column.removeprefix("risk")
-        families[key] = [_at_horizon(flat[a], flat[b], horizon) for a, b in pairs]
+        families[key] = [compare_at_horizon(flat[a], flat[b], horizon) for a, b in pairs]
     if not endpoint.timed and endpoint.risks and endpoint.threshold:
         families["accuracy"] = [_decisions(flat[a], flat[b]) for a, b in pairs]
     found = []
@@ -226,7 +226,8 @@ def _comparisons(flat: dict[str, pd.DataFrame], endpoint: Endpoint) -> list[Comp
     return found
 
 
-def _at_horizon(first: pd.DataFrame, second: pd.DataFrame, horizon: Horizon) -> PairedTest:
+def compare_at_horizon(first: pd.DataFrame, second: pd.DataFrame, horizon: Horizon) -> PairedTest:
+    """The paired test of the AUC at a horizon of two pooled tables."""
     time, event = first["time"].to_numpy(), first["event"].to_numpy()
     risks = first[horizon.column].to_numpy(), second[horizon.column].to_numpy()
     return time_dependent_auc_test(time, event, *risks, horizon.time, clusters=first["patient"].to_numpy())

@@ -18,6 +18,7 @@ from relapse.evaluation.statistics.ranking.binary import roc_auc
 from relapse.evaluation.statistics.ranking.concordance import concordance
 from relapse.evaluation.statistics.replicates import ipcw_auc, ipcw_brier, ipcw_ipa
 from relapse.evaluation.statistics.results import Estimate
+from relapse.predictions import check_pairing
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int16]
@@ -102,15 +103,50 @@ def evaluate(predictions: pd.DataFrame, endpoint: Endpoint, weights: Counts) -> 
     weights
         (resamples, n), the same for every candidate, so that their intervals are of the same resamples.
     """
-    found = {}
-    for metric, statistic in _registry(endpoint).items():
-        value = float(statistic(predictions, np.ones((1, len(predictions)), dtype=np.int16))[0])
-        replicates = statistic(predictions, weights)
-        known = replicates[np.isfinite(replicates)]
-        lower, upper = np.quantile(known, [0.025, 0.975]) if len(known) > 1 else (np.nan, np.nan)
-        spread = float(known.std(ddof=1)) if len(known) > 1 else None
-        found[metric.key] = Estimate(value, float(lower), float(upper), spread, "bootstrap by patient")
-    return found
+    data = np.ones((1, len(predictions)), dtype=np.int16)
+    return {
+        metric.key: _estimate(statistic(predictions, data), statistic(predictions, weights), "bootstrap by patient")
+        for metric, statistic in _registry(endpoint).items()
+    }
+
+
+def metric_differences(
+    first: pd.DataFrame, second: pd.DataFrame, endpoint: Endpoint, weights: Counts
+) -> dict[str, Estimate]:
+    """All metrics of the first pooled table less those of the second, from the same resampled patients.
+
+    Parameters
+    ----------
+    first, second
+        As :func:`pooled` gives them, n rows, the same in both.
+    endpoint
+        Says which metrics there are; of a Brier score a negative difference is the better one.
+    weights
+        (resamples, n).
+
+    Raises
+    ------
+    PredictionsError
+        The tables do not speak of the same rows.
+    """
+    # pooling several repeats leaves no column for them
+    check_pairing({"first": first.assign(repeat=0), "second": second.assign(repeat=0)})
+    data = np.ones((1, len(first)), dtype=np.int16)
+    return {
+        metric.key: _estimate(
+            statistic(first, data) - statistic(second, data),
+            statistic(first, weights) - statistic(second, weights),
+            "bootstrap by patient, paired",
+        )
+        for metric, statistic in _registry(endpoint).items()
+    }
+
+
+def _estimate(value: Array, replicates: Array, method: str) -> Estimate:
+    known = replicates[np.isfinite(replicates)]
+    lower, upper = np.quantile(known, [0.025, 0.975]) if len(known) > 1 else (np.nan, np.nan)
+    spread = float(known.std(ddof=1)) if len(known) > 1 else None
+    return Estimate(float(value[0]), float(lower), float(upper), spread, method)
 
 
 def primary_replicates(predictions: pd.DataFrame, endpoint: Endpoint, weights: Counts) -> Array:

@@ -6,7 +6,7 @@
     ├── PredictionsError                exit status 2   a predictions table cannot be evaluated
     ├── GateError                       exit status 1   the data break a rule of the declaration
     ├── TrainingError                   exit status 1   no candidate could be trained
-    │   └── NoTrialError            exit status 1   every trial of one candidate failed; the others go on
+    │   └── NoTrialError            exit status 1   one candidate cannot be trained; the others go on
     ├── RegistryError                   exit status 1   MLflow's record and the request do not fit together
     ├── BundleError                     exit status 1   a bundle is incomplete, altered, or of another version
     ├── ServingError                    exit status 2   the service may not start as it is set up
@@ -53,7 +53,7 @@ class TrainingError(RelapseError):
 
 
 class NoTrialError(TrainingError):
-    """Every trial of a candidate failed; the other candidates go on."""
+    """Every trial of a candidate failed, or none can be begun; the other candidates go on."""
 
 
 class RegistryError(RelapseError):

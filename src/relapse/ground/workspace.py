@@ -24,8 +24,13 @@ class Workspace:
 
     @property
     def declaration(self) -> Path:
-        """The cohort's YAML file."""
+        """The cohort's YAML file, as people write it; past ingest, :attr:`resolved` says all of it."""
         return self.root / "data" / "cohorts" / f"{self.cohort}.yaml"
+
+    @property
+    def resolved(self) -> Path:
+        """The declaration as ingest found it to be: nothing extended, and every column of a wide group a feature."""
+        return self.of("ingest") / "cohort.yaml"
 
     @property
     def table(self) -> Path:
@@ -112,6 +117,21 @@ class Workspace:
     def optimism(self) -> Path:
         """The table that the audit's figure is drawn from; the figure stands beside it."""
         return self.of("audit") / "optimism.csv"
+
+    @property
+    def added_value(self) -> Path:
+        """What each block adds, and what that rests on."""
+        return self.of("added_value") / "added_value.json"
+
+    @property
+    def added_value_metrics(self) -> Path:
+        """The headline numbers of what blocks add, for ``dvc metrics``."""
+        return self.of("added_value") / "metrics.json"
+
+    @property
+    def added_value_figures(self) -> Path:
+        """Folder of the forest plots of what blocks add, each as SVG and PNG, with the frame it is drawn from."""
+        return self.of("added_value") / "figures"
 
     @property
     def metrics(self) -> Path:

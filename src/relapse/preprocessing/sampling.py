@@ -16,7 +16,8 @@ class Oversampler(BaseEstimator):
     Parameters
     ----------
     n_numeric, n_codes
-        The matrix's first ``n_numeric`` columns are numbers, the ``n_codes`` after them are codes of levels.
+        The matrix's first ``n_numeric`` columns are numbers, the ``n_codes`` after them are codes of levels; any after
+        those are numbers again.
     neighbours
         Neighbours to interpolate between; fewer where the minority has fewer rows. A minority of one row stays one.
     random_state
@@ -43,7 +44,7 @@ class Oversampler(BaseEstimator):
         common = {"k_neighbors": neighbours, "random_state": self.random_state}
         if not self.n_codes:
             sampler = SMOTE(**common)
-        elif not self.n_numeric:
+        elif X.shape[1] == self.n_codes:
             sampler = SMOTEN(**common)
         else:
             codes = list(range(self.n_numeric, self.n_numeric + self.n_codes))
@@ -56,5 +57,6 @@ def oversampler(cohort: Cohort, columns: list[str], *, seed: int) -> Oversampler
     """The sampler that the cohort asks for, None where it asks for none."""
     if cohort.imbalance == "none":
         return None
-    n_numeric = len(cohort.numeric(columns))
-    return Oversampler(n_numeric, len(ordered_columns(cohort, columns)) - n_numeric, random_state=seed)
+    order, codes = ordered_columns(cohort, columns), cohort.categorical(columns)
+    n_numeric = order.index(codes[0]) if codes else len(order)
+    return Oversampler(n_numeric, len(codes), random_state=seed)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from relapse.added_value.evidence import AddedValue
 from relapse.candidates.catalogue import MODULES, REFERENCE
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Evidence
@@ -26,6 +27,7 @@ def decide(
     content_hash: str,
     params: RegisterParams,
     seed: int,
+    added: AddedValue | None = None,
 ) -> Decision:
     """Decide whether the challenger becomes champion.
 
@@ -49,8 +51,10 @@ def decide(
         The thresholds of the rules.
     seed
         Of the resampling.
+    added
+        What the cohort's blocks were found to add.
     """
-    own = every_rule(evidence, predictions, cohort=cohort, params=params, seed=seed)
+    own = every_rule(evidence, predictions, cohort=cohort, params=params, seed=seed, added=added)
     name = challenger(evidence, own, params=params)
     found = (
         rules.data_gate(gate),
@@ -76,25 +80,44 @@ def decide(
 
 
 def put_forward(
-    evidence: Evidence, predictions: Mapping[str, pd.DataFrame], *, cohort: Cohort, params: RegisterParams, seed: int
+    evidence: Evidence,
+    predictions: Mapping[str, pd.DataFrame],
+    *,
+    cohort: Cohort,
+    params: RegisterParams,
+    seed: int,
+    added: AddedValue | None = None,
 ) -> str:
     """The candidate that :func:`decide` puts forward: it does not hang on who is champion."""
-    own = every_rule(evidence, predictions, cohort=cohort, params=params, seed=seed)
+    own = every_rule(evidence, predictions, cohort=cohort, params=params, seed=seed, added=added)
     return challenger(evidence, own, params=params)
 
 
 def every_rule(
-    evidence: Evidence, predictions: Mapping[str, pd.DataFrame], *, cohort: Cohort, params: RegisterParams, seed: int
+    evidence: Evidence,
+    predictions: Mapping[str, pd.DataFrame],
+    *,
+    cohort: Cohort,
+    params: RegisterParams,
+    seed: int,
+    added: AddedValue | None = None,
 ) -> dict[str, tuple[Rule, ...]]:
     """The rules about each candidate, whoever is champion."""
     return {
-        name: own_rules(evidence, table, name, cohort=cohort, params=params, seed=seed)
+        name: own_rules(evidence, table, name, cohort=cohort, params=params, seed=seed, added=added)
         for name, table in predictions.items()
     }
 
 
 def own_rules(
-    evidence: Evidence, predictions: pd.DataFrame, name: str, *, cohort: Cohort, params: RegisterParams, seed: int
+    evidence: Evidence,
+    predictions: pd.DataFrame,
+    name: str,
+    *,
+    cohort: Cohort,
+    params: RegisterParams,
+    seed: int,
+    added: AddedValue | None = None,
 ) -> tuple[Rule, ...]:
     """The rules about one candidate, whoever is champion."""
     table = pooled(predictions)
@@ -105,6 +128,7 @@ def own_rules(
         rules.useful(table, evidence.endpoint, multiples=params.net_benefit, weights=weights),
         rules.fair(evidence, name, floor=params.subgroup_floor),
         rules.enough_events(table, cohort, name, needed=params.events_per_parameter),
+        *rules.adds_value(cohort, name, added),
     )
 
 

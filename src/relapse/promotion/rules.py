@@ -7,9 +7,9 @@ such rules easily: what keeps a model back there are the margin towards the refe
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from relapse.added_value.evidence import AddedValue
 from relapse.candidates.catalogue import REFERENCE
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import counts, for_parameters, parameters
@@ -18,12 +18,9 @@ from relapse.evaluation.metrics import Counts, Endpoint
 from relapse.evaluation.statistics.decisions.gain import net_benefit_gain, net_benefit_gain_at_horizon
 from relapse.evaluation.statistics.intervals import bootstrap
 from relapse.evaluation.statistics.results import Estimate, PairedTest
-from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier
+from relapse.evaluation.thresholds import acting_thresholds
 from relapse.params import Bounds, CalibrationBounds
 from relapse.promotion.decision import Rule
-
-#: Thresholds at which net benefit is looked at, evenly spaced over the range.
-_POINTS = 11
 
 
 def data_gate(gate: Mapping[str, Any]) -> Rule:
@@ -78,19 +75,13 @@ def useful(predictions: pd.DataFrame, endpoint: Endpoint, *, multiples: Bounds, 
     the gain is near 0; asking for a gain that was shown would on few patients keep back the reference itself.
     """
     horizon = endpoint.horizons[-1] if endpoint.horizons else None
-    event = predictions["event"].to_numpy()
+    event, at = predictions["event"].to_numpy(), acting_thresholds(predictions, endpoint, multiples=multiples)
     if horizon:
         time, risk = predictions["time"].to_numpy(), predictions[horizon.column].to_numpy()
-        rate = 1 - float(kaplan_meier(time, event)(horizon.time))
-    else:
-        rate = float(event.mean())
-    lower, upper = (min(rate * factor, 0.99) for factor in multiples)
-    at = np.linspace(lower, upper, _POINTS)
-    if horizon:
         gain = bootstrap(lambda w: net_benefit_gain_at_horizon(time, event, risk, horizon.time, at, w), weights)
     else:
         gain = bootstrap(lambda w: net_benefit_gain(event, predictions["risk"].to_numpy(), at, w), weights)
-    where = f"thresholds {lower:.2f} to {upper:.2f}" + (f" at {horizon.label}" if horizon else "")
+    where = f"thresholds {at[0]:.2f} to {at[-1]:.2f}" + (f" at {horizon.label}" if horizon else "")
     requirement = (
         f"over thresholds of {multiples[0]:g} to {multiples[1]:g} times the event rate, the mean net benefit above "
         "treating all and treating none has an upper 95% bound above 0"
@@ -124,6 +115,27 @@ def enough_events(predictions: pd.DataFrame, cohort: Cohort, name: str, *, neede
     requirement = f"at least {needed:g} patients with the rarer outcome for each parameter"
     figure = f"{rarer} for {count} parameters, {rarer / count:.1f} for each"
     return Rule("events per parameter", requirement, figure, rarer / count >= needed)
+
+
+def adds_value(cohort: Cohort, name: str, added: AddedValue | None) -> list[Rule]:
+    """For each costly block that a candidate needs: whether it was shown to add to every base it is asked about.
+
+    A block that costs an examination is not needed by luck: a model that learnt from it must not become champion
+    where nothing shows that the block, rather than what is known without it, does the work.
+    """
+    needed = [] if name == REFERENCE else [block for block, declared in cohort.blocks.items() if declared.costly]
+    found = []
+    for block in needed:
+        answers = added.answers_on(block) if added else ()
+        said = [
+            f"to {item.base}: {'shown' if item.shown else 'not shown'}, "
+            f"p = {min(one.p_holm for one in item.families):.2g} (Holm)"
+            for item in answers
+        ]
+        requirement = f"{cohort.block_title(block)} was shown to add to what is known without it"
+        shown = bool(answers) and all(item.shown for item in answers)
+        found.append(Rule(f"adds value: {block}", requirement, "; ".join(said) or "it was not asked", shown))
+    return found
 
 
 def in_words(test: PairedTest, label: str) -> str:

@@ -42,7 +42,7 @@ def build_expectations(cohort: Cohort, table: pd.DataFrame) -> "list[Expectation
             known = _rule(name, f"one of the levels {', '.join(feature.names)}")
             rules.append(gx.ExpectColumnValuesToBeInSet(column=name, value_set=feature.names, meta=known))
         else:
-            rules.extend(_numeric(name, feature, table, number=pattern_of(cohort.source)))
+            rules.extend(_numeric(name, feature, table, number=pattern_of(cohort.source_of(name))))
     rules.extend(_outcome(cohort, table))
     return rules
 
@@ -52,11 +52,11 @@ def _numeric(name: str, feature: Numeric, table: pd.DataFrame, *, number: str) -
 
     if _is_text(table, name):
         return [_matches(name, number, "a number")]
-    low, high = feature.range
-    between = _rule(name, f"between {low:g} and {high:g}" + (f" {feature.unit}" if feature.unit else ""))
-    rules: list[Expectation] = [
-        gx.ExpectColumnValuesToBeBetween(column=name, min_value=low, max_value=high, meta=between)
-    ]
+    rules: list[Expectation] = []
+    if not feature.learnt:
+        low, high = feature.range
+        between = _rule(name, f"between {low:g} and {high:g}" + (f" {feature.unit}" if feature.unit else ""))
+        rules.append(gx.ExpectColumnValuesToBeBetween(column=name, min_value=low, max_value=high, meta=between))
     if feature.type == "count":
         rules.append(_matches(name, _WHOLE, "a whole number"))
     return rules
@@ -73,7 +73,7 @@ def _outcome(cohort: Cohort, table: pd.DataFrame) -> "list[Expectation]":
     else:
         rules.append(gx.ExpectColumnValuesToBeInSet(column="event", value_set=[0, 1], meta=_rule("event", codes)))
     if cohort.survival and _is_text(table, "time"):
-        rules.append(_matches("time", pattern_of(cohort.source), "a number"))
+        rules.append(_matches("time", pattern_of(cohort.source_of("time")), "a number"))
     elif cohort.survival:
         positive = _rule("time", f"more than 0 {cohort.survival.unit}s")
         rules.append(gx.ExpectColumnValuesToBeBetween(column="time", min_value=0, strict_min=True, meta=positive))

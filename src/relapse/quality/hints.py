@@ -17,7 +17,7 @@ def hint(rule: str, column: str, table: pd.DataFrame, cohort: Cohort) -> str:
     column
         Column of the canonical table.
     """
-    values, endpoint, source = table[column], cohort.endpoint, cohort.source
+    values, endpoint, source = table[column], cohort.endpoint, cohort.source_of(column)
     if rule == "expect_column_values_to_not_be_null":
         return ""
     if column == "event":

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from relapse.added_value.evidence import AddedValue, read_added_value
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Evidence, read_evidence
@@ -20,8 +21,8 @@ class Material:
 
     ``flow``, ``gate``, ``decision`` are the content of their JSON files; ``records`` are training records by candidate,
     ``failed`` the errors of candidates that could not be trained, by title; ``table_one`` are the lines of Table 1;
-    ``audit`` is what the leakage audit found, None where it was not run; ``explained`` are the summaries of explained
-    candidates, below the folder ``explanations``; ``pictures`` are folders of figures.
+    ``audit`` is what the leakage audit found and ``added`` what blocks add, None where that was not run; ``explained``
+    are the summaries of explained candidates, below the folder ``explanations``; ``pictures`` are folders of figures.
     """
 
     cohort: Cohort
@@ -33,6 +34,7 @@ class Material:
     failed: Mapping[str, str]
     table_one: Sequence[Json] = ()
     audit: Json | None = None
+    added: AddedValue | None = None
     explained: Mapping[str, Json] = field(default_factory=dict)
     explanations: Path | None = None
     pictures: tuple[Path, ...] = ()
@@ -42,7 +44,7 @@ class Material:
         """Read the files of a cohort's stages."""
         records: dict[str, Json] = {name: read_json(at.record(name)) for name in candidates}
         return cls(
-            cohort=read_cohort(at.declaration),
+            cohort=read_cohort(at.resolved),
             flow=read_json(at.flow),
             gate=read_json(at.gate),
             evidence=read_evidence(at.evidence),
@@ -51,11 +53,12 @@ class Material:
             failed={record["title"]: record["failed"] for record in records.values() if "failed" in record},
             table_one=read_json(at.table_one),
             audit=read_json(at.audit),
+            added=read_added_value(at.added_value),
             explained={
                 name: read_json(at.explanation(name)) for name, record in records.items() if "failed" not in record
             },
             explanations=at.of("explain"),
-            pictures=(at.figures, at.description_figures, at.of("audit")),
+            pictures=(at.figures, at.description_figures, at.of("audit"), at.added_value_figures),
         )
 
     def after(self, decision: Json) -> "Material":

@@ -40,7 +40,7 @@ def opponent(client: "MlflowClient", at: Workspace) -> Champion | None:
     if found is None:
         return None
     version, content = identity(found), found.tags.get(CONTENT, "")
-    cohort = read_cohort(at.declaration)
+    cohort = read_cohort(at.resolved)
     with tempfile.TemporaryDirectory() as scratch:
         known = pooled(pd.read_parquet(download(client, found, PREDICTIONS, Path(scratch))))
         parent = parent_run(client, found)

@@ -13,6 +13,7 @@ from sklearn.compose import ColumnTransformer
 from relapse.candidates.base import BinaryModel, Head, Params, SurvivalModel, outcome
 from relapse.candidates.catalogue import family
 from relapse.candidates.imbalance import KEY
+from relapse.candidates.width import suggest_reductions
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import AUDIT_SETTING
 from relapse.machinery import Machinery
@@ -210,12 +211,12 @@ class _Rows:
         if self.protocol.selection != "none":
             seen = train if self.protocol.selection == "inside" else np.arange(len(self.X))
             cohort = _restricted(cohort, _most_associated(self.X.iloc[seen], self.target[seen], cohort))
-        model = self.head.build(cohort, params | self.head.draft, self.seed)
+        model = self.head.model(cohort, params | self.head.draft, self.seed)
         if self.protocol.synthetic == "before":
             as_it_is = ColumnTransformer(
                 [("known by", "drop", ["patient"])], remainder="passthrough", sparse_threshold=0.0
             )
-            model.set_params(encoder=as_it_is, sampler=None)
+            model.set_params(encoder=as_it_is, sampler=None, reducer=None)
         self.encodings.keep(model)
         return model
 
@@ -225,7 +226,8 @@ def _settings(head: Head, cohort: Cohort, draws: int, seed: int) -> list[Params]
     if head.space is None:
         return [{}]
     fixed = {KEY: cohort.imbalance} if head.balanced and cohort.survival is None else {}
-    return [head.space(trial) | fixed for trial in islice(blind_trials(seed=seed), draws)]
+    trials = islice(blind_trials(seed=seed), draws)
+    return [head.space(trial) | suggest_reductions(trial, cohort) | fixed for trial in trials]
 
 
 def _most_associated(table: pd.DataFrame, target: NDArray[Any], cohort: Cohort) -> list[str]:

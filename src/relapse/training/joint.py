@@ -164,7 +164,7 @@ def _compare(
 def _inner_predictions(params: Params, rows: list[_Rows], cohort: Cohort, head: Head) -> list[tuple[Array, Tried]]:
     """For each table the scores (n,) of its inner folds by models that did not see them, and how good they are."""
     parts = [(one, one.inner == fold) for one in rows for fold in range(one.inner.max() + 1)]
-    models = [head.build(cohort, params, one.seed) for one, _ in parts]
+    models = [head.model(cohort, params, one.seed) for one, _ in parts]
     assert head.fit_together is not None
     head.fit_together(models, [one.table[~test] for one, test in parts], [one.target[~test] for one, test in parts])
     held_out = {id(one): np.empty(len(one.table)) for one in rows}
@@ -209,7 +209,7 @@ def _fit(rows: _Rows, params: Params, cohort: Cohort, head: Head, asked: bool) -
 
     start = time.perf_counter()
     with threadpool_limits(limits=1):
-        fitted = head.build(cohort, params, rows.seed).fit(rows.table, rows.target)
+        fitted = head.model(cohort, params, rows.seed).fit(rows.table, rows.target)
         if cohort.survival and not asked:
             return RiskModel(fitted), None, time.perf_counter() - start
         ((held_out, tried),) = _inner_predictions(params, [rows], cohort, head)

@@ -9,7 +9,9 @@ import pandas as pd
 from relapse.candidates.base import Family, Params
 from relapse.candidates.catalogue import family as family_called
 from relapse.candidates.risk_model import RiskModel
+from relapse.candidates.width import within
 from relapse.cohorts.schema import Cohort
+from relapse.ground.errors import NoTrialError
 from relapse.machinery import Machinery
 from relapse.params import TrainParams
 from relapse.predictions import SUBGROUP
@@ -82,9 +84,10 @@ def train(
 
     Raises
     ------
-    TrainingError
-        A fold in which no trial succeeded.
+    NoTrialError
+        A fold in which no trial succeeded; or, before anything is fitted, a table that is too wide for the family.
     """
+    cohort = within_limit(cohort, candidate, rows=len(table))
     pairs = folds[["repeat", "fold"]].drop_duplicates().itertuples(index=False)
     jobs = [_Job(int(repeat), int(fold), derived_seed(seed, candidate, repeat, fold)) for repeat, fold in pairs]
     jobs.insert(0, _Job(FINAL, FINAL, derived_seed(seed, candidate, "final")))
@@ -117,6 +120,22 @@ def train(
         if held_out
         else pd.DataFrame(),
     )
+
+
+def within_limit(cohort: Cohort, candidate: str, *, rows: int) -> Cohort:
+    """The cohort with the methods of reduction that keep the candidate within its limit.
+
+    Raises
+    ------
+    NoTrialError
+        No method does.
+    """
+    family = family_called(candidate)
+    head = family.head(cohort)
+    found = within(cohort, head.limit if head else None, rows=rows)
+    if isinstance(found, str):
+        raise NoTrialError(f"{family.title} is not begun. {found}")
+    return found
 
 
 def _run_each(

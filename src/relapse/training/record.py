@@ -11,7 +11,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.ground.errors import NoTrialError
 from relapse.ground.files import write_json
 from relapse.params import TrainParams
-from relapse.training.nested import Trained
+from relapse.training.nested import Trained, within_limit
 from relapse.training.studies import VERSIONED, blind_trials
 
 _DRAWS = 30
@@ -25,7 +25,7 @@ def write_record(
         "params": trained.params,
         "threshold": trained.model.threshold,
         "trials": len(trained.trials),
-        "space": search_space(candidate, cohort),
+        "space": search_space(candidate, within_limit(cohort, candidate, rows=trained.predictions["row"].nunique())),
         "failed_trials": int((trained.trials["state"] == "fail").sum()),
         "ended_by_time": _ended_by_time(trained, settings) if trained.params else 0,
         "folds": trained.folds,
@@ -36,7 +36,7 @@ def write_record(
 
 
 def write_failure(path: Path, error: NoTrialError, *, candidate: str, seed: int, settings: TrainParams) -> None:
-    """Write the record of a candidate that could not be trained: ``failed`` holds the errors of its trials."""
+    """Write the record of a candidate that could not be trained: ``failed`` says why."""
     write_json(path, _header(candidate, seed, settings) | {"failed": str(error)})
 
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 _CODE = (
     "candidates/**/*.py",
     "cohorts/schema.py",
-    "evaluation/statistics/*.py",
+    "cohorts/declared/*.py",
+    "evaluation/statistics/**/*.py",
     "preprocessing/*.py",
     "training/*.py",
 )

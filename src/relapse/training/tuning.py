@@ -98,7 +98,7 @@ def tune_and_fit(
         errors = sorted({record.error for record in records if record.error})
         raise NoTrialError(f"{family.title}: none of {len(records)} trials succeeded ({'; '.join(errors)}).")
     params, held_out = best
-    fitted = head.build(cohort, params, seed).fit(table, target)
+    fitted = head.model(cohort, params, seed).fit(table, target)
     return Tuned(with_learnt_risks(fitted, held_out, target, inner, cohort), params, records, held_out)
 
 
@@ -178,7 +178,7 @@ class _Search:
         values = []
         for fold in range(self.inner.max() + 1):
             test = self.inner == fold
-            model = self.head.build(self.cohort, params, self.seed)
+            model = self.head.model(self.cohort, params, self.seed)
             self._encodings.keep(model)
             model.fit(self.table[~test], self.target[~test])
             held_out[test] = model.predict_score(self.table[test])

@@ -169,7 +169,7 @@ def test_rotterdam_is_clean(cohorts: dict[str, Cohort], monkeypatch: pytest.Monk
     if not (shared / "data" / "rotterdam.csv").is_file():
         pytest.skip("rotterdam.csv is not there")
     monkeypatch.setenv("RELAPSE_SHARED", str(shared))
-    table, _ = ingest(cohorts["rotterdam"], root=root)
+    table, _, _ = ingest(cohorts["rotterdam"], root=root)
     assert check(table, cohorts["rotterdam"]).findings == ()
 
 

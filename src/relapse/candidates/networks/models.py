@@ -16,6 +16,7 @@ from relapse.candidates.base import (
     SurvivalModel,
     binary_model,
     breslow,
+    encoding_steps,
     survival_model,
 )
 from relapse.candidates.imbalance import weighted, without_balance
@@ -62,9 +63,9 @@ def fit_together(
     rows = [_rows(*one) for one in zip(models, tables, targets, held or [None] * len(models), strict=True)]
     ensembles = [clone(model.regressor if isinstance(model, SurvivalModel) else model.classifier) for model in models]
     fit_ensembles(ensembles, [mine for _, mine in rows])
-    for model, ensemble, (encoder, mine) in zip(models, ensembles, rows, strict=True):
+    for model, ensemble, (before, mine) in zip(models, ensembles, rows, strict=True):
         if isinstance(model, SurvivalModel):
-            model.transform_ = Pipeline([("encode", encoder), ("expand", mine.expander)])
+            model.transform_ = Pipeline([*before, ("expand", mine.expander)])
             model.regressor_ = ensemble
             log_hazard = ensemble.predict(mine.expanded(mine.matrix))
             model.baseline_times_, model.baseline_hazard_ = breslow(
@@ -72,7 +73,7 @@ def fit_together(
             )
         else:
             model.classes_ = ensemble.classes_
-            model.pipeline_ = Pipeline([("encode", encoder), ("expand", mine.expander), ("classify", ensemble)])
+            model.pipeline_ = Pipeline([*before, ("expand", mine.expander), ("classify", ensemble)])
 
 
 def _rows(
@@ -80,14 +81,14 @@ def _rows(
     table: "pd.DataFrame",
     target: NDArray[Any],
     held: NDArray[np.bool_] | None,
-) -> tuple[Any, Rows]:
-    """The fitted encoder, and the rows as an ensemble learns from them."""
-    seen = table if held is None else table[~held]
-    encoder = clone(model.encoder).fit(seen)
-    expander = clone(model.expander).fit(encoder.transform(seen))
-    matrix = np.asarray(encoder.transform(table), dtype=np.float64)
+) -> tuple[list[tuple[str, Any]], Rows]:
+    """The fitted steps before the expander, and the rows as an ensemble learns from them."""
+    seen, known = (table, target) if held is None else (table[~held], target[~held])
+    before = Pipeline(encoding_steps(model)).fit(seen, known)
+    expander = clone(model.expander).fit(before.transform(seen))
+    matrix = np.asarray(before.transform(table), dtype=np.float64)
     sampler = None if isinstance(model, SurvivalModel) else model.sampler
-    return encoder, Rows(matrix, np.asarray(target), table["patient"].to_numpy(), sampler, expander, held)
+    return before.steps, Rows(matrix, np.asarray(target), table["patient"].to_numpy(), sampler, expander, held)
 
 
 def network_family(body: str, title: str, *, kind: str, space: "Callable[[optuna.Trial], Params]") -> Family:

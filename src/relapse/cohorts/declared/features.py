@@ -16,20 +16,34 @@ class Known(StrEnum):
 
 
 class _Feature(Declared):
+    """What every feature has; ``source`` names the one of several sources that its column comes from."""
+
     label: str | None = None
     description: str | None = None
     column: str | None = None
+    source: str | None = None
     known: Known = Known.BASELINE
     block: str | None = None
     max_missing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class Numeric(_Feature):
-    """A number: ``continuous``, or ``count`` (whole numbers); ``range`` holds the plausible values, ends included."""
+    """A number: ``continuous``, or ``count`` (whole numbers); ``range`` holds the plausible values, ends included.
+
+    A ``learnt`` range is that of a wide group, taken from the values: what lies outside is told, and refused by nobody.
+    """
 
     type: Literal["continuous", "count"]
     unit: str | None = None
     range: tuple[float, float]
+    learnt: bool = False
+
+    @field_validator("range", mode="before")
+    @classmethod
+    def _stated(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            raise ValueError("a range is learnt for a group of columns only: for one, state it as [lowest, highest].")
+        return value
 
     @field_validator("range")
     @classmethod

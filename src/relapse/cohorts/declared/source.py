@@ -144,3 +144,25 @@ Source = Annotated[
     | Annotated[SimulatedSource, Tag("simulation")],
     Discriminator(_kind_of_source),
 ]
+
+
+class NamedSource(Declared):
+    """One of several sources: how it is read, and how it is joined to the first, which holds patients and outcome.
+
+    ``key`` is its column with the patient. In a joined source every patient stands once. ``prefix`` is put before the
+    names of its columns. ``unmatched`` says what becomes of a patient of the first source that it does not have: she
+    stays, her values missing, or is left out.
+    """
+
+    key: str
+    prefix: str = ""
+    unmatched: Literal["keep", "exclude"] = "exclude"
+    source: Source
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beside_its_kind(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "source" in value:
+            return value
+        own = {name: value[name] for name in ("key", "prefix", "unmatched") if name in value}
+        return {**own, "source": {name: item for name, item in value.items() if name not in own}}

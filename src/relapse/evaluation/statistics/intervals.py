@@ -83,8 +83,14 @@ def _blocks(n_resamples: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + step, n_resamples))
 
 
-def _count_weights(weights: npt.ArrayLike, size: int) -> npt.NDArray[Any]:
-    """Check resample counts (B, n)."""
+def resample_counts(weights: npt.ArrayLike, size: int) -> npt.NDArray[Any]:
+    """Return resample counts (B, n) of ``size`` rows as an array.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or the counts are not integers.
+    """
     array = np.asarray(weights)
     if array.ndim != 2 or array.shape[1] != size:
         raise ValueError(f"weights: shape {array.shape}, but {size} rows elsewhere; (resamples, rows) is needed")
@@ -129,7 +135,7 @@ def auc_replicates(event: npt.ArrayLike, score: npt.ArrayLike, weights: npt.Arra
     """
     outcome = both_classes(event)
     scores = numbers("score", score, outcome.size)
-    counts = _count_weights(weights, outcome.size)
+    counts = resample_counts(weights, outcome.size)
     order = np.argsort(scores)
     positives, negatives = order[outcome[order]], order[~outcome[order]]
     left = np.searchsorted(scores[negatives], scores[positives], side="left")
@@ -176,7 +182,7 @@ def concordance_replicates(
     """
     moment, events = moments(time, event)
     downward = dense_rank(-numbers("score", score, moment.size))
-    counts = _count_weights(weights, moment.size)
+    counts = resample_counts(weights, moment.size)
     kind = _pair_type(counts)
     tied = int(downward.max()) + 1 < moment.size
     arranged = [arrange(moment, downward, ties=ties) for ties in ((False, True) if tied else (False,))]
@@ -243,6 +249,11 @@ def bootstrap(
         raise ValueError(
             f"statistic: shape {replicates.shape}, but {counts.shape[0]} resamples; one value each is needed"
         )
+    return percentile(value, replicates, level=level, method=method)
+
+
+def percentile(value: float, replicates: FloatArray, *, level: float = 0.95, method: str = "bootstrap") -> Estimate:
+    """Estimate with the percentile interval of its ``replicates`` (B,); see :func:`bootstrap`."""
     finite = replicates[np.isfinite(replicates)]
     if finite.size < 2 or finite.size < 0.9 * replicates.size:
         return Estimate(value=value, method=method)

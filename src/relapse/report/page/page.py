@@ -15,6 +15,7 @@ from relapse.report.caveats import caveats, failures
 from relapse.report.material import Material
 from relapse.report.model_card import model_card
 from relapse.report.page import answer
+from relapse.report.page.added import difference_columns, title, told
 from relapse.report.page.tables import (
     agreement_rows,
     calibration_table,
@@ -103,6 +104,10 @@ def _tables(m: Material) -> dict[str, Any]:
         "dictionary": data_dictionary(m.cohort),
         "table_one": table_one_rows(m.table_one),
         "optimism": optimism_table(m.audit) if m.audit else [],
+        "added": told(m.added, m.cohort),
+        "added_title": title(m.added, m.cohort),
+        "added_columns": difference_columns(m.added) if m.added else [],
+        "added_failed": m.added.failed if m.added else {},
         "importance": importance_table(m.explained, m.cohort, m.titles),
         "agreement": agreement_rows(m.explained, m.titles),
         "spaces": spaces_table(m.records),

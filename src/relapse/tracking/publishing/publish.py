@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from relapse.added_value.evidence import AddedValue, read_added_value
 from relapse.documents import Document
 from relapse.evaluation.evidence import CandidateEvidence, Evidence
 from relapse.ground.files import read_json
@@ -85,13 +86,16 @@ def publish(
         settings = params.model_dump(mode="json", include={"seed", "budget", "split", "train", "evaluate"})
         mlflow.log_params(_flat(settings) | {"candidates": ", ".join(params.candidates)})
         mlflow.log_metrics(_numbers(evidence.candidate(decision.challenger)))
-        for folder, paths in {"data": [at.declaration, at.flow, at.gate], "evaluation": [at.evidence]}.items():
+        for folder, paths in {"data": [at.resolved, at.flow, at.gate], "evaluation": [at.evidence]}.items():
             for path in paths:
                 mlflow.log_artifact(str(path), folder)
         mlflow.log_artifacts(str(at.figures), "figures")
         mlflow.log_artifacts(str(at.curves), "evaluation/plots")
         mlflow.log_artifacts(str(at.of("describe")), "description")
         mlflow.log_artifacts(str(at.of("audit")), "audit")
+        if (added := read_added_value(at.added_value)).answers:
+            mlflow.log_metrics(_added_numbers(added))
+            mlflow.log_artifacts(str(at.of("added_value")), "added_value")
         run_ids = {item.name: _log_candidate(at, item, source, dataset) for item in evidence.candidates}
         failed = {name: _log_failure(at, name, source) for name in params.candidates if name not in run_ids}
         with tempfile.TemporaryDirectory() as scratch:
@@ -201,6 +205,16 @@ def _numbers(item: CandidateEvidence) -> dict[str, float]:
         found |= {key: estimate.value, f"{key}_lower": estimate.lower, f"{key}_upper": estimate.upper}
     found["mean_over_folds"] = item.mean_over_folds
     return {key: value for key, value in found.items() if value == value}
+
+
+def _added_numbers(added: AddedValue) -> dict[str, float]:
+    """As ``added.imaging_over_reference.linear.difference``."""
+    return {
+        f"added.{question}.{family}.{key}": value
+        for question, families in added.headline().items()
+        for family, numbers in families.items()
+        for key, value in numbers.items()
+    }
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:

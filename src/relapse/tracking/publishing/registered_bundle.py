@@ -27,12 +27,12 @@ def write_challenger(
     checklist: Document,
 ) -> None:
     """Write the challenger's bundle into ``folder``."""
-    name, cohort = decision.challenger, read_cohort(at.declaration)
+    name, cohort = decision.challenger, read_cohort(at.resolved)
     labels = {metric.key: metric.label for metric in evidence.endpoint.metrics}
     write_bundle(
         folder,
         model=at.model(name),
-        declaration=at.declaration,
+        declaration=at.resolved,
         table=read_table(at.table, cohort),
         candidate=name,
         title=decision.challenger_title,

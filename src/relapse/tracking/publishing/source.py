@@ -39,7 +39,7 @@ def content_hash(at: Workspace, params: Params) -> str:
     """
     return sha256_of_text(
         str(FORMAT),
-        at.declaration.read_text(encoding="utf-8"),
+        at.resolved.read_text(encoding="utf-8"),
         sha256_of_file(at.table),
         json.dumps(params.model_dump(mode="json", exclude={"audit", "budget", "cohorts", "explain"}), sort_keys=True),
         *(sha256_of_file(at.predictions(name)) for name in at.succeeded(params.candidates)),

@@ -1,11 +1,11 @@
-"""Small fits that calibration needs: logistic, Cox and pseudo-value regression with few columns.
+"""Small fits that evaluation needs: logistic, Cox and pseudo-value regression with few columns.
 
-The first two are convex, so Newton's method with halved steps finds the one maximum. All run on risks and splines of
-risks; the models under evaluation are fitted elsewhere.
+The first two are convex, so Newton's method with halved steps finds the one maximum. They run on risks, splines of
+risks, and a score beside the clinic's covariates; the models under evaluation are fitted elsewhere.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -34,11 +34,20 @@ class Fit:
     log_likelihood: float = float("nan")
 
 
-def _maximise(likelihood: Likelihood, size: int, steps: int = 50) -> Fit | None:
+def _maximise(likelihood: Likelihood, size: int, ridge: FloatArray | None, steps: int = 50) -> Fit | None:
     """Newton's method from 0; None where there is no finite maximum (separated outcomes, a constant column)."""
+    penalised = likelihood if ridge is None else _penalised(likelihood, ridge)
     # a likelihood without a maximum is followed until it overflows, which is then no finite maximum
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return _newton(likelihood, np.zeros(size), steps)
+        return _newton(penalised, np.zeros(size), steps)
+
+
+def _penalised(likelihood: Likelihood, ridge: FloatArray) -> Likelihood:
+    def penalised(beta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        value, gradient, information = likelihood(beta)
+        return value - float(ridge @ beta**2) / 2, gradient - ridge * beta, information + np.diag(ridge)
+
+    return penalised
 
 
 def _newton(likelihood: Likelihood, current: FloatArray, steps: int) -> Fit | None:
@@ -64,11 +73,17 @@ def _newton(likelihood: Likelihood, current: FloatArray, steps: int) -> Fit | No
     return None
 
 
-def logistic(design: FloatArray, event: BoolArray, offset: FloatArray, codes: IntArray | None = None) -> Fit | None:
+def logistic(
+    design: FloatArray,
+    event: BoolArray,
+    offset: FloatArray,
+    codes: IntArray | None = None,
+    ridge: FloatArray | None = None,
+) -> Fit | None:
     """Logistic regression of ``event`` (n,) on ``design`` (n, p) with an offset (n,) on the logit scale.
 
-    With ``codes`` (n,) the covariance is the sandwich over clusters, without correction for small samples.
-    Returns None where there is no finite maximum.
+    With ``codes`` (n,) the covariance is the sandwich over clusters, without correction for small samples; ``ridge``
+    (p,) are penalties of the squared coefficients, halved. Returns None where there is no finite maximum.
 
     References
     ----------
@@ -81,11 +96,16 @@ def logistic(design: FloatArray, event: BoolArray, offset: FloatArray, codes: In
         value = float(np.sum(event * line - np.logaddexp(0.0, line)))
         return value, design.T @ (event - mean), (design.T * (mean * (1 - mean))) @ design
 
-    fit = _maximise(likelihood, design.shape[1])
+    fit = _maximise(likelihood, design.shape[1], ridge)
     if fit is None or codes is None:
         return fit
     residual = event - special.expit(offset + design @ fit.coefficients)
-    scores = sum_by(codes, design.T * residual)
+    return _sandwich(fit, design.T * residual, codes)
+
+
+def _sandwich(fit: Fit, residuals: FloatArray, codes: IntArray) -> Fit:
+    """The fit with the covariance over clusters, from the score residuals (p, n) of its rows."""
+    scores = sum_by(codes, residuals)
     return Fit(fit.coefficients, fit.covariance @ (scores @ scores.T) @ fit.covariance, fit.log_likelihood)
 
 
@@ -125,16 +145,23 @@ class CoxFit:
 
 
 def cox(
-    design: FloatArray, time: FloatArray, event: BoolArray, ties: Literal["efron", "breslow"] = "efron"
+    design: FloatArray,
+    time: FloatArray,
+    event: BoolArray,
+    ties: Literal["efron", "breslow"] = "efron",
+    codes: IntArray | None = None,
+    ridge: FloatArray | None = None,
 ) -> CoxFit | None:
     """Cox regression on ``design`` (n, p), with Efron's or Breslow's treatment of ties.
 
-    Returns None where there is no relapse, or no finite maximum.
+    ``codes`` (n,) and ``ridge`` (p,) as in :func:`logistic`. Returns None where there is no relapse, or no finite
+    maximum.
 
     References
     ----------
     Cox DR (1972). Regression models and life-tables. Journal of the Royal Statistical Society B 34.
     Efron B (1977). The efficiency of Cox's likelihood function for censored data. JASA 72.
+    Lin DY, Wei LJ (1989). The robust inference for the Cox proportional hazards model. JASA 84.
     """
     if not event.any():
         return None
@@ -165,11 +192,39 @@ def cox(
         spread = second / total[:, None, None] - mean[:, :, None] * mean[:, None, :]
         return value, (rows[relapse] - mean).sum(axis=0), spread.sum(axis=0)
 
-    fit = _maximise(likelihood, design.shape[1])
+    fit = _maximise(likelihood, design.shape[1], ridge)
     if fit is None:
         return None
     total, first, _ = risk_sets(fit.coefficients)
-    return CoxFit(fit, event_times, 1 / total, first / total[:, None] ** 2)
+    found = CoxFit(fit, event_times, 1 / total, first / total[:, None] ** 2)
+    if codes is None:
+        return found
+    residuals = _score_residuals(found, rows, times, relapse, left_out)
+    return replace(found, fit=_sandwich(fit, residuals.T, codes[order]))
+
+
+def _score_residuals(
+    found: CoxFit, rows: FloatArray, times: FloatArray, relapse: BoolArray, left_out: FloatArray
+) -> FloatArray:
+    """Score residuals (n, p) of rows in the order of time, as R's ``residuals(type="score")``.
+
+    A row contributes its distance from the risk sets' mean at its relapse, less what it was expected to contribute
+    while at risk; of several relapses at one time each has the mean of theirs, and is at risk less and less (Efron).
+    """
+    weight = np.exp(rows @ found.fit.coefficients)[:, None]
+    steps = np.column_stack([found.hazard_steps, found.mean_steps])
+    spent = np.concatenate([np.zeros((1, steps.shape[1])), np.cumsum(steps, axis=0)])
+    exposed = spent[np.searchsorted(found.event_times, times, side="right")]
+    # columns of what follows: hazard, then hazard times the mean of the risk set
+    _, group, sizes = np.unique(found.event_times, return_inverse=True, return_counts=True)
+    mean = np.zeros((sizes.size, rows.shape[1]))
+    np.add.at(mean, group, found.mean_steps / found.hazard_steps[:, None] / sizes[group][:, None])
+    excused = np.zeros((sizes.size, steps.shape[1]))
+    np.add.at(excused, group, left_out[:, None] * steps)
+    exposed[relapse] -= excused[group]
+    residuals = -weight * (rows * exposed[:, :1] - exposed[:, 1:])
+    residuals[relapse] += rows[relapse] - mean[group]
+    return np.asarray(residuals)
 
 
 def pseudo_value_regression(pseudo: FloatArray, design: FloatArray, offset: FloatArray) -> Fit | None:

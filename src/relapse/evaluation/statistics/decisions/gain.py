@@ -1,4 +1,4 @@
-"""What acting on a risk gains over the better of treating all and none, mean over thresholds, in many resamples."""
+"""Net benefit in many resamples, and its mean gain over the better of treating all and treating none."""
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,21 @@ def net_benefit_gain(
     ValueError
         As :func:`relapse.evaluation.statistics.decisions.decision_curve.net_benefit`.
     """
+    return _gain(*_shares(event, risk, thresholds, weights))
+
+
+def net_benefit_replicates(
+    event: npt.ArrayLike, risk: npt.ArrayLike, thresholds: npt.ArrayLike, weights: npt.ArrayLike
+) -> FloatArray:
+    """Net benefit (B, k) at each threshold in each resample; arguments and errors of :func:`net_benefit_gain`."""
+    hits, false, points = _shares(event, risk, thresholds, weights)
+    return _benefit(hits[:, :-1], false[:, :-1], points)
+
+
+def _shares(
+    event: npt.ArrayLike, risk: npt.ArrayLike, thresholds: npt.ArrayLike, weights: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Shares (B, k + 1) of rows called rightly and wrongly, the last of them of calling everybody; and thresholds."""
     outcome = indicator("event", event)
     values, points = risks(risk, outcome.size), acting_points(thresholds)
     counts = np.asarray(weights, dtype=np.float64)
@@ -40,7 +55,7 @@ def net_benefit_gain(
     # The last column calls everybody.
     called = np.column_stack([values[:, None] >= points, np.ones(outcome.size, dtype=np.bool_)])
     hits, false = (counts @ (called & part[:, None]) / total for part in (outcome, ~outcome))
-    return _gain(hits, false, points)
+    return hits, false, points
 
 
 def net_benefit_gain_at_horizon(
@@ -70,11 +85,38 @@ def net_benefit_gain_at_horizon(
     ValueError
         As :func:`relapse.evaluation.statistics.decisions.decision_curve.net_benefit_at_horizon`.
     """
+    return _gain(*_shares_at_horizon(time, event, risk, horizon, thresholds, weights))
+
+
+def net_benefit_replicates_at_horizon(
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    risk: npt.ArrayLike,
+    horizon: float,
+    thresholds: npt.ArrayLike,
+    weights: npt.ArrayLike,
+) -> FloatArray:
+    """Net benefit (B, k) at a horizon, under censoring; arguments and errors of :func:`net_benefit_gain_at_horizon`.
+
+    NaN where nobody called was followed up to the horizon.
+    """
+    hits, false, points = _shares_at_horizon(time, event, risk, horizon, thresholds, weights)
+    return _benefit(hits[:, :-1], false[:, :-1], points)
+
+
+def _shares_at_horizon(
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    risk: npt.ArrayLike,
+    horizon: float,
+    thresholds: npt.ArrayLike,
+    weights: npt.ArrayLike,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     times, events = follow_up(time, event)
     values, at, points = risks(risk, times.size), positive_horizon(horizon), acting_points(thresholds)
     counts, order = np.asarray(weights), np.argsort(times, kind="stable")
     times, events, values = times[order], events[order], values[order]
-    found = np.empty(len(counts))
+    found = np.empty((2, len(counts), points.size + 1))
     step = max(1, _BLOCK // times.size)
     for start in range(0, len(counts), step):
         block = counts[start : start + step, order].astype(np.float64)
@@ -82,9 +124,8 @@ def net_benefit_gain_at_horizon(
             _rates(block, times, events, called, at)
             for called in (*(values >= point for point in points), np.ones(times.size, dtype=np.bool_))
         ]
-        hits, false = np.stack(rates, axis=2)
-        found[start : start + step] = _gain(hits, false, points)
-    return found
+        found[:, start : start + step] = np.stack(rates, axis=2)
+    return found[0], found[1], points
 
 
 def _rates(counts: FloatArray, time: FloatArray, event: BoolArray, called: BoolArray, at: float) -> FloatArray:
@@ -107,12 +148,15 @@ def _running(counts: FloatArray) -> FloatArray:
     return np.concatenate([np.zeros((len(counts), 1)), np.cumsum(counts, axis=1)], axis=1)
 
 
+def _benefit(hits: FloatArray, false: FloatArray, points: FloatArray) -> FloatArray:
+    """Net benefit (B, k) at each threshold from rates (B, k), or (B, 1) where they are the same at each."""
+    return np.asarray(hits - false * (points / (1 - points)))
+
+
 def _gain(hits: FloatArray, false: FloatArray, points: FloatArray) -> FloatArray:
     """From rates (B, k + 1), the last of them of calling everybody, to the mean gain (B,)."""
-    odds = points / (1 - points)
-    benefit = hits[:, :-1] - false[:, :-1] * odds
-    everybody = hits[:, -1:] - false[:, -1:] * odds
-    gain = benefit - np.maximum(everybody, 0.0)
+    everybody = _benefit(hits[:, -1:], false[:, -1:], points)
+    gain = _benefit(hits[:, :-1], false[:, :-1], points) - np.maximum(everybody, 0.0)
     known = np.isfinite(gain)
     sums, terms = np.where(known, gain, 0.0).sum(axis=1), known.sum(axis=1)
     return np.asarray(np.divide(sums, terms, out=np.full(len(gain), np.nan), where=terms > 0))
