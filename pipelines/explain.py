@@ -37,7 +37,7 @@ def main(cohort: str) -> None:
     # Files are written on this machine, whatever else is computed elsewhere; and workers may stand in another folder.
     list(shared_out(written, replace(machine, backend="loky"), total=len(names), label=f"{cohort} written"))
     for name, explained in found.items():
-        first = max(explained.importance[: len(declared.predictors)], key=lambda item: item.shap)
+        first = max(explained.importance[: len(declared.explained)], key=lambda item: item.shap)
         say(f"{cohort} {name}: most important {first.features[0]}, {explained.scale}")
 
 

@@ -36,7 +36,8 @@ def test_values_add_up_to_the_models_output(
     found = attribute(model, rows, backgrounds[cohort], cohorts[cohort])
     np.testing.assert_allclose(found.output, found.base + found.values.sum(axis=1), atol=1e-12)
     if candidate != "forest":
-        expected = parts_of(model).output(parts_of(model).matrix(rows))
+        parts = parts_of(model, cohorts[cohort])
+        expected = parts.output(parts.matrix(rows))
     elif cohorts[cohort].survival:
         expected = np.exp(model.predict_score(rows))
     else:
@@ -72,7 +73,7 @@ def test_a_linear_model_has_its_closed_form(
 ) -> None:
     """Against the definition: all coalitions of the reference model, and coefficient times distance from the mean."""
     model, cohort, background = fitted("gbsg", "reference"), cohorts["gbsg"], backgrounds["gbsg"]
-    parts = parts_of(model)
+    parts = parts_of(model, cohort)
     rows = parts.matrix(background.table)
     found = attribute(model, tables["gbsg"][:20], background, cohort)
     by_definition = exact(
@@ -102,7 +103,7 @@ def test_indicators_of_a_feature_are_summed_into_it(candidate: str, cohorts: dic
         head = family(candidate).head(cohort)
         assert head is not None
         model = RiskModel(head.build(cohort, {"iterations": 80, "depth": 4}, 1).fit(table, outcome(table, cohort)))
-    parts = parts_of(model)
+    parts = parts_of(model, cohort)
     columns = 1 if candidate == "catboost" else 2
     assert np.bincount(parts.owner)[parts.used.index("tgrade")] == columns
     one = table[:1]
@@ -172,7 +173,7 @@ def test_values_are_those_that_the_shap_package_finds(
 
     model, rows = fitted(cohort, candidate), tables[cohort][:3]
     background = Background(tables[cohort][20:28], np.full(8, 1 / 8))
-    parts = parts_of(model)
+    parts = parts_of(model, cohorts[cohort])
     around, matrix = parts.matrix(background.table), parts.matrix(rows)
     assert np.unique(parts.owner).size == matrix.shape[1], "a column a feature, so that both speak of the same"
     if candidate == "forest":

@@ -215,6 +215,8 @@ class Cohort(Declared):
                     f"block {name!r}: a block's name is letters, digits and _, starts with a letter, and is not "
                     f"{REFERENCE!r}, which is the block of the clinical reference."
                 )
+            if name in self.features or name in RESERVED_COLUMNS:
+                raise ValueError(f"block {name!r}: a feature or a column of every table is called so, too. Rename it.")
             wide = any(group.block == name and group.known is Known.BASELINE for group in self.groups.values())
             if not wide and not self.block_features(name):
                 raise ValueError(f"block {name!r} has no feature known at baseline: none names it under block.")
@@ -289,6 +291,22 @@ class Cohort(Declared):
     def reducible(self) -> list[str]:
         """The blocks whose numbers may reach a model as fewer columns, so that no column stands for one of them."""
         return [name for name in self.blocks if self.block_features(name) and self.block_methods(name) != ("none",)]
+
+    @property
+    def explained(self) -> list[str]:
+        """What explanations speak of: the predictors, and in the place of those of a block that may be reduced, it."""
+        together = self.reducible
+        blocks = [self.features[name].block for name in self.predictors]
+        parts = [block if block in together else name for name, block in zip(self.predictors, blocks, strict=True)]
+        return [name for name in dict.fromkeys(parts) if name is not None]
+
+    def members(self, part: str) -> list[str]:
+        """The predictors that a part of an explanation stands for."""
+        return self.block_features(part) if part in self.blocks else [part]
+
+    def part_title(self, part: str) -> str:
+        """A part of an explanation for people, without a unit."""
+        return self.block_title(part) if part in self.blocks else self.features[part].label or part
 
     def restricted(self, predictors: Collection[str], *, name: str) -> "Cohort":
         """The same cohort under another name, with no other predictors than these; all else is described, as before.

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """How much a feature, or a group of correlated ones taken together, matters to a candidate.
+    """How much a part (a feature, or a block that may be reduced), or a group of correlated features, matters.
 
     ``shap`` is the mean |Shapley value| over all rows (of a group: of the values' sum), ``shap_by_fold`` the same in
     each fold; ``loss`` is what the ranking metric loses, ``loss_by_fold`` the same within each fold.
@@ -46,13 +46,13 @@ class Explained:
     scale
         What Shapley values are of.
     shap
-        Columns ``row``, ``patient``, ``fold``, ``base``, ``output`` and one a predictor; a row a table row.
+        Columns ``row``, ``patient``, ``fold``, ``base``, ``output`` and one a part; a row a table row.
     typical, typical_values
         Artificial patients of the cohort, lowest output first, and their explanation, averaged over the fold models.
     importance
-        One entry a predictor, in declared order, then one a group.
+        One entry a part, in declared order, then one a group.
     shap_stability, loss_stability
-        Over the folds, of the predictors.
+        Over the folds, of the parts.
     """
 
     scale: str
@@ -137,7 +137,8 @@ def _fold(
         rows = table[held_out].reset_index(drop=True)
         ready = explainer(model, typical_patients(table[~held_out], cohort, size=params.background), cohort)
         drawn = int(np.random.SeedSequence(seed).generate_state(1)[0])
-        shuffled = shuffle(model, rows, players, shuffles=params.shuffles, seed=drawn)
+        moved = [[name for part in player for name in cohort.members(part)] for player in players]
+        shuffled = shuffle(model, rows, moved, shuffles=params.shuffles, seed=drawn)
         return _Fold(rows, ready(rows), ready(typical.table), shuffled, fold_losses(shuffled, rows, cohort))
 
 
@@ -165,7 +166,7 @@ def _joined(
     losses_by_fold = np.array([part.losses for part in parts])
     averaged = _averaged([part.typical for part in parts])
     order = np.argsort(averaged.output, kind="stable")
-    single = len(cohort.predictors)
+    single = len(cohort.explained)
     return Explained(
         scale=averaged.scale,
         shap=pd.concat([_frame(fold, part, cohort) for fold, part in found.items()]).sort_values(
@@ -190,7 +191,7 @@ def _joined(
 
 def _mean_size(values: Array, player: list[str], cohort: Cohort) -> float:
     """Mean over rows of the size of a player's Shapley values, those of a group summed first."""
-    return float(np.abs(values[:, [cohort.predictors.index(name) for name in player]].sum(axis=1)).mean())
+    return float(np.abs(values[:, [cohort.explained.index(name) for name in player]].sum(axis=1)).mean())
 
 
 def _averaged(parts: list[Attribution]) -> Attribution:
@@ -207,4 +208,4 @@ def _frame(fold: int, part: _Fold, cohort: Cohort) -> pd.DataFrame:
         "base": part.attribution.base,
         "output": part.attribution.output,
     }
-    return pd.DataFrame(found | dict(zip(cohort.predictors, part.attribution.values.T, strict=True)))
+    return pd.DataFrame(found | dict(zip(cohort.explained, part.attribution.values.T, strict=True)))

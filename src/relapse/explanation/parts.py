@@ -13,6 +13,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 from relapse.candidates.base import EPSILON, SurvivalModel
 from relapse.candidates.risk_model import RiskModel
+from relapse.cohorts.schema import Cohort
+from relapse.preprocessing.reduction import Reducer
 
 Array = NDArray[np.float64]
 
@@ -22,8 +24,8 @@ class Parts:
     """What is between a table and a model's output.
 
     ``pipeline`` encodes and expands; ``estimator`` takes the matrix (n, c) that :meth:`matrix` makes; ``owner`` (c,) is
-    the position, in ``used``, of the feature that each column comes from. ``survival`` says whether the output is a
-    log-hazard or log-odds.
+    the position, in ``used``, of the feature that each column comes from, or of the block that may be reduced, whose
+    columns come from all its features. ``survival`` says whether the output is a log-hazard or log-odds.
     """
 
     pipeline: Any
@@ -44,15 +46,26 @@ class Parts:
         return np.asarray(logit(risk), dtype=np.float64)
 
 
-def parts_of(model: RiskModel) -> Parts:
+def parts_of(model: RiskModel, cohort: Cohort) -> Parts:
     """Take a trained candidate apart."""
     inner = model.model
     survival = isinstance(inner, SurvivalModel)
     pipeline: Pipeline = inner.transform_ if isinstance(inner, SurvivalModel) else inner.pipeline_[:-1]
     estimator = inner.regressor_ if isinstance(inner, SurvivalModel) else inner.pipeline_[-1]
     encode, expand = pipeline.named_steps["encode"], pipeline.named_steps["expand"]
-    used = [name for step, _, names in encode.transformers_ if step != "remainder" for name in names]
-    return Parts(pipeline, estimator, used, _owners(expand), survival)
+    together = {name: part for part in cohort.explained for name in cohort.members(part)}
+    columns: list[str] = []
+    for step, _, names in encode.transformers_:
+        encoded = [together[name] for name in names if name in together] if step != "remainder" else []
+        made = pipeline.named_steps["reduce"].named_transformers_[step] if _reduced(pipeline, step) else None
+        columns += [encoded[0]] * made.size if isinstance(made, Reducer) else encoded
+    used = list(dict.fromkeys(columns))
+    place = np.array([used.index(name) for name in columns], dtype=np.int64)
+    return Parts(pipeline, estimator, used, place[_owners(expand)], survival)
+
+
+def _reduced(pipeline: Pipeline, step: str) -> bool:
+    return "reduce" in pipeline.named_steps and step in pipeline.named_steps["reduce"].named_transformers_
 
 
 def _owners(expand: ColumnTransformer) -> NDArray[np.int_]:

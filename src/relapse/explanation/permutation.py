@@ -17,6 +17,7 @@ from relapse.evaluation.statistics.intervals import auc_replicates, bootstrap, c
 from relapse.evaluation.statistics.ranking.binary import roc_auc
 from relapse.evaluation.statistics.ranking.concordance import concordance
 from relapse.evaluation.statistics.results import Estimate
+from relapse.preprocessing.harmonising import SITE
 
 Array = NDArray[np.float64]
 
@@ -30,15 +31,15 @@ class Shuffled:
 
 
 def players_of(cohort: Cohort, groups: list[list[str]]) -> list[list[str]]:
-    """What is shuffled: each predictor alone, then each group together."""
-    return [[name] for name in cohort.predictors] + groups
+    """What is shuffled: each part of the cohort's explanations alone, then each group together."""
+    return [[name] for name in cohort.explained] + groups
 
 
 def correlated_groups(table: pd.DataFrame, cohort: Cohort, *, threshold: float) -> list[list[str]]:
     """Groups of predictors in which any two have |Spearman's rho| of at least ``threshold``.
 
     By complete linkage. Ordered levels count as ranks; features of more than two unordered levels have none and are
-    left out. Outcomes are not looked at.
+    left out, as are those of blocks that are shuffled as a whole. Outcomes are not looked at.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
@@ -58,7 +59,9 @@ def correlated_groups(table: pd.DataFrame, cohort: Cohort, *, threshold: float) 
 def _ranked(table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     """The predictors that have an order, as numbers."""
     columns = {}
-    for name in cohort.predictors:
+    for name in cohort.explained:
+        if name in cohort.blocks:
+            continue
         feature = cohort.features[name]
         if not isinstance(feature, Categorical):
             columns[name] = table[name]
@@ -79,6 +82,8 @@ def shuffle(model: RiskModel, rows: pd.DataFrame, players: list[list[str]], *, s
         moved = [place for place, player in enumerate(players) if name in player]
         order[moved] = drawn[moved]
         columns[name] = rows[name].take(order.ravel()).reset_index(drop=True)
+    if SITE in rows:
+        columns[SITE] = pd.Series(np.tile(rows[SITE].to_numpy(), drawn[..., 0].size))
     scores = model.predict_score(pd.DataFrame(columns)).reshape(drawn.shape)
     return Shuffled(model.predict_score(rows), scores)
 

@@ -36,7 +36,7 @@ _Method = Callable[[Array], tuple[Array, float]]
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What each predictor adds to a model's output for each patient.
+    """What each part adds to a model's output for each patient.
 
     Attributes
     ----------
@@ -45,7 +45,8 @@ class Attribution:
     base
         The output averaged over the background (for boosted trees: over the rows they were trained on).
     values : array (n, p)
-        One column a predictor of the cohort, in declared order; positive raises the risk; 0 for one that is not used.
+        One column a part that the cohort's explanations speak of (a predictor, or a block that may be reduced), in
+        declared order; positive raises the risk; 0 for one that is not used.
     output : array (n,)
         ``base`` plus the row's values: the model's output, before any recalibration.
     """
@@ -62,14 +63,14 @@ class Explainer:
 
     parts: Parts
     scale: str
-    predictors: list[str]
+    explained: list[str]
     method: _Method
 
     def __call__(self, table: pd.DataFrame) -> Attribution:
-        """Explain the rows of a typed table that has the predictors."""
+        """Explain the rows of a typed table that has the predictors, and the site where it is known."""
         found, base = self.method(self.parts.matrix(table))
-        values = np.zeros((len(table), len(self.predictors)))
-        values[:, [self.predictors.index(name) for name in self.parts.used]] = found
+        values = np.zeros((len(table), len(self.explained)))
+        values[:, [self.explained.index(name) for name in self.parts.used]] = found
         return Attribution(self.scale, base, values, base + values.sum(axis=1))
 
 
@@ -80,7 +81,7 @@ def attribute(model: RiskModel, table: pd.DataFrame, background: Background, coh
 
 def explainer(model: RiskModel, background: Background, cohort: Cohort) -> Explainer:
     """Make a trained candidate ready to be explained: see the head of this module for how."""
-    parts = parts_of(model)
+    parts = parts_of(model, cohort)
     rows, weights = parts.matrix(background.table), background.weights
     scale = "log-hazard" if parts.survival else "log-odds of relapse"
     coefficients = _coefficients(parts.estimator)
@@ -94,7 +95,7 @@ def explainer(model: RiskModel, background: Background, cohort: Cohort) -> Expla
         method = _leafwise(parts, leaves, rows, weights)
     else:
         method = _coalitions(parts, rows, weights)
-    return Explainer(parts, scale, cohort.predictors, method)
+    return Explainer(parts, scale, cohort.explained, method)
 
 
 def _summed(parts: Parts, columns: Array) -> Array:

@@ -103,15 +103,14 @@ class Answerer:
     def explain(self, patient: Patient, served: ServedModel) -> Explanation:
         """Shapley values of one prediction."""
         found = self._explainer(self._positions([patient]))
-        features = self._cohort.features
         return Explanation(
             model=served,
             scale=found.scale,
             base=found.base,
             output=float(found.output[0]),
             contributions=[
-                Contribution(field=name, label=features[name].label or name, value=float(value))
-                for name, value in zip(self._cohort.predictors, found.values[0], strict=True)
+                Contribution(field=name, label=self._cohort.part_title(name), value=float(value))
+                for name, value in zip(self._cohort.explained, found.values[0], strict=True)
             ],
         )
 

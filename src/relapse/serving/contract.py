@@ -117,7 +117,7 @@ Prediction = BinaryPrediction | SurvivalPrediction
 
 
 class Contribution(BaseModel):
-    """What one feature adds to the model's output; positive raises the risk."""
+    """What one feature, or a block whose numbers are reduced, adds to the model's output; positive raises the risk."""
 
     field: str
     label: str
@@ -131,7 +131,9 @@ class Explanation(BaseModel):
     scale: str = Field(description="What the numbers are of.", examples=["log-odds of relapse"])
     base: float = Field(description="The output averaged over typical patients.")
     output: float = Field(description="The model's output for this patient, before any recalibration.")
-    contributions: list[Contribution] = Field(description="One a feature, in declared order.")
+    contributions: list[Contribution] = Field(
+        description="One a feature, or block of features taken as a whole, in declared order."
+    )
 
 
 class FormField(BaseModel):

@@ -36,7 +36,7 @@ def write_record(
 
 
 def write_failure(path: Path, error: NoTrialError, *, candidate: str, seed: int, settings: TrainParams) -> None:
-    """Write the record of a candidate that could not be trained: ``failed`` says why."""
+    """Write the record of a candidate that could not be trained: ``failed`` says why, of its trials or of the table."""
     write_json(path, _header(candidate, seed, settings) | {"failed": str(error)})
 
 

@@ -29,38 +29,40 @@ _SIZES = ("low", "middle", "high")
 
 
 def beeswarm_frame(explained: Explained, table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
-    """One row a patient's row and predictor, the most important predictor first, without what identifies a patient.
+    """One row a patient's row and part, the most important part first, without what identifies a patient.
 
     Columns ``feature``, ``label``, ``shap``, and ``level``: the value's rank among all rows, 0 lowest to 1 highest;
-    empty where a value is missing or levels have no order.
+    empty where a value is missing or levels have no order, and for a block.
     """
     values = table.set_index("row").loc[explained.shap["row"]]
     parts = []
     for name in _order(explained, cohort):
         shap = explained.shap[name].to_numpy()
-        rows = pd.DataFrame({"feature": name, "label": cohort.label(name), "shap": np.round(shap, 6)})
-        level = np.round(_level(values[name], cohort, name), 4)
+        block = name in cohort.blocks
+        label = cohort.block_title(name) if block else cohort.label(name)
+        rows = pd.DataFrame({"feature": name, "label": label, "shap": np.round(shap, 6)})
+        level = np.nan if block else np.round(_level(values[name], cohort, name), 4)
         parts.append(rows.assign(level=level).sort_values(["shap", "level"]))
     return pd.concat(parts, ignore_index=True)
 
 
 def importance_frame(explained: Explained, cohort: Cohort) -> pd.DataFrame:
-    """One row a predictor, the most important first, then one a group of correlated ones.
+    """One row a part, the most important first, then one a group of correlated features.
 
     Columns ``features``, ``label``, ``together`` (1 for a group), ``shap`` with ``shap_lower`` and ``shap_upper``
     (smallest and largest fold), ``loss`` with ``loss_lower`` and ``loss_upper`` (95% interval), and the ranks that a
-    predictor takes among the folds.
+    part takes among the folds.
     """
     order = {name: place for place, name in enumerate(_order(explained, cohort))}
     singles, groups = explained.importance[: len(order)], explained.importance[len(order) :]
     rows = []
     for item in (*sorted(singles, key=lambda item: order[item.features[0]]), *groups):
         alone = len(item.features) == 1
-        place = cohort.predictors.index(item.features[0])
+        place = cohort.explained.index(item.features[0])
         rows.append(
             {
                 "features": " + ".join(item.features),
-                "label": _together([cohort.features[name].label or name for name in item.features]),
+                "label": _together([cohort.part_title(name) for name in item.features]),
                 "together": int(not alone),
                 "shap": item.shap,
                 "shap_lower": min(item.shap_by_fold),
@@ -87,15 +89,17 @@ def waterfall_frame(explained: Explained, cohort: Cohort) -> pd.DataFrame:
     for size, place in zip(_SIZES, (0, last // 2, last), strict=True):
         values = explained.typical_values.values[place]
         for at in np.argsort(-np.abs(values), kind="stable"):
-            name = cohort.predictors[at]
+            name = cohort.explained[at]
             parts.append(
                 {
                     "patient": size,
                     "base": explained.typical_values.base,
                     "output": explained.typical_values.output[place],
                     "feature": name,
-                    "label": cohort.features[name].label or name,
-                    "value": _value(explained.typical[name].iloc[place], cohort, name),
+                    "label": cohort.part_title(name),
+                    "value": "as a whole"
+                    if name in cohort.blocks
+                    else _value(explained.typical[name].iloc[place], cohort, name),
                     "shap": values[at],
                 }
             )
@@ -204,8 +208,8 @@ def waterfall(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
 
 
 def _order(explained: Explained, cohort: Cohort) -> list[str]:
-    """The predictors, largest mean |Shapley value| first."""
-    singles = explained.importance[: len(cohort.predictors)]
+    """The parts, largest mean |Shapley value| first."""
+    singles = explained.importance[: len(cohort.explained)]
     return [item.features[0] for item in sorted(singles, key=lambda item: -item.shap)]
 
 

@@ -49,7 +49,7 @@ def write_explanation(
             "title": title,
             "scale": explained.scale,
             "metric": metric,
-            "features": cohort.predictors,
+            "features": cohort.explained,
             "importance": [asdict(item) for item in explained.importance],
             "shap_stability": asdict(explained.shap_stability),
             "loss_stability": asdict(explained.loss_stability),

@@ -159,8 +159,12 @@ def importance_table(
             ranks.setdefault(feature, {})[name] = f"{rank}{span}" if item["shap"] else "\N{EN DASH}"
             places.setdefault(feature, []).append(rank if item["shap"] else len(order))
     first = sorted(ranks, key=lambda feature: sum(places[feature]))[:MOST]
-    rows = [(cohort.label(feature), [ranks[feature].get(name, "") for name in explained]) for feature in first]
+    rows = [(_part(cohort, feature), [ranks[feature].get(name, "") for name in explained]) for feature in first]
     return [titles[name] for name in explained], rows
+
+
+def _part(cohort: Cohort, part: str) -> str:
+    return cohort.block_title(part) if part in cohort.blocks else cohort.label(part)
 
 
 def agreement_rows(explained: Mapping[str, Mapping[str, Any]], titles: Mapping[str, str]) -> list[tuple[str, str, str]]:
