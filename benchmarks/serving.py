@@ -51,7 +51,8 @@ import os
 from pathlib import Path
 import bentoml
 from relapse.bundle.load import describe_bundle, load_bundle
-from relapse.serving.contract import patient_model, prediction_model
+from relapse.serving.contract import prediction_model
+from relapse.serving.patients import patient_model
 from relapse.serving.predictor import Predictor
 
 FOLDER = Path(os.environ["RELAPSE_BUNDLE"])

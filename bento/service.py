@@ -14,10 +14,11 @@ from relapse.bundle.load import check_packages, describe_bundle, load_bundle
 from relapse.ground.console import readable_errors
 from relapse.ground.environment import BUNDLE, check_environment
 from relapse.serving.access import listening_host, require_token_beyond_loopback
-from relapse.serving.contract import Explanation, batch_model, patient_model, prediction_model
+from relapse.serving.contract import Explanation, prediction_model
 from relapse.serving.desk import Desk
 from relapse.serving.guard import Guard
 from relapse.serving.pages import ENDPOINTS, HEALTH, PUBLIC, pages
+from relapse.serving.patients import batch_model, patient_model
 from relapse.serving.settings import serving
 from relapse.serving.traffic import Traffic
 
@@ -32,7 +33,7 @@ with readable_errors():
     DESCRIPTION = describe_bundle(FOLDER)
     check_packages(DESCRIPTION.manifest)
 
-Patient: Any = patient_model(DESCRIPTION.cohort)
+Patient: Any = patient_model(DESCRIPTION.cohort, DESCRIPTION.optional_blocks)
 Patients: Any = batch_model(Patient)
 Prediction: Any = prediction_model(DESCRIPTION.cohort)
 

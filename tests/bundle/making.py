@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from relapse.bundle.fallback import ToFallBackOn, needs_fallback
 from relapse.bundle.manifest import Manifest
 from relapse.bundle.model_file import dump_model
 from relapse.bundle.write import write_bundle
@@ -48,19 +49,25 @@ def small_model(cohort: Cohort, table: pd.DataFrame, candidate: str) -> RiskMode
 
 
 def small_bundle(
-    folder: Path, cohort: Cohort, table: pd.DataFrame, candidate: str, *, refits: int = REFITS
+    folder: Path,
+    cohort: Cohort,
+    table: pd.DataFrame,
+    candidate: str,
+    *,
+    refits: int = REFITS,
+    declaration: Path | None = None,
 ) -> Manifest:
     """Fit a candidate on ``table``, and again without each of ``refits`` parts of it, and write its bundle."""
-    model = folder.parent / f"{folder.name}.skops"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    dump_model(small_model(cohort, table, candidate), model)
-    paths = [folder.parent / f"{folder.name}-{part}.skops" for part in range(refits)]
-    for part, path in enumerate(paths):
-        dump_model(small_model(cohort, table[table["row"] % refits != part].reset_index(drop=True), candidate), path)
+    model, *paths = _files(folder.parent, folder.name, cohort, table, candidate, refits)
+    fallback = None
+    if needs_fallback(cohort, candidate):
+        own, *others = _files(folder.parent, f"{folder.name}-reference", cohort, table, "reference", refits)
+        fallback = ToFallBackOn(title="Clinical reference", model=own, risks=[0.2, 0.4, 0.6, 0.8], refits=others)
     return write_bundle(
         folder,
         model=model,
-        declaration=ROOT / "data" / "cohorts" / f"{cohort.name}.yaml",
+        declaration=declaration or ROOT / "data" / "cohorts" / f"{cohort.name}.yaml",
         table=table,
         candidate=candidate,
         title=family(candidate).title,
@@ -73,4 +80,14 @@ def small_bundle(
         checklist=CHECKLIST,
         risks=[0.1, 0.3, 0.5, 0.7],
         refits=paths,
+        fallback=fallback,
     )
+
+
+def _files(folder: Path, stem: str, cohort: Cohort, table: pd.DataFrame, candidate: str, refits: int) -> list[Path]:
+    """The file of a candidate fitted on all of ``table``, then those of its refits."""
+    paths = [folder / f"{stem}.skops", *(folder / f"{stem}-{part}.skops" for part in range(refits))]
+    dump_model(small_model(cohort, table, candidate), paths[0])
+    for part, path in enumerate(paths[1:]):
+        dump_model(small_model(cohort, table[table["row"] % refits != part].reset_index(drop=True), candidate), path)
+    return paths

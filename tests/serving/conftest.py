@@ -11,6 +11,7 @@ import pytest
 from relapse.bundle.load import load_bundle
 from relapse.bundle.validations import Validation, write_validations
 from relapse.serving.predictor import Predictor
+from tests.bundle.blocks import Invented, invented
 from tests.bundle.making import ROOT, small_bundle
 
 
@@ -73,6 +74,37 @@ def clients(services):
     """A client of either cohort's service."""
     with ExitStack() as stack:
         yield {name: stack.enter_context(client_of(module.RelapseService)) for name, module in services.items()}
+
+
+@pytest.fixture(scope="session")
+def invented_cohorts(tmp_path_factory) -> dict[str, Invented]:
+    """Invented cohorts with blocks: meadow has a time, harbour none."""
+    folder = tmp_path_factory.mktemp("invented")
+    found = [invented(folder, survival=survival) for survival in (True, False)]
+    return {item.cohort.name: item for item in found}
+
+
+@pytest.fixture(scope="session")
+def block_bundles(tmp_path_factory, invented_cohorts) -> dict[str, Path]:
+    """A bundle of either invented cohort."""
+    folder = tmp_path_factory.mktemp("blocks")
+    for name, item in invented_cohorts.items():
+        small_bundle(folder / name, item.cohort, item.table, "linear", declaration=item.declaration)
+    return {name: folder / name for name in invented_cohorts}
+
+
+@pytest.fixture(scope="session")
+def block_services(block_bundles):
+    """The service module, imported once for either invented cohort."""
+    return {name: service_of(folder, name) for name, folder in block_bundles.items()}
+
+
+@pytest.fixture(scope="session")
+def block_clients(block_services):
+    """A client of either invented cohort's service."""
+    with ExitStack() as stack:
+        modules = block_services.items()
+        yield {name: stack.enter_context(client_of(module.RelapseService)) for name, module in modules}
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from relapse.cohorts.schema import Cohort
 from relapse.ground.declarations import read_yaml
-from relapse.serving.contract import MAX_BATCH, allowed, batch_model, patient_model
+from relapse.serving.patients import MAX_BATCH, allowed, batch_model, patient_model
 
 
 def test_the_fields_are_the_predictors_in_declared_order(cohorts):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relapse.serving.contract import patient_model
+from relapse.serving.patients import patient_model
 
 JSON = {"content-type": "application/json"}
 PATHS = ("/predict", "/predict_batch", "/explain")

@@ -6,7 +6,8 @@ import pytest
 from relapse.bundle.load import load_bundle
 from relapse.bundle.summary import LevelSummary
 from relapse.candidates.risk_model import RiskModel
-from relapse.serving.contract import NoteKind, patient_model
+from relapse.serving.contract import NoteKind
+from relapse.serving.patients import patient_model
 from relapse.serving.predictor import PredictionFailed, Predictor
 
 
@@ -59,7 +60,8 @@ def test_a_binary_answer_is_positive_from_the_threshold_on(bundles, cohorts, tab
 
 def test_an_answer_names_model_version_and_outcome(predictors, cohorts, patients):
     answer = predictors["gbsg"].predict([patient_model(cohorts["gbsg"])(**patients["gbsg"])])[0]
-    assert answer.model.model_dump() == {"name": "relapse-gbsg", "version": "0123456789ab"}
+    assert (answer.model.name, answer.model.version) == ("relapse-gbsg", "0123456789ab")
+    assert (answer.model.role, answer.model.title, answer.model.because) == ("champion", "Elastic net", None)
     assert answer.outcome == "relapse or death (recurrence-free survival)"
     assert answer.notes == []
 

@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relapse.bundle.fallback import CANDIDATE, Fallback, read_fallback, whole_blocks
 from relapse.bundle.manifest import (
     CARD,
     CHECKLIST,
@@ -12,6 +13,9 @@ from relapse.bundle.manifest import (
     DECISION,
     DECLARATION,
     EVIDENCE,
+    FALLBACK_CONTENT,
+    FALLBACK_MODEL,
+    FALLBACK_REFITS,
     MANIFEST,
     MODEL,
     REFERENCE,
@@ -42,7 +46,8 @@ _REBUILT = ("scikit-learn", "scikit-survival")
 class Description:
     """A bundle without its model: all that is needed to say what is served and which requests it takes.
 
-    ``validations`` is what stands beside the bundle about external validations, None where nothing does.
+    ``validations`` is what stands beside the bundle about external validations, None where nothing does. ``fallback``
+    is what is known of the model that answers without blocks, None where the bundle has none.
     """
 
     manifest: Manifest
@@ -54,14 +59,23 @@ class Description:
     checklist: Document
     reference: Reference
     validations: Validations | None
+    fallback: Fallback | None
+
+    @property
+    def optional_blocks(self) -> list[str]:
+        """The blocks that a patient may do without: all, where the reference is at hand to answer, else none."""
+        answers = self.fallback is not None or self.manifest.candidate == CANDIDATE
+        return whole_blocks(self.cohort) if answers else []
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle(Description):
-    """A bundle that can predict."""
+    """A bundle that can predict; the fallback's models are None and none where it has no fallback."""
 
     model: "RiskModel"
     refits: "tuple[RiskModel, ...]"
+    fallback_model: "RiskModel | None"
+    fallback_refits: "tuple[RiskModel, ...]"
 
 
 def verify_bundle(folder: Path) -> Manifest:
@@ -86,10 +100,10 @@ def verify_bundle(folder: Path) -> Manifest:
                 f"{path}: altered, or {SEAL} was: they do not fit together. Copy the whole folder, or write it again."
             )
     manifest = read_manifest(folder)
-    if set(manifest.files) != set(CONTENT):
+    if set(manifest.files) not in (set(CONTENT), {*CONTENT, *FALLBACK_CONTENT}):
         raise BundleError(f"{path}: lists other files than {', '.join(CONTENT)}. Write the bundle again.")
     for extra in sorted(folder.iterdir()):
-        if extra.name not in (*CONTENT, MANIFEST, SEAL):
+        if extra.name not in (*manifest.files, MANIFEST, SEAL):
             raise BundleError(f"{extra}: not a part of the bundle. Remove it.")
     for name, digest in manifest.files.items():
         if not (folder / name).is_file():
@@ -127,6 +141,7 @@ def describe_bundle(folder: Path) -> Description:
         checklist=_document(folder / CHECKLIST),
         reference=read_reference(folder / REFERENCE, cohort),
         validations=read_validations(folder),
+        fallback=read_fallback(folder, cohort),
     )
 
 
@@ -146,6 +161,8 @@ def load_bundle(folder: Path) -> Bundle:
         **{part.name: getattr(found, part.name) for part in fields(found)},
         model=load_model(folder / MODEL),
         refits=load_models(folder / REFITS),
+        fallback_model=load_model(folder / FALLBACK_MODEL) if found.fallback else None,
+        fallback_refits=load_models(folder / FALLBACK_REFITS) if found.fallback else (),
     )
 
 

@@ -26,12 +26,19 @@ CHECKLIST = "checklist.json"
 REFERENCE = "reference.json"
 #: The same candidate fitted without a part of the patients, several times: how far its risks hang on who was there.
 REFITS = "refits.skops"
+#: What answers where a whole block of features is missing: the clinical reference, with what the champion has, too.
+FALLBACK = "fallback.json"
+FALLBACK_MODEL = "fallback.skops"
+FALLBACK_REFITS = "fallback-refits.skops"
 MANIFEST = "manifest.json"
 #: Digest of the manifest itself, in the form that ``sha256sum --check`` reads.
 SEAL = "manifest.sha256"
 
 #: The files whose digests stand in the manifest.
 CONTENT = (MODEL, DECLARATION, TRAINING, EVIDENCE, DECISION, CARD, CHECKLIST, REFERENCE, REFITS)
+
+#: The files that stand there besides where the cohort declares blocks and the champion is not the reference itself.
+FALLBACK_CONTENT = (FALLBACK, FALLBACK_MODEL, FALLBACK_REFITS)
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]

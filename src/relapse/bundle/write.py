@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relapse.bundle.fallback import ToFallBackOn, write_fallback
 from relapse.bundle.manifest import (
     CARD,
     CHECKLIST,
@@ -13,6 +14,8 @@ from relapse.bundle.manifest import (
     DECISION,
     DECLARATION,
     EVIDENCE,
+    FALLBACK_CONTENT,
+    FALLBACK_MODEL,
     FORMAT,
     MANIFEST,
     MODEL,
@@ -52,6 +55,7 @@ def write_bundle(
     checklist: Document,
     risks: Sequence[float] = (),
     refits: Sequence[Path] = (),
+    fallback: ToFallBackOn | None = None,
     version: str | None = None,
 ) -> Manifest:
     """Write what is served into ``folder``, replacing what was there.
@@ -80,6 +84,8 @@ def write_bundle(
         Out-of-fold risks, which part patients into groups; none give no groups.
     refits
         Files of the same candidate fitted without a part of the patients, each part once; none give no intervals.
+    fallback
+        The clinical reference, where :func:`relapse.bundle.fallback.needs_fallback` says so.
     version
         The name by which people tell this model from others; the first 12 characters of ``content_hash`` by default.
 
@@ -103,6 +109,11 @@ def write_bundle(
         write_text(new / CHECKLIST, document_json(checklist))
         write_json(new / REFERENCE, refer(table, cohort, risks=risks).model_dump())
         dump_models([load_model(path) for path in refits], new / REFITS)
+        files, packages = [*CONTENT], needed_packages(model)
+        if fallback:
+            write_fallback(new, fallback, table, cohort)
+            files += FALLBACK_CONTENT
+            packages = dict(sorted((packages | needed_packages(new / FALLBACK_MODEL)).items()))
         manifest = Manifest(
             format=FORMAT,
             cohort=cohort.name,
@@ -116,8 +127,8 @@ def write_bundle(
             patients=found.patients,
             events=found.rows_with_event,
             patients_with_event=found.with_event,
-            packages=needed_packages(model),
-            files={name: sha256_of_file(new / name) for name in CONTENT},
+            packages=packages,
+            files={name: sha256_of_file(new / name) for name in files},
         )
         write_json(new / MANIFEST, manifest.model_dump())
         (new / SEAL).write_text(seal(sha256_of_file(new / MANIFEST)), encoding="utf-8")

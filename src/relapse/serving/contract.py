@@ -1,33 +1,21 @@
-"""What the service takes and gives: pydantic models made from the cohort's declaration.
-
-A patient is strict: every predictor by its declared name, numbers as JSON numbers inside their declared range, levels
-by name, nothing else. Only features that the cohort declares with ``max_missing`` above 0 may be null or left out.
+"""What the service gives, and what it asks for: pydantic models made from the cohort's declaration.
 
 An answer has ``risk`` in [0, 1] for both kinds of endpoint, so that a client need not know which it talks to: for a
 binary endpoint the probability of relapse; for survival the probability by the last horizon, which ``horizon`` names,
 with every horizon in ``risks``.
 """
 
-import math
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, create_model
+from pydantic import BaseModel, Field
 
+from relapse.bundle.load import Description
 from relapse.bundle.manifest import Manifest
 from relapse.bundle.validations import Validations
 from relapse.cohorts.declared.features import Categorical, Numeric
 from relapse.cohorts.schema import Cohort
-
-#: Patients in one request.
-MAX_BATCH = 1000
-
-
-class Patient(BaseModel):
-    """Base of every cohort's patient."""
-
-    # Hidden input keeps a value out of pydantic's messages, wherever such a message may end.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+from relapse.serving.patients import FeatureBlock, allowed, feature_blocks, patient_model, with_blocks
 
 
 class NoteKind(StrEnum):
@@ -46,11 +34,24 @@ class Note(BaseModel):
     message: str
 
 
+class Role(StrEnum):
+    """Which of the models in a bundle."""
+
+    CHAMPION = "champion"
+    REFERENCE = "reference"
+
+
 class ServedModel(BaseModel):
-    """Which model answered."""
+    """Which model answered: the one that is served under this name, or the reference in its bundle."""
 
     name: str = Field(examples=["relapse-gbsg"])
     version: str
+    role: Role
+    title: str = Field(description="Its name for people.", examples=["Clinical reference"])
+    because: str | None = Field(
+        description="Why it is not the champion that answers; null where it is.",
+        examples=["no value of block imaging (DCE-MRI radiomics) was given"],
+    )
 
 
 class Interval(BaseModel):
@@ -140,6 +141,7 @@ class FormField(BaseModel):
 
     name: str
     label: str
+    column: str = Field(description="Its column in the table that the model was trained on.")
     description: str | None
     kind: Literal["number", "whole number", "level"]
     unit: str | None
@@ -149,6 +151,15 @@ class FormField(BaseModel):
     ordered: bool
     optional: bool
     allowed: str = Field(description="What the field takes, in words.")
+    block: str | None = Field(description="Name of the block that the feature belongs to; null where to none.")
+
+
+class FallbackCard(BaseModel):
+    """The model that answers where no value of a block is given."""
+
+    title: str = Field(examples=["Clinical reference"])
+    features: list[str] = Field(description="All that it looks at.")
+    groups: tuple[float, float] | None = Field(description="Risks that part low from middle and middle from high.")
 
 
 class Form(BaseModel):
@@ -160,6 +171,10 @@ class Form(BaseModel):
     unit: str | None = Field(description="Unit of time; null for an outcome without one.")
     simulated: bool = Field(description="Whether the model was trained on made-up patients.")
     fields: list[FormField]
+    blocks: list[FeatureBlock] = Field(description="Named groups of fields; empty where none is declared.")
+    fallback: str | None = Field(
+        description="Name for people of the model that answers without a block; null for none."
+    )
     patient: dict[str, Any] = Field(description="JSON Schema of the body of `/predict` and `/explain`.")
 
 
@@ -180,25 +195,8 @@ class ModelCard(BaseModel):
     )
     validated: str = Field(description="The same in words.")
     groups: tuple[float, float] | None = Field(description="Risks that part low from middle and middle from high.")
-
-
-def patient_model(cohort: Cohort) -> type[Patient]:
-    """The request model of one patient; its fields are the cohort's predictors."""
-    fields: dict[str, Any] = {name: _field(cohort, name) for name in cohort.predictors}
-    made: type[Patient] = create_model("Patient", __base__=Patient, __doc__=f"A patient of {cohort.title}.", **fields)
-    return made
-
-
-def batch_model(patient: type[Patient]) -> type[RootModel[Any]]:
-    """The request model of several patients."""
-    patients: Any = Annotated[list[patient], Field(min_length=1, max_length=MAX_BATCH)]  # type: ignore[valid-type]
-
-    class Patients(RootModel[patients]):
-        """1 to 1000 patients."""
-
-        model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-    return Patients
+    blocks: list[FeatureBlock] = Field(description="Named groups of features; empty where none is declared.")
+    fallback: FallbackCard | None = Field(description="What answers without a block; null where nothing does.")
 
 
 def prediction_model(cohort: Cohort) -> type[BinaryPrediction] | type[SurvivalPrediction]:
@@ -206,20 +204,10 @@ def prediction_model(cohort: Cohort) -> type[BinaryPrediction] | type[SurvivalPr
     return SurvivalPrediction if cohort.survival else BinaryPrediction
 
 
-def allowed(cohort: Cohort, name: str) -> str:
-    """What a field takes, in words: ``1 to 200 mm``, ``whole number, 18 to 100 years``, ``one of: I, II, III``."""
-    feature = cohort.features[name]
-    if isinstance(feature, Categorical):
-        text = "one of: " + ", ".join(feature.names)
-    else:
-        whole = "whole number, " if feature.type == "count" else ""
-        unit = f" {feature.unit}" if feature.unit else ""
-        text = f"{whole}{feature.range[0]:.15g} to {feature.range[1]:.15g}{unit}"
-    return f"{text}; or null" if feature.max_missing else text
-
-
-def form(cohort: Cohort) -> Form:
+def form(description: Description) -> Form:
     """What to ask for: the clinical reference's features first, then the rest, each in declared order."""
+    cohort, optional = description.cohort, description.optional_blocks
+    patient = patient_model(cohort, optional)
     names = sorted(cohort.predictors, key=lambda name: name not in cohort.reference)
     return Form(
         title=cohort.title,
@@ -228,7 +216,9 @@ def form(cohort: Cohort) -> Form:
         unit=cohort.survival.unit if cohort.survival else None,
         simulated=cohort.simulated,
         fields=[_form_field(cohort, name) for name in names],
-        patient=patient_model(cohort).model_json_schema(),
+        blocks=feature_blocks(cohort, optional),
+        fallback=description.fallback.title if description.fallback else None,
+        patient=with_blocks(patient.model_json_schema(), patient),
     )
 
 
@@ -239,6 +229,7 @@ def _form_field(cohort: Cohort, name: str) -> FormField:
     return FormField(
         name=name,
         label=feature.label or name,
+        column=cohort.source_column(name),
         description=feature.description,
         kind=kinds.get(feature.type, "level"),
         unit=numeric.unit if numeric else None,
@@ -248,35 +239,5 @@ def _form_field(cohort: Cohort, name: str) -> FormField:
         ordered=feature.type == "ordinal",
         optional=bool(feature.max_missing),
         allowed=allowed(cohort, name),
+        block=feature.block,
     )
-
-
-def _field(cohort: Cohort, name: str) -> tuple[Any, Any]:
-    feature = cohort.features[name]
-    about: dict[str, Any] = {"title": feature.label or name, "description": feature.description}
-    if isinstance(feature, Numeric):
-        kind: Any = _whole_number(feature) if feature.type == "count" else _number(feature)
-        if feature.unit:
-            about["json_schema_extra"] = {"unit": feature.unit}
-    else:
-        kind = Literal[tuple(feature.names)]
-        if feature.type == "ordinal":
-            about["json_schema_extra"] = {"ordered": True}
-    if feature.max_missing:
-        return kind | None, Field(default=None, **about)
-    return kind, Field(**about)
-
-
-def _number(feature: Numeric) -> Any:
-    lower, upper = feature.range
-    return Annotated[float, Field(strict=True, ge=lower, le=upper, allow_inf_nan=False)]
-
-
-def _whole_number(feature: Numeric) -> Any:
-    lower, upper = math.ceil(feature.range[0]), math.floor(feature.range[1])
-    return Annotated[int, Field(strict=True, ge=lower, le=upper), BeforeValidator(_as_whole)]
-
-
-def _as_whole(value: Any) -> Any:
-    """3.0 is the whole number 3, as JSON Schema has it: some clients know no other way to write one."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value

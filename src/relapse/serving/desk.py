@@ -5,7 +5,8 @@ from typing import Any
 
 from relapse.bundle.load import Bundle
 from relapse.serving.audit_log import AuditLog
-from relapse.serving.contract import Explanation, Patient, Prediction
+from relapse.serving.contract import Explanation, Prediction
+from relapse.serving.patients import Patient
 from relapse.serving.predictor import Predictor
 from relapse.serving.settings import Serving
 
@@ -30,14 +31,14 @@ class Desk:
         """As :meth:`relapse.serving.predictor.Predictor.predict`; ``endpoint`` is what the log calls it."""
         answers = self._predictor.predict(patients, curve=curve)
         kept = {"score", "risk", "risks", "interval", "group", "positive"}
-        outputs = [answer.model_dump(mode="json", include=kept) for answer in answers]
+        outputs = [{"role": answer.model.role, **answer.model_dump(mode="json", include=kept)} for answer in answers]
         self._record(endpoint, patients, outputs)
         return answers
 
     def explain(self, patient: Patient) -> Explanation:
         """As :meth:`relapse.serving.predictor.Predictor.explain`."""
         answer = self._predictor.explain(patient)
-        self._record("explain", [patient], [{"base": answer.base, "output": answer.output}])
+        self._record("explain", [patient], [{"role": answer.model.role, "base": answer.base, "output": answer.output}])
         return answer
 
     def _record(self, endpoint: str, patients: Sequence[Patient], outputs: Sequence[dict[str, Any]]) -> None:

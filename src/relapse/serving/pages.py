@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from relapse.bundle.load import Description
 from relapse.bundle.validations import in_words, section
 from relapse.documents import Document, html, markdown
-from relapse.serving.contract import Explanation, Form, ModelCard, batch_model, form, patient_model, prediction_model
+from relapse.serving.contract import Explanation, FallbackCard, Form, ModelCard, form, prediction_model
+from relapse.serving.patients import batch_model, feature_blocks, patient_model, with_blocks
 from relapse.serving.problems import Problems
 from relapse.serving.traffic import exposition
 
@@ -69,7 +70,16 @@ def model_card(description: Description) -> ModelCard:
         validations=description.validations,
         validated=in_words(description.validations),
         groups=description.reference.groups,
+        blocks=feature_blocks(description.cohort, description.optional_blocks),
+        fallback=_fallback(description),
     )
+
+
+def _fallback(description: Description) -> FallbackCard | None:
+    found = description.fallback
+    if found is None:
+        return None
+    return FallbackCard(title=found.title, features=list(found.reference.typical), groups=found.reference.groups)
 
 
 def _card(description: Description) -> Document:
@@ -105,7 +115,7 @@ def pages(description: Description, specification: Callable[[], dict[str, Any]])
     contents = {
         "/ui": ((STATIC / "index.html").read_bytes(), "text/html"),
         "/model": (model_card(description).model_dump_json().encode(), "application/json"),
-        "/schema": (form(description.cohort).model_dump_json().encode(), "application/json"),
+        "/schema": (form(description).model_dump_json().encode(), "application/json"),
         "/card": (html(_card(description), level=3).encode(), "text/html"),
         **{name: (path.read_bytes(), _TYPES[path.suffix]) for name, path in _STATIC.items()},
     }
@@ -127,10 +137,13 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
     those of :mod:`relapse.serving.contract` by name; the answers to refused requests are the ones that
     :mod:`relapse.serving.guard` gives; and what is read with ``GET`` is added.
     """
-    patient, answer = patient_model(description.cohort), prediction_model(description.cohort)
+    patient = patient_model(description.cohort, description.optional_blocks)
+    answer = prediction_model(description.cohort)
     models = (patient, batch_model(patient), answer, Explanation, Problems, ModelCard, Form)
+    schemas = _schemas(*models)
+    schemas["Patient"] = with_blocks(schemas["Patient"], patient)
     document["components"] = {
-        "schemas": _schemas(*models),
+        "schemas": schemas,
         "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
     }
     several = {"type": "array", "items": _reference(answer.__name__)}

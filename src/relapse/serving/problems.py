@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import BaseModel, Field, ValidationError
 
 from relapse.cohorts.schema import Cohort
-from relapse.serving.contract import MAX_BATCH, allowed
+from relapse.serving.patients import INCOMPLETE, MAX_BATCH, allowed
 
 #: Problems listed in one answer; a batch could otherwise have tens of thousands.
 MAX_LISTED = 50
@@ -23,6 +23,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
 _SENTENCES = {
     "missing": "This field is required and missing.",
+    INCOMPLETE: "Missing, and other values of its block are there: give this one, too, or leave out the whole block.",
     "extra_forbidden": "There is no such field.",
     "finite_number": "Not a finite number.",
     "greater_than_equal": "Below the allowed range.",

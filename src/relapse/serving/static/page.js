@@ -48,7 +48,12 @@ async function start() {
   document.title = `Risk of relapse: ${asked.title}`;
   find("about").textContent = `${asked.title}. Outcome: ${asked.outcome}.`;
   if (asked.simulated) find("about").append(" Trained on simulated patients.");
-  find("fields").replaceChildren(...asked.fields.map(field));
+  const of = (block) => asked.fields.filter((item) => item.block === block);
+  const groups = asked.blocks.map((block) => [block, of(block.name)]);
+  // As they stand on the page, so that the first one with an error is the first that is seen.
+  asked.fields = [...of(null), ...groups.flatMap(([, items]) => items)];
+  find("fields").replaceChildren(...of(null).map(field));
+  find("blocks").replaceChildren(...groups.map(([block, items]) => blockPart(block, items)));
   find("patient-part").hidden = false;
   find("open-card").hidden = false;
 }
@@ -89,7 +94,8 @@ function complain(name, text) {
 /** The patient as entered. What is no number goes as text, so that the service says what is wrong with it. */
 function entered() {
   const patient = {};
-  for (const item of asked.fields) {
+  const gone = new Set(asked.blocks.filter(leftOut).map((block) => block.name));
+  for (const item of asked.fields.filter((one) => !gone.has(one.block))) {
     const text = find(`field-${item.name}`).value.trim();
     if (!text) continue;
     const number = !item.levels && /^[+-]?(\d+([.,]\d*)?|[.,]\d+)$/.test(text);
@@ -110,7 +116,9 @@ function show(problems) {
   const parts = count ? [`${count} ${count === 1 ? "field needs" : "fields need"} another look.`] : [];
   find("summary").textContent = [...parts, ...general].join(" ");
   const first = asked.fields.find((item) => problems.some((problem) => problem.field === item.name));
-  if (first) find(`field-${first.name}`).focus();
+  if (!first) return;
+  unfold(first.name);
+  find(`field-${first.name}`).focus();
 }
 
 async function submit(event) {
@@ -120,6 +128,12 @@ async function submit(event) {
   find("result").hidden = true;
   document.querySelector("main").classList.remove("answered");
   const patient = entered();
+  const [empty] = forgotten(patient);
+  if (empty) {
+    find("summary").textContent = "A group of values is neither filled in nor said to be missing.";
+    outOf(empty).focus();
+    return;
+  }
   const button = find("submit");
   button.disabled = true;
   try {
@@ -143,6 +157,7 @@ function draw(answer, reasons, patient) {
     const side = answer.positive ? "At or above" : "Below";
     parts.push(make("p", {}, `${side} the model’s threshold of ${percent(answer.threshold)}.`));
   }
+  if (asked.blocks.length) parts.splice(0, 0, answeredBy(answer.model, reasons));
   parts.push(...trust(answer.notes));
   parts.push(make("h3", {}, "Among 100 patients like this one"), people(hits, of), make("p", {}, of));
   if (answer.risks && answer.risks.length > 1) {
@@ -155,12 +170,25 @@ function draw(answer, reasons, patient) {
     parts.push(relapseFree(answer.curve, Object.entries(asked.horizons), label));
   }
   if (reasons) parts.push(...waterfall(reasons, patient));
-  parts.push(make("p", { className: "fine" }, `Model ${answer.model.name}, version ${answer.model.version}.`));
+  const { name, version, title } = answer.model;
+  parts.push(make("p", { className: "fine" }, `Model ${name}, version ${version}: ${title}.`));
   find("answer").replaceChildren(...parts);
   find("result").hidden = false;
   document.querySelector("main").classList.add("answered");
   find("result").focus();
   find("result").scrollIntoView({ block: "start" });
+}
+
+/** Which model answered: not to be overlooked where it is not the usual one. */
+function answeredBy(model, reasons) {
+  if (model.role === "champion") return make("p", { className: "by" }, `Answered by the usual model: ${model.title}.`);
+  const only = reasons ? ` It looks at ${reasons.contributions.map((one) => one.label).join(", ")} only.` : "";
+  return make(
+    "p",
+    { className: "by instead" },
+    make("strong", {}, `Answered by: ${model.title}.`),
+    ` It is not the usual model that answered, because ${model.because}.${only}`,
+  );
 }
 
 function spelt(horizon) {
@@ -177,11 +205,26 @@ function range(answer, by) {
   return [text, make("span", { className: "value" }, `How sure the model is. ${answer.certainty}`)];
 }
 
+/** What is said of all notes of a kind on a wide block. */
+const TOGETHER = {
+  imputed: "no value was given; the model fills in what is typical of its training",
+  "outside training": "outside what was seen in training",
+};
+
 function trust(notes) {
   const labels = Object.fromEntries(asked.fields.map((item) => [item.name, item.label]));
   if (!notes.length) return [make("p", {}, "Nothing about this patient is unlike those the model was trained on.")];
-  const listed = notes.map((note) => make("li", {}, (note.field ? `${labels[note.field]}: ` : "") + note.message));
-  return [make("h3", {}, "Reasons to trust this less"), make("ul", { className: "notes" }, ...listed)];
+  const blocks = Object.fromEntries(asked.blocks.filter(isWide).map((block) => [block.name, block]));
+  const of = Object.fromEntries(asked.fields.map((item) => [item.name, blocks[item.block]]));
+  const lines = notes.filter((note) => !of[note.field]);
+  const told = lines.map((note) => make("li", {}, (note.field ? `${labels[note.field]}: ` : "") + note.message));
+  for (const block of Object.values(blocks)) {
+    for (const [kind, words] of Object.entries(TOGETHER)) {
+      const mine = notes.filter((note) => of[note.field] === block && note.kind === kind).map((note) => labels[note.field]);
+      if (mine.length) told.push(make("li", {}, `${block.title}, ${listed(mine)}: ${words}.`));
+    }
+  }
+  return [make("h3", {}, "Reasons to trust this less"), make("ul", { className: "notes" }, ...told)];
 }
 
 function waterfall(reasons, patient) {
@@ -218,6 +261,7 @@ function signed(value) {
 }
 
 function told(item, patient) {
+  if (!item) return "";
   const value = patient[item.name];
   if (value === undefined) return "not given, filled in";
   return item.unit ? `${value} ${item.unit}` : String(value);
@@ -235,6 +279,7 @@ find("patient").addEventListener("submit", submit);
 find("patient").addEventListener("reset", () => {
   asked.fields.forEach((item) => complain(item.name, ""));
   find("summary").textContent = "";
+  resetBlocks();
   find("result").hidden = true;
   document.querySelector("main").classList.remove("answered");
 });

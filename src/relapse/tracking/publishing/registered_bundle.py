@@ -3,12 +3,13 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from relapse.bundle.fallback import CANDIDATE, ToFallBackOn, needs_fallback
 from relapse.bundle.write import write_bundle
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
 from relapse.documents import Document
 from relapse.evaluation.evidence import Evidence
-from relapse.ground.files import sha256_of_file
+from relapse.ground.files import read_json, sha256_of_file
 from relapse.ground.workspace import Workspace
 from relapse.predictions import read_predictions
 from relapse.promotion.decision import Decision
@@ -26,13 +27,13 @@ def write_challenger(
     checklist: Document,
 ) -> None:
     """Write the challenger's bundle into ``folder``."""
-    name = decision.challenger
+    name, cohort = decision.challenger, read_cohort(at.resolved)
     labels = {metric.key: metric.label for metric in evidence.endpoint.metrics}
     write_bundle(
         folder,
         model=at.model(name),
         declaration=at.resolved,
-        table=read_table(at.table, read_cohort(at.resolved)),
+        table=read_table(at.table, cohort),
         candidate=name,
         title=decision.challenger_title,
         content_hash=source.content_hash,
@@ -47,8 +48,23 @@ def write_challenger(
         card=card,
         checklist=checklist,
         risks=_out_of_fold(at, name, evidence),
-        refits=sorted(at.fold_model(name, 0).parent.glob("*.skops")),
+        refits=_fold_models(at, name),
+        fallback=_fallback(at, evidence) if needs_fallback(cohort, name) else None,
     )
+
+
+def _fallback(at: Workspace, evidence: Evidence) -> ToFallBackOn:
+    """The clinical reference of the same run."""
+    return ToFallBackOn(
+        title=read_json(at.record(CANDIDATE))["title"],
+        model=at.model(CANDIDATE),
+        risks=_out_of_fold(at, CANDIDATE, evidence),
+        refits=_fold_models(at, CANDIDATE),
+    )
+
+
+def _fold_models(at: Workspace, name: str) -> list[Path]:
+    return sorted(at.fold_model(name, 0).parent.glob("*.skops"))
 
 
 def _out_of_fold(at: Workspace, name: str, evidence: Evidence) -> list[float]:
