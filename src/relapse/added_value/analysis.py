@@ -182,7 +182,7 @@ class _Measures:
             additions=tuple(self._addition(role, flat[role], flat[Role.BASE]) for role in WAYS),
             score_test=score_test,
             # The same score for all adds nothing, and there is nothing to test.
-            p=1.0 if np.isnan(score_test.p_one_sided) else score_test.p_one_sided,
+            p=1.0 if np.isnan(score_test.p_cross_fitted) else score_test.p_cross_fitted,
             p_holm=float("nan"),
         )
 

@@ -89,7 +89,8 @@ class FamilyEvidence:
     """A question answered with one candidate family.
 
     ``score_test`` is the test of the block's out-of-fold score beside the covariates of the base; ``p`` is the p-value
-    that the answer rests on and ``p_holm`` the same after Holm over all questions and families.
+    that the answer rests on, one-sided and of half the chi-square (1 where the score is the same for all, which adds
+    nothing), and ``p_holm`` the same after Holm over all questions and families.
     """
 
     family: str

@@ -92,8 +92,8 @@ def _behind(found: AddedValue, answer: Answer, *, base: str, block: str) -> list
         f"Beside the covariates of {base}, one standard deviation of the score that a patient got from models which "
         f"had not seen her goes with a ratio of {number(best.score_test.ratio.value, 2)} (95% interval "
         f"{number(best.score_test.ratio.lower, 2)} to {number(best.score_test.ratio.upper, 2)}); the answer rests on "
-        f"its one-sided test, {p_equals(best.p)}, {p_equals(best.p_holm)} after Holm's adjustment over all questions "
-        "and families.",
+        f"the one-sided test of it that allows for scores having been made from each other's patients, "
+        f"{p_equals(best.p)}, {p_equals(best.p_holm)} after Holm's adjustment over all questions and families.",
         f"{block} alone: {_with_interval(best.model(Role.BLOCK).metrics[found.primary])}.",
     ]
     within = [best.model(role).within_sites for role in (Role.BASE, Role.SCORE)]
