@@ -108,11 +108,13 @@ def waterfall_frame(explained: Explained, cohort: Cohort) -> pd.DataFrame:
 
 def beeswarm(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
     """Every row's Shapley values, coloured by the feature's value."""
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
 
     names = list(dict.fromkeys(frame["feature"]))
     shown = [name for name in names if (frame.loc[frame["feature"] == name, "shap"] != 0).any()][:SHOWN]
     colours = LinearSegmentedColormap.from_list("low to high", [_LOW, _MIDDLE, _HIGH]).with_extremes(bad=MUTED)
+    shades = ScalarMappable(Normalize(0, 1), colours)
     with drawing():
         figure = new_figure(1.1 + 0.36 * max(len(shown), 2))
         figure.suptitle(title, fontsize=9, x=0.01, ha="left", color=INK)
@@ -124,16 +126,13 @@ def beeswarm(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
             rows = frame[frame["feature"] == name]
             labels.append(rows["label"].iloc[0])
             offset = _swarm(rows["shap"].to_numpy(), width=width)
-            points = axes.scatter(
+            axes.scatter(
                 rows["shap"],
                 place + offset,
-                c=np.ma.masked_invalid(rows["level"].to_numpy(dtype=float)),
-                cmap=colours,
-                vmin=0,
-                vmax=1,
+                # Asked for colours itself, since matplotlib warns of a feature that has no value to colour at all.
+                c=shades.to_rgba(np.ma.masked_invalid(rows["level"].to_numpy(dtype=float))),
                 s=6,
                 linewidths=0,
-                plotnonfinite=True,
                 # Thousands of points as shapes would make the SVG a megabyte.
                 rasterized=True,
             )
@@ -143,7 +142,7 @@ def beeswarm(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
             "missing or has no order"
         )
         if shown:
-            bar = figure.colorbar(points, ax=axes, ticks=[0, 1], fraction=0.025, pad=0.01)
+            bar = figure.colorbar(shades, ax=axes, ticks=[0, 1], fraction=0.025, pad=0.01)
             bar.ax.set_yticklabels(["low", "high"])
             bar.set_label("value", fontsize=7)
             bar.outline.set_visible(False)

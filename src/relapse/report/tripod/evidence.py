@@ -76,10 +76,19 @@ def _outcome(m: Material) -> Found:
 def _choice(m: Material) -> Found:
     return Found(
         f"All {len(m.cohort.predictors)} declared features known at baseline; none was selected by its relation to the "
-        f"outcome before modelling. The clinical reference uses {_named(m, m.cohort.reference)}.",
+        f"outcome before modelling.{_reductions(m)} The clinical reference uses {_named(m, m.cohort.reference)}.",
         ("dictionary",),
         whole=False,
     )
+
+
+def _reductions(m: Material) -> str:
+    blocks = [
+        f"{m.cohort.block_title(name)} ({', '.join(m.cohort.block_methods(name))})" for name in m.cohort.reducible
+    ]
+    if not blocks:
+        return ""
+    return f" What each of these blocks was reduced to was chosen and learnt inside the folds: {'; '.join(blocks)}."
 
 
 def _definitions(m: Material) -> Found:
