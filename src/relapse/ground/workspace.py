@@ -169,6 +169,11 @@ class Workspace:
         return self.of("package") / "bundle"
 
     @property
+    def no_champion(self) -> Path:
+        """Says that there is no champion, where there would be a bundle otherwise."""
+        return self.of("package") / "no-champion.txt"
+
+    @property
     def bento(self) -> Path:
         """The Bento built from the bundle, exported as one file."""
         return self.of("package") / f"relapse-{self.cohort}.bento"
