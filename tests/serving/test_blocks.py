@@ -8,9 +8,11 @@ from pydantic import ValidationError
 
 from relapse.bundle.load import load_bundle
 from relapse.serving.contract import NoteKind, Role
+from relapse.serving.desk import Desk
 from relapse.serving.patients import patient_model, with_blocks
 from relapse.serving.predictor import Predictor
 from relapse.serving.problems import of_validation
+from relapse.serving.settings import Serving
 from tests.bundle.blocks import a_patient, without
 from tests.bundle.making import small_bundle
 
@@ -72,7 +74,10 @@ def test_the_reference_is_explained_by_its_own_features(served):
     assert [one.field for one in found.contributions] == ["age", "grade"]
     assert found.base + sum(one.value for one in found.contributions) == pytest.approx(found.output)
     assert found.model.because == NO_TEXTURE
-    assert len(predictor.explain(_asked(invented)).contributions) == len(invented.cohort.predictors)
+    whole = predictor.explain(_asked(invented))
+    # The wide block may be reduced, so it is explained as one.
+    assert [one.field for one in whole.contributions] == ["age", "grade", "nodes", "texture", "score", "assay"]
+    assert whole.contributions[3].label == "MRI texture"
 
 
 def test_notes_without_a_block_are_about_what_the_reference_looks_at(served):
@@ -187,6 +192,16 @@ def test_the_service_answers_explains_and_refuses(block_clients, invented_cohort
     assert refused.status_code == 422
     (error,) = refused.json()["errors"]
     assert (error["index"], error["field"], error["allowed"]) == (1, "tex005", "-50 to 150")
+
+
+def test_the_audit_log_says_which_model_answered(tmp_path, block_bundles, invented_cohorts):
+    settings = Serving(token=None, audit_log=tmp_path / "log", audit_key=b"k" * 16, seconds=10)
+    desk = Desk(load_bundle(block_bundles["harbour"]), settings)
+    invented = invented_cohorts["harbour"]
+    desk.predict([_asked(invented), _asked(invented, "genomic")], endpoint="predict_batch")
+    desk.explain(_asked(invented, "genomic"))
+    lines = [json.loads(line)["output"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert [line["role"] for line in lines] == ["champion", "reference", "reference"]
 
 
 def test_schema_card_and_openapi_tell_the_blocks_and_the_fallback(block_clients, invented_cohorts):

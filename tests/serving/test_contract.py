@@ -4,6 +4,7 @@ from pydantic import ValidationError
 from relapse.cohorts.schema import Cohort
 from relapse.ground.declarations import read_yaml
 from relapse.serving.patients import MAX_BATCH, allowed, batch_model, patient_model
+from tests.bundle.blocks import a_patient
 
 
 def test_the_fields_are_the_predictors_in_declared_order(cohorts):
@@ -85,3 +86,15 @@ def test_a_batch_holds_one_to_a_thousand_patients(cohorts, patients):
 )
 def test_what_a_field_takes_is_said_in_words(cohorts, cohort, name, words):
     assert allowed(cohorts[cohort], name) == words
+
+
+def test_a_learnt_range_is_no_limit_but_for_what_is_far_out(invented_cohorts):
+    declared = invented_cohorts["meadow"].cohort.model_dump(mode="json", exclude_unset=True)
+    declared["features"]["score"] = {"type": "continuous", "range": [0, 50], "learnt": True, "block": "genomic"}
+    declared["endpoint"]["horizons"] = ["3 y", "5 y"]
+    cohort = Cohort.model_validate(declared)
+    model, patient = patient_model(cohort), a_patient(cohort)
+    assert allowed(cohort, "score") == "number, usually 0 to 50"
+    assert model(**patient | {"score": 93.0}).score == 93
+    with pytest.raises(ValidationError, match="score"):
+        model(**patient | {"score": 1e9})

@@ -10,6 +10,7 @@ import warnings
 import httpx
 import pytest
 
+from tests.bundle.blocks import a_patient
 from tests.project import without
 from tests.serving.conftest import service_of
 from tests.serving.test_safety import TOKEN
@@ -36,14 +37,14 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"
 
 
 @pytest.fixture(scope="module")
-def addresses(services, bundles):
+def addresses(services, block_services, bundles):
     """Each service on a port of its own; ``guarded`` asks for a token."""
     import uvicorn
     from _bentoml_impl.server.app import ServiceAppFactory
 
     guarded = service_of(bundles["gbsg"], "guarded_page", RELAPSE_TOKEN=TOKEN)
     servers, found = [], {}
-    for name, module in {**services, "guarded": guarded}.items():
+    for name, module in {**services, **block_services, "guarded": guarded}.items():
         service = module.RelapseService
         service.inject_config()
         listening = socket.create_server(("127.0.0.1", 0))
@@ -228,6 +229,116 @@ def test_the_model_card_is_a_click_away_and_closes(browser, addresses):
     assert _faults(browser) == []
     browser.find_element("id", "close-card").send_keys(Keys.ESCAPE)
     assert not browser.find_element("id", "card").is_displayed()
+
+
+CLINIC = {"age": 61, "grade": "high", "nodes": 3, "score": 31, "assay": "B"}
+
+
+def _table(cohort, sign, *rows):
+    names = cohort.block_features("texture")
+    lines = [
+        ["patient", *names],
+        *([f"Z{at}", *(row.get(name, "50.5") for name in names)] for at, row in enumerate(rows)),
+    ]
+    return "\n".join(sign.join(line) for line in lines)
+
+
+@pytest.mark.parametrize("name", ["meadow", "harbour"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_wide_block_is_read_from_a_file_and_a_block_can_be_left_out(
+    browser, addresses, invented_cohorts, tmp_path, name, width
+):
+    from selenium.webdriver.support.ui import Select
+
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 1200, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    cohort = invented_cohorts[name].cohort
+    _open(browser, addresses[name])
+    assert [part.text for part in browser.find_elements("tag name", "legend")] == ["MRI texture", "Genomic assay"]
+    assert not browser.find_element("id", "field-tex000").is_displayed()
+    assert _faults(browser) == []
+    _fill(browser, CLINIC)
+    (tmp_path / "rows.csv").write_text(_table(cohort, ";", {}, {"tex001": "NA", "tex003": "6,1e1"}))
+    browser.find_element("id", "block-texture-file").send_keys(str(tmp_path / "rows.csv"))
+    status = browser.find_element("id", "block-texture-status")
+    _wait(browser, lambda b: status.text == "40 of 40 values taken. 1 other column was left aside.")
+    row = Select(browser.find_element("id", "block-texture-row"))
+    assert [option.text for option in row.options] == ["1: Z0", "2: Z1"]
+    row.select_by_index(1)
+    _wait(browser, lambda b: status.text.startswith("39 of 40 values taken."))
+    _send(browser)
+    whole = a_patient(cohort, tex001=None, tex003=61.0)
+    expected = httpx.post(f"{addresses[name]}/predict", json=whole).json()
+    assert browser.find_element("class name", "risk").text == f"{round(100 * expected['risk'])}%"
+    assert browser.find_element("class name", "by").text == "Answered by the usual model: Elastic net."
+    assert "MRI texture, tex001: no value was given" in browser.find_element("class name", "notes").text
+    assert "all its values together" in browser.find_element("class name", "waterfall").text
+    assert _faults(browser) == []
+    browser.find_element("id", "block-texture-out").click()
+    assert not status.is_displayed()
+    _send(browser)
+    said = browser.find_element("css selector", ".by.instead").text
+    assert said.startswith("Answered by: Clinical reference. It is not the usual model")
+    assert "MRI texture" in said
+    assert "It looks at Age, Grade only." in said
+    bare = {"age": 61, "grade": "high", "nodes": 3, "score": 31, "assay": "B"}
+    expected = httpx.post(f"{addresses[name]}/predict", json=bare).json()
+    assert browser.find_element("class name", "risk").text == f"{round(100 * expected['risk'])}%"
+    assert _faults(browser) == []
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert _complaints(browser) == []
+
+
+def test_a_block_that_is_forgotten_is_asked_for(browser, addresses):
+    _open(browser, addresses["meadow"])
+    _fill(browser, CLINIC)
+    browser.find_element("id", "submit").click()
+    error = browser.find_element("id", "block-texture-error")
+    assert error.text == "Please fill in, or tick “MRI texture: not available”."
+    assert browser.switch_to.active_element.get_attribute("id") == "block-texture-out"
+    assert not browser.find_element("id", "result").is_displayed()
+    assert _faults(browser) == []
+    browser.switch_to.active_element.click()
+    assert error.text == ""
+    _send(browser)
+    assert browser.find_element("id", "result").is_displayed()
+    browser.find_element("css selector", "button[type=reset]").click()
+    assert browser.find_element("id", "block-texture-text").is_displayed()
+
+
+PASTED = [
+    ('{"tex000": 51', "This begins like JSON and is not readable as such. Nothing was taken."),
+    ("[1, 2]", "JSON has to be an object of names and values, or a list of such objects. Nothing was taken."),
+    ("1,2,3", "One line only: the first line holds the names of the columns, the next the values."),
+    ("tex000,TEX000\n1,2", "Two columns have the same name. Nothing was taken."),
+    ("tex000,tex001\n1,2\n1,2,3", "Row 2 has 3 cells, the header 2. Nothing was taken."),
+    (
+        'tex000\ttex001\n1,5\t"2"',
+        "2 of 40 values taken. Missing: tex002, tex003, tex004, tex005, tex006 and 33 more.",
+    ),
+    (
+        '{"tex000": 5e-7, "other": 1}',
+        "1 of 40 values taken. Missing: tex002, tex003, tex004, tex005, tex006 and 33 more. 1 other column was left aside.",
+    ),
+]
+
+
+def test_what_is_pasted_is_taken_or_told_why_not(browser, addresses):
+    _open(browser, addresses["meadow"])
+    text, status = (browser.find_element("id", f"block-texture-{part}") for part in ("text", "status"))
+    for pasted, said in PASTED:
+        browser.execute_script(
+            "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))", text, pasted
+        )
+        assert status.text == said
+    value = browser.execute_script("return document.getElementById('field-tex000').value")
+    assert value == "0.0000005"
+    _fill(browser, CLINIC)
+    _send(browser)
+    assert browser.find_element("id", "field-tex002").is_displayed()
+    assert "other values of its block are there" in browser.find_element("id", "field-tex002-error").text
 
 
 def test_that_it_is_no_medical_device_is_said_once(browser, addresses):

@@ -26,7 +26,7 @@ from relapse.bundle.load import load_bundle
 from relapse.serving.predictor import Predictor
 from relapse.serving.predictor import typical_patient
 predictor = Predictor(load_bundle(Path(sys.argv[1])))
-predictor.explain(typical_patient(predictor._cohort))
+predictor.explain(typical_patient(predictor._bundle.cohort))
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 

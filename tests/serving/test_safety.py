@@ -233,6 +233,7 @@ def test_every_answer_is_in_the_audit_log_before_it_is_given(guarded, log, patie
     lines = [json.loads(line) for line in log.read_text().splitlines()][before:]
     assert [line["endpoint"] for line in lines] == ["predict", *["predict_batch"] * 3, "explain"]
     assert lines[0]["output"]["risk"] == one["risk"]
+    assert {line["output"]["role"] for line in lines if line["output"]} == {"champion"}
     assert lines[-1]["output"]["output"] == why["output"]
     assert len({line["input"] for line in lines}) == 1
     assert verify(log, KEY.encode()).lines == before + 5

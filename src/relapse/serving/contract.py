@@ -15,7 +15,7 @@ from relapse.bundle.manifest import Manifest
 from relapse.bundle.validations import Validations
 from relapse.cohorts.declared.features import Categorical, Numeric
 from relapse.cohorts.schema import Cohort
-from relapse.serving.patients import FeatureBlock, allowed, feature_blocks, patient_model, with_blocks
+from relapse.serving.patients import FeatureBlock, allowed, feature_blocks, limits, patient_model, with_blocks
 
 
 class NoteKind(StrEnum):
@@ -233,8 +233,8 @@ def _form_field(cohort: Cohort, name: str) -> FormField:
         description=feature.description,
         kind=kinds.get(feature.type, "level"),
         unit=numeric.unit if numeric else None,
-        minimum=numeric.range[0] if numeric else None,
-        maximum=numeric.range[1] if numeric else None,
+        minimum=limits(numeric)[0] if numeric else None,
+        maximum=limits(numeric)[1] if numeric else None,
         levels=feature.names if isinstance(feature, Categorical) else None,
         ordered=feature.type == "ordinal",
         optional=bool(feature.max_missing),

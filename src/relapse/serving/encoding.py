@@ -18,6 +18,8 @@ from sklearn.preprocessing import OneHotEncoder
 from relapse.candidates.base import SurvivalModel
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
+from relapse.preprocessing.harmonising import SITE
+from relapse.preprocessing.transformers import FILL, FILTER
 
 if TYPE_CHECKING:
     from relapse.explanation.shapley import Explainer
@@ -27,9 +29,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
-    """Imputed, made more normal where ``power`` (one a column) is given, scaled."""
+    """Imputed, made more normal where ``power`` (one a column) is given, scaled; columns not ``usable`` are zeros."""
 
     columns: list[int]
+    usable: Array | None
     fill: Array
     power: Array | None
     mean: Array
@@ -37,6 +40,8 @@ class _Numbers:
 
     def __call__(self, values: Array) -> Array:
         mine = values[:, self.columns]
+        if self.usable is not None:
+            mine = np.where(self.usable, mine, 0.0)
         mine = np.where(np.isnan(mine), self.fill, mine)
         if self.power is not None:
             # Yeo I-K, Johnson RA (2000), Biometrika 87:954-959.
@@ -58,16 +63,20 @@ class _Levels:
 
 
 class _Quick(BaseEstimator):
-    """A fitted encoder and expander in one."""
+    """A fitted encoder, reducer and expander in one."""
 
-    def __init__(self, blocks: Any = (), indicators: Any = (), rest: Any = ()) -> None:
+    def __init__(self, blocks: Any = (), reductions: Any = (), indicators: Any = (), rest: Any = ()) -> None:
         self.blocks = blocks
+        self.reductions = reductions
         self.indicators = indicators
         self.rest = rest
 
     def transform(self, values: Array) -> Array:
         """The matrix (n, c) of patients at ``values`` (n, p)."""
         encoded = np.hstack([block(values) for block in self.blocks])
+        if self.reductions:
+            parts = [(encoded[:, place], weights) for place, weights in self.reductions]
+            encoded = np.hstack([part if weights is None else part @ weights for part, weights in parts])
         columns = [
             (encoded[:, position, None] == np.arange(1, levels)).astype(np.float64)
             for position, levels in self.indicators
@@ -101,12 +110,9 @@ def _compiled(transform: Pipeline, cohort: Cohort) -> _Quick:
     for step, fitted, names in encode.transformers_:
         if step == "remainder":
             continue
-        columns = [cohort.predictors.index(name) for name in names]
-        if step == "numeric":
-            scale = fitted["scale"]
-            power = getattr(scale, "lambdas_", None)
-            last = scale if power is None else scale._scaler
-            blocks.append(_Numbers(columns, fitted["impute"].statistics_, power, last.mean_, last.scale_))
+        columns = [cohort.predictors.index(name) for name in names if name != SITE]
+        if "scale" in fitted.named_steps:
+            blocks.append(_numbers(columns, fitted))
         else:
             order = [list(levels) for levels in fitted["code"].categories_]
             fill = [levels.index(value) for levels, value in zip(order, fitted["impute"].statistics_, strict=True)]
@@ -118,4 +124,22 @@ def _compiled(transform: Pipeline, cohort: Cohort) -> _Quick:
             indicators += [(int(at), len(levels)) for at, levels in zip(columns, step.categories_, strict=True)]
         else:
             rest += [int(at) for at in columns]
-    return _Quick(tuple(blocks), tuple(indicators), np.array(rest, dtype=np.int64))
+    return _Quick(tuple(blocks), _reductions(transform), tuple(indicators), np.array(rest, dtype=np.int64))
+
+
+def _numbers(columns: list[int], fitted: Pipeline) -> _Numbers:
+    scale, filled = fitted["scale"], fitted.named_steps.get(FILL, fitted)
+    # A request names no site, and harmonising leaves a patient of no known site as she is.
+    filled = getattr(filled, "filled_", filled)
+    usable = getattr(filled.named_steps.get(FILTER), "usable_", None)
+    power = getattr(scale, "lambdas_", None)
+    last = scale if power is None else scale._scaler
+    return _Numbers(columns, usable, filled["impute"].statistics_, power, last.mean_, last.scale_)
+
+
+def _reductions(transform: Pipeline) -> tuple[tuple[slice, Array | None], ...]:
+    """Where each step's columns are in the encoded matrix, and the weights that make fewer of them."""
+    if "reduce" not in transform.named_steps:
+        return ()
+    steps = transform.named_steps["reduce"].transformers_
+    return tuple((place, getattr(step, "weights_", None)) for name, step, place in steps if name != "remainder")

@@ -28,6 +28,10 @@ from relapse.cohorts.schema import Cohort
 #: Patients in one request.
 MAX_BATCH = 1000
 
+#: A learnt range is no limit: a number is taken as far from it as this many times its width, beyond which a model's
+#: arithmetic would overflow sooner or later.
+FAR = 1000.0
+
 #: Kind of error: a value is missing of which the block is there.
 INCOMPLETE = "incomplete_block"
 
@@ -138,7 +142,16 @@ def allowed(cohort: Cohort, name: str) -> str:
         whole = "whole number, " if feature.type == "count" else ""
         unit = f" {feature.unit}" if feature.unit else ""
         text = f"{whole}{feature.range[0]:.15g} to {feature.range[1]:.15g}{unit}"
+        if feature.learnt:
+            text = f"{whole or 'number, '}usually {feature.range[0]:.6g} to {feature.range[1]:.6g}{unit}"
     return f"{text}; or null" if feature.max_missing else text
+
+
+def limits(feature: Numeric) -> tuple[float, float]:
+    """The smallest and the largest number that is taken."""
+    lower, upper = feature.range
+    margin = FAR * (upper - lower) if feature.learnt else 0.0
+    return lower - margin, upper + margin
 
 
 def _field(cohort: Cohort, name: str, optional_blocks: Collection[str]) -> tuple[Any, Any]:
@@ -163,12 +176,12 @@ def _field(cohort: Cohort, name: str, optional_blocks: Collection[str]) -> tuple
 
 
 def _number(feature: Numeric) -> Any:
-    lower, upper = feature.range
+    lower, upper = limits(feature)
     return Annotated[float, Field(strict=True, ge=lower, le=upper, allow_inf_nan=False)]
 
 
 def _whole_number(feature: Numeric) -> Any:
-    lower, upper = math.ceil(feature.range[0]), math.floor(feature.range[1])
+    lower, upper = math.ceil(limits(feature)[0]), math.floor(limits(feature)[1])
     return Annotated[int, Field(strict=True, ge=lower, le=upper), BeforeValidator(_as_whole)]
 
 

@@ -261,7 +261,7 @@ function signed(value) {
 }
 
 function told(item, patient) {
-  if (!item) return "";
+  if (!item) return "all its values together";
   const value = patient[item.name];
   if (value === undefined) return "not given, filled in";
   return item.unit ? `${value} ${item.unit}` : String(value);
