@@ -22,7 +22,7 @@ def main(cohort: str) -> None:
     client = connect(machinery())
     if champion_version(client, cohort) is None:
         # No fault of the pipeline: a policy that lets nobody pass is doing its work, and the report still has to follow.
-        write_text(at.no_champion, f"relapse-{cohort} has no champion: there is nothing to serve. See the decision.\n")
+        write_text(at.no_champion, f"relapse-{cohort} has no champion: nothing to serve. See the decision.\n")
         say(f"{cohort}: no champion, nothing to serve. The decision says why: {at.decision}")
         return
     version = fetch_champion(client, cohort, at.bundle)

@@ -97,5 +97,6 @@ def test_an_absent_declaration_is_named(tmp_path: Path) -> None:
 
 
 def test_a_declaration_survives_being_written_and_read(cohorts: dict[str, Cohort]) -> None:
-    for cohort in cohorts.values():
+    # A wide group is expanded before anything is written.
+    for cohort in (item for item in cohorts.values() if not item.groups):
         assert Cohort.model_validate(cohort.model_dump(mode="json")) == cohort

@@ -194,7 +194,7 @@ class Cohort(Declared):
             if not _IDENTIFIER.fullmatch(name):
                 raise ValueError(f"source {name!r}: its name is letters, digits and _, and starts with a letter.")
         first = next(iter(self.sources.values()), None)
-        if first is not None and first.model_fields_set & {"prefix", "unmatched"}:
+        if first is not None and (first.prefix or first.unmatched != "exclude"):
             raise ValueError("the first of the sources holds the patients: prefix and unmatched are for the others.")
         for key, item in {**self.features, **self.groups}.items():
             if item.source is not None and item.source not in self.sources:

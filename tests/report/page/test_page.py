@@ -334,3 +334,9 @@ def test_an_untested_pair_is_not_called_different(binary: Made) -> None:
     text = Page(binary.page(evidence=replace(binary.evidence, comparisons=untested))).text
     assert "No candidate was shown to rank patients better than the clinical reference." in text
     assert "p not available" in text
+
+
+def test_the_patient_flow_says_who_stands_in_a_joined_source(paired_rows: Made) -> None:
+    joined = {"source": "mri", "matched": 9, "without": 2, "not_ours": 3, "unmatched": "keep"}
+    described = patient_flow(paired_rows.flow | {"joined": [joined]}, paired_rows.evidence).get_label()
+    assert "in the first source mri joined: 9 patients matched, 2 not in it (kept), 3 only in it" in described

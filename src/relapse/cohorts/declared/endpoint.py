@@ -108,7 +108,7 @@ class SurvivalEndpoint(_Endpoint):
 
     @model_validator(mode="after")
     def _one_place_of_the_event(self) -> "SurvivalEndpoint":
-        if self.event_form == "day" and (self.event_time or "values" in self.model_fields_set):
+        if self.event_form == "day" and (self.event_time or self.values != _codes_of_outcome()):
             raise ValueError(
                 "event_form: day says that the event's column holds the day of it: it has no values, no event_time."
             )
