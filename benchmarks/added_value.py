@@ -302,28 +302,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the cohorts")
     parser.add_argument("--endpoint", choices=["survival", "binary"], help="one of the two only")
-    parser.add_argument("--part", choices=["nothing", "planted", "permutation"], help="one of the three only")
+    parser.add_argument("--part", choices=["nothing", "planted", "others", "permutation"], help="one table only")
     given = parser.parse_args()
     scale = 10 if given.quick else 1
     for name in [given.endpoint] if given.endpoint else ["survival", "binary"]:
         base = Scenario(timed=name == "survival")
         alone = replace(base, factors=0)
-        nothing = {
+        others = {
             "3 features": replace(alone, features=3),
             "tied": replace(base, tied=0.8),
             "screened": replace(base, scorer="screened"),
             "neighbours": replace(base, scorer="neighbours"),
         }
         if not base.timed:
-            nothing["two views"] = replace(base, views=2)
+            others["two views"] = replace(base, views=2)
         if given.part in (None, "nothing"):
             table(f"Nothing to find, {name}", {"10 factors": base, "independent": alone}, 500 // scale)
         if given.part in (None, "planted"):
             planted = {f"{effect}": replace(base, effect=effect) for effect in (0.3, 0.5, 0.8)}
             planted |= {f"{effect}, indep.": replace(alone, effect=effect) for effect in (0.5, 0.8)}
             table(f"Planted, {name}; effect of one SD", planted, 200 // scale)
-        if given.part in (None, "nothing"):
-            table(f"Nothing to find in other blocks and by other scorers, {name}", nothing, 300 // scale)
+        if given.part in (None, "others"):
+            table(f"Nothing to find in other blocks and by other scorers, {name}", others, 300 // scale)
         if given.part in (None, "permutation"):
             table(f"Nothing to find, {name}", {"10 factors": base}, 200 // scale, 99)
             table(f"Planted, {name}", {"0.5": replace(base, effect=0.5)}, 100 // scale, 99)
