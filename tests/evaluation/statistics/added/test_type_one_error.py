@@ -43,5 +43,6 @@ def test_a_cross_fitted_score_needs_the_halved_statistic() -> None:
     print(f"{halved=:.3f} {one_sided=:.3f} {two_sided=:.3f} {naive=:.3f} {spread=:.2f}")
     assert halved <= 0.065
     assert 1.6 < spread < 2.4
-    assert min(one_sided, two_sided) > 0.09
+    assert one_sided > 0.075
+    assert two_sided > 0.1
     assert naive > 0.95

@@ -177,8 +177,6 @@ def cox(
 
     def at_risk(values: FloatArray) -> FloatArray:
         following = np.cumsum(values[::-1], axis=0)[::-1][at_risk_from]
-        if not left_out.any():
-            return np.asarray(following)
         tied = np.zeros((sizes.size, *values.shape[1:]))
         np.add.at(tied, group, values[relapse])
         return np.asarray(following - left_out.reshape(-1, *[1] * (values.ndim - 1)) * tied[group])
