@@ -21,9 +21,9 @@ def main(cohort: str) -> None:
     shutil.rmtree(at.of("package"), ignore_errors=True)
     client = connect(machinery())
     if champion_version(client, cohort) is None:
-        # No fault of the pipeline: a policy that lets nobody pass is doing its work, and the report still has to follow.
+        # No fault of the pipeline: a policy that lets nobody pass does its work, and the report still has to follow.
         write_text(at.no_champion, f"relapse-{cohort} has no champion: nothing to serve. See the decision.\n")
-        say(f"{cohort}: no champion, nothing to serve. The decision says why: {at.decision}")
+        say(f"{cohort}: no champion, nothing to serve. {at.decision} says why.")
         return
     version = fetch_champion(client, cohort, at.bundle)
     manifest = verify_bundle(at.bundle)

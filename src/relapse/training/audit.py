@@ -13,6 +13,7 @@ from sklearn.compose import ColumnTransformer
 from relapse.candidates.base import BinaryModel, Head, Params, SurvivalModel, outcome
 from relapse.candidates.catalogue import family
 from relapse.candidates.imbalance import KEY
+from relapse.candidates.width import within
 from relapse.candidates.width import suggest_reductions
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import AUDIT_SETTING
@@ -56,7 +57,7 @@ class Audit:
 def audit(table: pd.DataFrame, cohort: Cohort, *, params: AuditParams, seed: int, machinery: Machinery) -> Audit:
     """Run the candidates of ``params`` under every protocol that says something about the cohort.
 
-    All protocols of a candidate choose among the same hyperparameters, drawn once, so that they differ in nothing else.
+    A candidate that the table is too wide for is left out. All protocols of a candidate choose among the same hyperparameters, drawn once, so that they differ in nothing else.
     Ensembles of networks are audited at the size with which hyperparameters are compared, smaller than the final one.
 
     Parameters
@@ -68,7 +69,11 @@ def audit(table: pd.DataFrame, cohort: Cohort, *, params: AuditParams, seed: int
     """
     from joblib import delayed
 
-    heads = {name: head for name in params.candidates if (head := family(name).head(cohort))}
+    heads = {
+        name: head
+        for name in params.candidates
+        if (head := family(name).head(cohort)) and not isinstance(within(cohort, head.limit, rows=len(table)), str)
+    }
     obstacles = {item.name: item.obstacle(table, cohort, heads.values()) for item in NAIVE}
     naive = [item for item in NAIVE if obstacles[item.name] is None]
     wanted = {item.baseline for item in naive}
@@ -120,6 +125,10 @@ def measure(
     head = family(candidate).head(cohort)
     if head is None:
         raise TypeError(f"{candidate} has no model for this endpoint.")
+    limited = within(cohort, head.limit, rows=len(table))
+    if isinstance(limited, str):
+        raise TypeError(f"{candidate}: {limited}")
+    cohort = limited
     settings = _settings(head, cohort, params.draws, derived_seed(seed, "audit", candidate))
     split_seed = derived_seed(seed, "audit", "split", repeat)
     with threadpool_limits(limits=1):
