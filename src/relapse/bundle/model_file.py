@@ -37,6 +37,7 @@ TRUSTED_TYPES = (
     "relapse.candidates.svm.SurvivalMargin",
     "relapse.candidates.xgboost.BoostedClassifier",
     "relapse.candidates.xgboost.BoostedCox",
+    "relapse.preprocessing.bounding.Bounded",
     "relapse.preprocessing.harmonising.Harmoniser",
     "relapse.preprocessing.harmonising.SiteEncoder",
     "relapse.preprocessing.reduction.Reducer",

@@ -19,7 +19,7 @@ from relapse.candidates.base import SurvivalModel
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.preprocessing.harmonising import SITE
-from relapse.preprocessing.transformers import FILL, FILTER
+from relapse.preprocessing.transformers import BOUND, FILL, FILTER
 
 if TYPE_CHECKING:
     from relapse.explanation.shapley import Explainer
@@ -29,7 +29,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
-    """Imputed, made more normal where ``power`` (one a column) is given, scaled; columns not ``usable`` are zeros."""
+    """Imputed, made more normal where ``power`` (one a column) is given, scaled, kept within ``bound``.
+
+    Columns not ``usable`` are zeros.
+    """
 
     columns: list[int]
     usable: Array | None
@@ -37,6 +40,7 @@ class _Numbers:
     power: Array | None
     mean: Array
     scale: Array
+    bound: float
 
     def __call__(self, values: Array) -> Array:
         mine = values[:, self.columns]
@@ -47,7 +51,7 @@ class _Numbers:
             # Yeo I-K, Johnson RA (2000), Biometrika 87:954-959.
             above, below = np.maximum(mine, 0.0), np.maximum(-mine, 0.0)
             mine = np.where(mine >= 0, boxcox1p(above, self.power), -boxcox1p(below, 2 - self.power))
-        return np.asarray((mine - self.mean) / self.scale)
+        return np.clip((mine - self.mean) / self.scale, -self.bound, self.bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,8 @@ def _numbers(columns: list[int], fitted: Pipeline) -> _Numbers:
     usable = getattr(filled.named_steps.get(FILTER), "usable_", None)
     power = getattr(scale, "lambdas_", None)
     last = scale if power is None else scale._scaler
-    return _Numbers(columns, usable, filled["impute"].statistics_, power, last.mean_, last.scale_)
+    bound = getattr(fitted.named_steps.get(BOUND), "limit", np.inf)
+    return _Numbers(columns, usable, filled["impute"].statistics_, power, last.mean_, last.scale_, bound)
 
 
 def _reductions(transform: Pipeline) -> tuple[tuple[slice, Array | None], ...]:

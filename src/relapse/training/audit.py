@@ -13,8 +13,7 @@ from sklearn.compose import ColumnTransformer
 from relapse.candidates.base import BinaryModel, Head, Params, SurvivalModel, outcome
 from relapse.candidates.catalogue import family
 from relapse.candidates.imbalance import KEY
-from relapse.candidates.width import within
-from relapse.candidates.width import suggest_reductions
+from relapse.candidates.width import suggest_reductions, within
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import AUDIT_SETTING
 from relapse.machinery import Machinery
@@ -57,8 +56,9 @@ class Audit:
 def audit(table: pd.DataFrame, cohort: Cohort, *, params: AuditParams, seed: int, machinery: Machinery) -> Audit:
     """Run the candidates of ``params`` under every protocol that says something about the cohort.
 
-    A candidate that the table is too wide for is left out. All protocols of a candidate choose among the same hyperparameters, drawn once, so that they differ in nothing else.
-    Ensembles of networks are audited at the size with which hyperparameters are compared, smaller than the final one.
+    A candidate that the table is too wide for is left out. All protocols of a candidate choose among the same
+    hyperparameters, drawn once, so that they differ in nothing else. Ensembles of networks are audited at the size with
+    which hyperparameters are compared, smaller than the final one.
 
     Parameters
     ----------
