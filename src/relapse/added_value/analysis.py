@@ -248,7 +248,7 @@ class _Measures:
 
     def _groups(self, found: pd.DataFrame, base: pd.DataFrame) -> Iterator[Group]:
         for column in (name for name in found.columns if name.startswith(SUBGROUP)):
-            for level in sorted(found[column].unique()):
+            for level in sorted(found[column].dropna().unique()):
                 mine = (found[column] == level).to_numpy()
                 yield self._group("subgroup", column.removeprefix(SUBGROUP), str(level), found, base, mine)
         sites = sorted(found["site"].astype(str).unique())
