@@ -137,3 +137,12 @@ def test_a_trained_head_fits_back_into_the_network() -> None:
     expected = predict_heads(cached(made, some), start(made)[1], heads, np.arange(24))[0]
     put_in(made, heads[0])
     np.testing.assert_allclose(whole(made, some), expected, atol=1e-5)
+
+
+def test_where_a_head_begins_does_not_move_with_the_network() -> None:
+    made = encoder()
+    (weights, frozen), (kept, _) = start(made), start(made)
+    put_in(made, [one + 1 for one in weights])
+    for mine, theirs in zip(weights, kept, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert frozen.means[0] is not start(made)[1].means[0]

@@ -133,4 +133,5 @@ def outputs(
 
 
 def _array(values: "torch.Tensor") -> Array:
-    return np.ascontiguousarray(values.detach().cpu().numpy(), dtype=np.float32)
+    # A copy: the network may be trained, or given other weights, while these are still asked for.
+    return np.array(values.detach().cpu().numpy(), dtype=np.float32, order="C")
