@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse.cohorts.declared.images import Correction
-
 if TYPE_CHECKING:
     import SimpleITK as sitk
+
+    from relapse.cohorts.declared.images import Correction
 
 Array = NDArray[np.float32]
 
@@ -37,7 +37,7 @@ class BiasField:
         return np.exp(map_coordinates(self.logarithm, places, order=1, mode="nearest"), dtype=np.float32)
 
 
-def estimate(values: NDArray[Any], spacing: tuple[float, ...], correction: Correction) -> BiasField:
+def estimate(values: NDArray[Any], spacing: tuple[float, ...], correction: "Correction") -> BiasField:
     """Estimate the field of a slice (rows, columns) or a volume (i, j, k).
 
     Foreground is what Otsu's threshold says. One thread: sums come out the same everywhere.

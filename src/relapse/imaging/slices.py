@@ -1,13 +1,15 @@
 """From slices of a patient to the square picture of her tumour that an encoder is shown."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse.cohorts.declared.images import Preprocessing
 from relapse.imaging.correction import foreground
+
+if TYPE_CHECKING:
+    from relapse.cohorts.declared.images import Preprocessing
 
 Array = NDArray[np.float32]
 
@@ -26,7 +28,7 @@ class Picture:
     width: NDArray[np.float32]
 
 
-def plane_axis(preprocessing: Preprocessing, acquired: int) -> int:
+def plane_axis(preprocessing: "Preprocessing", acquired: int) -> int:
     """The axis of a canonical volume across which slices are taken."""
     return _AXES.get(preprocessing.plane, acquired)
 
@@ -61,7 +63,7 @@ def cut(values: NDArray[Any], axis: int, indices: NDArray[np.int_]) -> NDArray[A
 
 
 def picture(
-    phases: Array, mask: NDArray[np.bool_], spacing: tuple[float, float], preprocessing: Preprocessing
+    phases: Array, mask: NDArray[np.bool_], spacing: tuple[float, float], preprocessing: "Preprocessing"
 ) -> Picture:
     """Standardise, resample, crop and stack.
 
@@ -122,7 +124,7 @@ def _resized(
     corner: tuple[float, float],
     width: float,
     spacing: tuple[float, float],
-    preprocessing: Preprocessing,
+    preprocessing: "Preprocessing",
     *,
     nearest: bool,
 ) -> Array:
