@@ -301,6 +301,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smaller network on fewer pictures")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
     card = torch.cuda.get_device_name() if given.device == "cuda" else "one thread of this machine's CPU"
     print(f"device: {card}; torch {torch.__version__}")
     training(given.device, given.quick)
