@@ -3,6 +3,7 @@
     RelapseError                        exit status 1
     ├── DeclarationError                exit status 2   a cohort declaration or params.yaml is not valid
     ├── SourceError                     exit status 2   a data source is missing, empty or not the table declared
+    │   └── ImageError              exit status 2   one patient's images cannot be used; the others go on
     ├── PredictionsError                exit status 2   a predictions table cannot be evaluated
     ├── GateError                       exit status 1   the data break a rule of the declaration
     ├── TrainingError                   exit status 1   no candidate could be trained
@@ -36,6 +37,20 @@ class SourceError(RelapseError):
     """A data source is missing, unreadable, empty, or lacks a declared column."""
 
     exit_status = 2
+
+
+class ImageError(SourceError):
+    """The images of one patient cannot be used; ``code`` names the kind of fault, as ``relapse.imaging.faults`` has it.
+
+    The message names no patient: who it was stands beside it, where it is kept.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)  # both, so that it comes whole out of a worker
+        self.code = code
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 class PredictionsError(RelapseError):

@@ -1,0 +1,93 @@
+"""What a cohort declares of its images: where they lie, which of them count, and what is made of them.
+
+::
+
+    images:
+      kind: dce_mri
+      folder: ${MAMA_MIA}               # images/<ID>/<ID>_0000.nii.gz, segmentations/expert/<ID>.nii.gz
+      phases: [0, 1, last]              # before contrast, first after it, last
+      mask: expert
+      preprocessing: {spacing: 1.0, margin: 10, size: 224, correction: {of: slice, shrink: 4}}
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from relapse.ground.declarations import Declared
+
+#: The number of a phase, 0 before contrast; or the last that there is.
+Phase = Annotated[int, Field(ge=0, le=99)] | Literal["last"]
+
+
+class Correction(Declared):
+    """N4 bias field correction (Tustison et al. 2010, IEEE Trans Med Imaging 29:1310-1320).
+
+    The field is estimated before contrast and taken out of every phase alike, since it is the coil's: a field of each
+    phase's own would take contrast for coil. ``of`` is what it is estimated on, each ``slice`` or the whole ``volume``
+    (some hundred times the work); ``shrink`` thins the voxels out for it; ``iterations`` has one number a level.
+    """
+
+    of: Literal["slice", "volume"] = "slice"
+    shrink: Annotated[int, Field(ge=1, le=16)] = 4
+    iterations: Annotated[tuple[Annotated[int, Field(ge=1, le=500)], ...], Field(min_length=1, max_length=6)] = (
+        50,
+        50,
+        50,
+        50,
+    )
+
+
+class Preprocessing(Declared):
+    """From volumes to what an encoder is shown.
+
+    Parameters
+    ----------
+    correction
+        Of the bias field; None leaves it in.
+    plane
+        Across which axis slices are taken; ``acquired``: as the scanner took them.
+    lesion
+        ``largest``: the largest connected piece of the mask; ``all``: everything marked, so that a speck elsewhere
+        decides how wide the crop is.
+    slices
+        How many: 1 is the middle one of those that hold tumour, more are spread evenly over them.
+    spacing
+        Millimetres between pixels to which slices are brought; None leaves each as it is.
+    margin
+        Millimetres around the tumour; the crop is a square.
+    size
+        Pixels of the crop's side in the end.
+    channels
+        ``phases``: the declared phases themselves; ``subtraction``: the first one, and of each later one the difference
+        to the one before it, which shows uptake and wash-out by themselves.
+    clip
+        Percentiles between which intensities are kept, the lower one of all pixels of a slice, the upper one of its
+        foreground, before they are standardised over the foreground of all its phases.
+    """
+
+    correction: Correction | None = Correction()
+    plane: Literal["acquired", "axial", "sagittal", "coronal"] = "acquired"
+    lesion: Literal["largest", "all"] = "largest"
+    slices: Annotated[int, Field(ge=1, le=16)] = 1
+    spacing: Annotated[float, Field(ge=0.2, le=5)] | None = 1.0
+    margin: Annotated[float, Field(ge=0, le=100)] = 10.0
+    size: Annotated[int, Field(ge=32, le=512)] = 224
+    channels: Literal["phases", "subtraction"] = "phases"
+    clip: tuple[Annotated[float, Field(ge=0, lt=50)], Annotated[float, Field(gt=50, le=100)]] = (0.1, 99.9)
+
+
+class DceMri(Declared):
+    """DCE-MRI volumes in MAMA-MIA's layout, one a phase, and a tumour mask a patient."""
+
+    kind: Literal["dce_mri"]
+    folder: str
+    phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=3)] = (0, 1, "last")
+    mask: Literal["expert", "automatic"] = "expert"
+    preprocessing: Preprocessing = Preprocessing()
+
+    @model_validator(mode="after")
+    def _phases(self) -> "DceMri":
+        if len(set(self.phases)) < len(self.phases):
+            raise ValueError("phases: each is named once.")
+        return self

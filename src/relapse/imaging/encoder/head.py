@@ -1,0 +1,137 @@
+"""The head of a DenseNet, for many networks at once: every tensor has the networks as its first axis.
+
+It takes the trunk's maps (networks, rows, places, channels) and gives one number a row. It computes what the network's
+own last layers compute, written as products of matrices, which are the same operations for one network and for many.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relapse.imaging.encoder.network import Encoder
+
+if TYPE_CHECKING:
+    import torch
+
+Array = NDArray[np.float32]
+
+#: The weights of one head, in the order of :func:`start`.
+Weights = list[Array]
+
+#: Weights of a dense layer: scale, shift and kernel of either convolution; of the end: scale, shift, kernel, constant.
+_EACH, _END = 6, 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frozen:
+    """What all heads share: mean and 1 / deviation of every normalisation, in their order."""
+
+    means: tuple[Array, ...]
+    scales: tuple[Array, ...]
+
+
+def start(encoder: Encoder) -> tuple[Weights, Frozen]:
+    """The weights that every head starts from, and what stays frozen.
+
+    Kernels are kept as matrices: that of a 3 × 3 convolution as (inputs, outputs × 9), its taps turned round, since it
+    is computed from its inputs outwards.
+    """
+    import torch
+
+    features, out = encoder.module.features, encoder.module.class_layers.out
+    layers = list(features.get_submodule(f"denseblock{len(encoder.architecture.blocks)}").children())
+    norms, weights = [], []
+    for layer in layers[len(layers) - encoder.depth :]:
+        parts = layer.layers
+        second = parts.conv2.weight
+        norms += [parts.norm1, parts.norm2]
+        weights += [parts.norm1.weight, parts.norm1.bias, parts.conv1.weight[:, :, 0, 0].T]
+        weights += [parts.norm2.weight, parts.norm2.bias, second.flip(2, 3).permute(1, 0, 2, 3).flatten(1)]
+    norms.append(features.norm5)
+    weights += [features.norm5.weight, features.norm5.bias, out.weight[0], out.bias]
+    frozen = Frozen(
+        tuple(_array(norm.running_mean) for norm in norms),
+        tuple(_array(torch.rsqrt(norm.running_var + norm.eps)) for norm in norms),
+    )
+    return [_array(one) for one in weights], frozen
+
+
+def put_in(encoder: Encoder, weights: Weights) -> None:
+    """Give a network the weights of a trained head: what :func:`start` took out."""
+    import torch
+
+    features, out = encoder.module.features, encoder.module.class_layers.out
+    layers = list(features.get_submodule(f"denseblock{len(encoder.architecture.blocks)}").children())
+    given = [torch.from_numpy(np.ascontiguousarray(one)) for one in weights]
+    with torch.no_grad():
+        for number, layer in enumerate(layers[len(layers) - encoder.depth :]):
+            parts, mine = layer.layers, given[_EACH * number : _EACH * (number + 1)]
+            inputs, outputs = parts.conv2.weight.shape[1], parts.conv2.weight.shape[0]
+            parts.norm1.weight.copy_(mine[0])
+            parts.norm1.bias.copy_(mine[1])
+            parts.conv1.weight.copy_(mine[2].T[:, :, None, None])
+            parts.norm2.weight.copy_(mine[3])
+            parts.norm2.bias.copy_(mine[4])
+            parts.conv2.weight.copy_(mine[5].view(inputs, outputs, 3, 3).permute(1, 0, 2, 3).flip(2, 3))
+        features.norm5.weight.copy_(given[-4])
+        features.norm5.bias.copy_(given[-3])
+        out.weight.copy_(given[-2][None])
+        out.bias.copy_(given[-1])
+
+
+def outputs(
+    leaves: "list[torch.Tensor]", norms: "list[tuple[torch.Tensor, torch.Tensor]]", maps: "torch.Tensor", side: int
+) -> "torch.Tensor":
+    """The output (networks, rows) of heads.
+
+    Parameters
+    ----------
+    leaves
+        The weights of :func:`start`, each with the networks as its first axis.
+    norms
+        Mean and 1 / deviation of every normalisation.
+    maps
+        (networks, rows, places, channels).
+    """
+    import torch
+    from torch.nn.functional import fold
+
+    networks, rows, places, base = maps.shape
+    flat = maps.reshape(networks, rows * places, base)
+    grown: torch.Tensor | None = None
+
+    def active(
+        values: "torch.Tensor", number: int, which: slice, scale: "torch.Tensor", shift: "torch.Tensor"
+    ) -> "torch.Tensor":
+        mean, inverse = (one[which] for one in norms[number])
+        factor = scale[:, which] * inverse
+        return torch.addcmul((shift[:, which] - mean * factor)[:, None], values, factor[:, None]).relu_()
+
+    # What comes from the trunk and what the head adds are kept apart: the trunk's maps are never copied.
+    old, new = slice(0, base), slice(base, None)
+    for number in range((len(leaves) - _END) // _EACH):
+        scale1, shift1, kernel1, scale2, shift2, kernel2 = leaves[_EACH * number : _EACH * (number + 1)]
+        squeezed = torch.bmm(active(flat, 2 * number, old, scale1, shift1), kernel1[:, old])
+        if grown is not None:
+            squeezed = torch.baddbmm(squeezed, active(grown, 2 * number, new, scale1, shift1), kernel1[:, new])
+        spread = torch.bmm(active(squeezed, 2 * number + 1, slice(None), scale2, shift2), kernel2)
+        spread = spread.view(networks * rows, places, -1).transpose(1, 2)
+        added = fold(spread, (side, side), kernel_size=3, padding=1).flatten(2).transpose(1, 2)
+        added = added.reshape(networks, rows * places, -1)
+        grown = added if grown is None else torch.cat([grown, added], 2)
+    scale, shift, kernel, constant = leaves[-_END:]
+    last = len(norms) - 1
+
+    def pooled(values: "torch.Tensor", which: slice) -> "torch.Tensor":
+        seen = active(values, last, which, scale, shift).view(networks, rows, places, -1).mean(2)
+        return torch.bmm(seen, kernel[:, which, None])[..., 0]
+
+    total = pooled(flat, old) if grown is None else pooled(flat, old) + pooled(grown, new)
+    return total + constant
+
+
+def _array(values: "torch.Tensor") -> Array:
+    # A copy: the network may be trained, or given other weights, while these are still asked for.
+    return np.array(values.detach().cpu().numpy(), dtype=np.float32, order="C")

@@ -1,0 +1,304 @@
+"""Heads trained many at once on the trunk's maps: all folds and members of an ensemble as one program.
+
+No operation mixes networks, and each draws its batches and views from a stream of its own, so that a head comes out as
+if it were trained alone, up to the rounding of a matrix product.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relapse.imaging.encoder.head import Frozen, Weights, outputs
+from relapse.imaging.encoder.maps import Maps
+from relapse.imaging.encoder.network import one_thread
+
+if TYPE_CHECKING:
+    import torch
+
+#: Bytes of intermediate results that networks trained at once may take on a CPU: more fall out of its caches.
+_AT_ONCE = 256 << 20
+
+
+class Loss(Protocol):
+    """A loss for many networks at once, as :class:`relapse.candidates.networks.losses.Loss` is one."""
+
+    @property
+    def columns(self) -> "Any":
+        """Order of one network's rows, and what the value needs of each, from its targets."""
+
+    @property
+    def value(self) -> "Any":
+        """One value a network from outputs (networks, rows) and those columns, padded with zeros."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadTask:
+    """What one head learns from.
+
+    ``rows`` (n,) of the maps, ``target`` (n,), ``held`` (n,) true for the rows of early stopping, and a ``seed``.
+    """
+
+    rows: NDArray[np.int_]
+    target: NDArray[Any]
+    held: NDArray[np.bool_]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSchedule:
+    """How heads are trained: Adam with decoupled weight decay on kernels, over batches that all hold events.
+
+    A head stops once ``patience`` epochs have not lowered the loss of its held rows, and goes back to its best weights.
+    ``double`` computes in double precision.
+    """
+
+    learning_rate: float = 3e-4
+    weight_decay: float = 1e-2
+    batch: int = 32
+    epochs: int = 40
+    patience: int = 6
+    balanced: bool = False
+    double: bool = False
+
+
+def fit_heads(
+    maps: Maps,
+    beginning: tuple[Weights, Frozen],
+    loss: Loss,
+    tasks: Sequence[HeadTask],
+    schedule: HeadSchedule,
+    *,
+    device: str = "cpu",
+) -> list[Weights]:
+    """Train one head a task, as many at once as pay; the weights come back in the order of the tasks."""
+    together = len(tasks)
+    if device == "cpu":
+        each = schedule.batch * maps.values.shape[3] * maps.values.shape[4] * 4 * (len(beginning[0]) // 3 + 2)
+        together = max(1, min(together, _AT_ONCE // each))
+    parts = [tasks[first : first + together] for first in range(0, len(tasks), together)]
+    return [weights for part in parts for weights in _Heads(maps, beginning, loss, part, schedule, device).trained()]
+
+
+def predict_heads(
+    maps: Maps,
+    frozen: Frozen,
+    heads: Sequence[Weights],
+    rows: NDArray[np.int_],
+    *,
+    device: str = "cpu",
+    double: bool = False,
+) -> NDArray[np.float64]:
+    """Outputs (heads, rows) on the plain view, averaged over the slices of a picture."""
+    import torch
+
+    kind = torch.float64 if double else torch.float32
+    leaves = [torch.from_numpy(np.stack(parts)).to(device, kind) for parts in zip(*heads, strict=True)]
+    values = torch.from_numpy(maps.values)
+    with one_thread(), torch.inference_mode():
+        return _asked(values, maps.side, leaves, _norms(frozen, device, kind), np.tile(rows, (len(heads), 1)))
+
+
+def _asked(
+    values: "torch.Tensor",
+    side: int,
+    leaves: "list[torch.Tensor]",
+    norms: "list[tuple[torch.Tensor, torch.Tensor]]",
+    rows: NDArray[np.int_],
+    *,
+    most: int = 32,
+) -> NDArray[np.float64]:
+    """Outputs (networks, rows) for ``rows`` (networks, rows) of each, on the plain view, averaged over slices."""
+    import torch
+
+    found = []
+    for first in range(0, rows.shape[1], most):
+        chosen = torch.from_numpy(rows[:, first : first + most]).to(values.device)
+        per_slice = [
+            outputs(leaves, norms, values[chosen, number, 0].to(norms[0][0]), side) for number in range(values.shape[1])
+        ]
+        found.append(torch.stack(per_slice).mean(0).cpu().numpy())
+    return np.concatenate(found, axis=1).astype(np.float64)
+
+
+def _norms(frozen: Frozen, device: str, kind: "torch.dtype") -> "list[tuple[torch.Tensor, torch.Tensor]]":
+    import torch
+
+    return [
+        (torch.from_numpy(mean).to(device, kind), torch.from_numpy(scale).to(device, kind))
+        for mean, scale in zip(frozen.means, frozen.scales, strict=True)
+    ]
+
+
+class _Heads:
+    """The state of a training: each head's parameters in a row of ``flat``, Adam's moments, best weights, patience."""
+
+    def __init__(
+        self,
+        maps: Maps,
+        beginning: tuple[Weights, Frozen],
+        loss: Loss,
+        tasks: Sequence[HeadTask],
+        schedule: HeadSchedule,
+        device: str,
+    ) -> None:
+        import torch
+
+        self.side, self.loss, self.schedule, self.device = maps.side, loss, schedule, device
+        self.kind = torch.float64 if schedule.double else torch.float32
+        # On a GPU the maps are there once for all heads; a CPU's tensors share the array's memory.
+        self.values = torch.from_numpy(maps.values).to(device)
+        self.norms = _norms(beginning[1], device, self.kind)
+        self.tasks = list(tasks)
+        self.streams = [np.random.default_rng(task.seed) for task in tasks]
+        self.shapes = [one.shape for one in beginning[0]]
+        drawn = [_drawn(beginning[0], stream) for stream in self.streams]
+        self.flat = torch.from_numpy(np.stack(drawn)).to(device, self.kind)
+        marks = [
+            np.full(math.prod(shape), float(_decays(shape, place, len(self.shapes))))
+            for place, shape in enumerate(self.shapes)
+        ]
+        self.decayed = torch.from_numpy(np.concatenate(marks)).to(device, self.kind)
+        self.first, self.second = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
+        self.steps = torch.zeros(len(tasks), 1, dtype=self.kind, device=device)
+        self.lowest = np.full(len(tasks), np.inf)
+        self.waited = np.zeros(len(tasks), dtype=np.int_)
+        self.position = np.arange(len(tasks))
+        self.best = self.flat.clone()
+        self._view()
+
+    def trained(self) -> list[Weights]:
+        """Train until every head has stopped."""
+        for _ in range(self.schedule.epochs):
+            self.epoch()
+            running = self.look()
+            if not running.any():
+                break
+            if not running.all():
+                self._keep(running)
+        rows = self.best.cpu().numpy().astype(np.float32)
+        sizes = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
+        return [
+            [part.reshape(shape).copy() for part, shape in zip(np.split(row, sizes), self.shapes, strict=True)]
+            for row in rows
+        ]
+
+    def epoch(self) -> None:
+        """One pass over the training rows of every head."""
+        dealt = [self._dealt(task, stream) for task, stream in zip(self.tasks, self.streams, strict=True)]
+        for number in range(max(len(batches) for batches in dealt)):
+            self._step([batches[number] if number < len(batches) else None for batches in dealt])
+
+    def look(self) -> NDArray[np.bool_]:
+        """Compare the loss of the held rows with the lowest so far; which heads go on."""
+        import torch
+
+        prepared = [self._prepared(task, np.flatnonzero(task.held)) for task in self.tasks]
+        rows, columns = self._padded(prepared)
+        with torch.no_grad():
+            found = _asked(self.values, self.side, self.leaves, self.norms, rows)
+            value = self.loss.value(torch.from_numpy(found).to(self.device, self.kind), columns).cpu().numpy()
+        better = value < self.lowest
+        self.lowest = np.where(better, value, self.lowest)
+        self.best[torch.from_numpy(self.position[better])] = self.flat[torch.from_numpy(np.flatnonzero(better))]
+        self.waited = np.where(better, 0, self.waited + 1)
+        return np.asarray(self.waited < self.schedule.patience)
+
+    def _step(self, batches: "list[tuple[NDArray[np.int_], dict[str, Any], NDArray[np.int_]] | None]") -> None:
+        import torch
+
+        there = next(batch for batch in batches if batch is not None)
+        moves = torch.tensor([[batch is not None] for batch in batches], device=self.device)
+        # Who has no batch left is given another's, and stands still.
+        filled = [there if batch is None else batch for batch in batches]
+        rows, columns = self._padded([(rows, found) for rows, found, _ in filled])
+        drawn = np.zeros_like(rows)
+        for place, (mine, _, views) in enumerate(filled):
+            drawn[place, : len(mine)] = views
+        chosen, shown = (torch.from_numpy(one).to(self.device) for one in (rows, drawn))
+        count = self.values.shape[2]
+        seen = self.values[chosen, shown // count, shown % count].to(self.kind)
+        total = self.loss.value(outputs(self.leaves, self.norms, seen, self.side), columns).sum()
+        found = torch.autograd.grad(total, self.leaves)
+        gradient = torch.cat([part.reshape(len(self.flat), -1) for part in found], 1)
+        self._adam(gradient, moves)
+
+    def _adam(self, gradient: "torch.Tensor", moves: "torch.Tensor") -> None:
+        """Adam (Kingma and Ba 2015) with decoupled decay, for the heads that move."""
+        import torch
+
+        rate, still = self.schedule.learning_rate, ~moves
+        self.steps += moves
+        weight = moves.to(self.kind)
+        self.first.lerp_(gradient, 0.1 * weight)
+        self.second.lerp_(gradient * gradient, 0.001 * weight)
+        count = self.steps.clamp_min(1)
+        spread = (self.second / (1 - 0.999**count)).sqrt_().add_(1e-8)
+        change = self.first / (1 - 0.9**count) / spread + self.schedule.weight_decay * self.decayed * self.flat
+        self.flat.sub_(torch.where(still, torch.zeros_like(change), rate * change))
+
+    def _dealt(
+        self, task: HeadTask, stream: np.random.Generator
+    ) -> "list[tuple[NDArray[np.int_], dict[str, Any], NDArray[np.int_]]]":
+        """Batches of a head's training rows: events and others dealt out evenly, each row with a view of its own."""
+        event = task.target["event"] if task.target.dtype.names else task.target == 1
+        groups = [stream.permutation(np.flatnonzero(~task.held & (event == which))) for which in (True, False)]
+        # A batch without an event, or without any other row, would teach nothing.
+        most = min((len(group) for group in groups if len(group)), default=1)
+        count = max(1, min(math.ceil(sum(map(len, groups)) / self.schedule.batch), most))
+        batches = []
+        for number in range(count):
+            rows, columns = self._prepared(task, np.concatenate([group[number::count] for group in groups]))
+            views = stream.integers(self.values.shape[1] * self.values.shape[2], size=len(rows))
+            batches.append((rows, columns, views))
+        return batches
+
+    def _prepared(self, task: HeadTask, places: NDArray[np.int_]) -> tuple[NDArray[np.int_], dict[str, Any]]:
+        order, columns = self.loss.columns(task.target[places], self.schedule.balanced)
+        return task.rows[places][order], columns
+
+    def _padded(
+        self, prepared: "Sequence[tuple[NDArray[np.int_], Mapping[str, Any]]]"
+    ) -> "tuple[NDArray[np.int_], dict[str, torch.Tensor]]":
+        import torch
+
+        longest = max(len(rows) for rows, _ in prepared)
+        rows = np.zeros((len(prepared), longest), dtype=np.int64)
+        columns = {name: np.zeros((len(prepared), longest)) for name in prepared[0][1]}
+        for place, (mine, found) in enumerate(prepared):
+            rows[place, : len(mine)] = mine
+            for name, column in found.items():
+                columns[name][place, : len(mine)] = column
+        return rows, {name: torch.from_numpy(one).to(self.device, self.kind) for name, one in columns.items()}
+
+    def _keep(self, running: NDArray[np.bool_]) -> None:
+        import torch
+
+        kept = torch.from_numpy(np.flatnonzero(running)).to(self.device)
+        self.flat, self.first, self.second = self.flat[kept], self.first[kept], self.second[kept]
+        self.steps = self.steps[kept]
+        self.tasks = [one for one, on in zip(self.tasks, running, strict=True) if on]
+        self.streams = [one for one, on in zip(self.streams, running, strict=True) if on]
+        self.lowest, self.waited, self.position = self.lowest[running], self.waited[running], self.position[running]
+        self._view()
+
+    def _view(self) -> None:
+        self.leaves, begin = [], 0
+        for shape in self.shapes:
+            end = begin + math.prod(shape)
+            self.leaves.append(self.flat[:, begin:end].view(-1, *shape).detach().requires_grad_())
+            begin = end
+
+
+def _drawn(beginning: Weights, stream: np.random.Generator) -> NDArray[np.float32]:
+    """The weights that a head starts from, in one row: the encoder's, and a small classifier of its own."""
+    classifier = stream.normal(0, 0.01, beginning[-2].shape)
+    return np.concatenate([*(one.ravel() for one in beginning[:-2]), classifier, [0.0]]).astype(np.float32)
+
+
+def _decays(shape: tuple[int, ...], place: int, count: int) -> bool:
+    """Whether weight decay pulls: at kernels, the classifier's included."""
+    return len(shape) == 2 or place == count - 2

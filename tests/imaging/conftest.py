@@ -1,0 +1,39 @@
+"""Tests of images need the extra ``imaging``; without it they skip, and say so."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+#: Packages of the extra.
+NEEDED = ("monai", "nibabel", "pydicom", "SimpleITK")
+
+SHARED = Path(os.environ.get("RELAPSE_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / "imaging"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if absent:
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason=f"the extra 'imaging' is not installed: {', '.join(absent)}"))
+
+
+@pytest.fixture(scope="session")
+def slices() -> Path:
+    """Real slices and masks of I-SPY1."""
+    return _there("ispy1_slices")
+
+
+@pytest.fixture(scope="session")
+def duke() -> Path:
+    """Three real DICOM slices of Duke."""
+    return _there("duke_dicom")
+
+
+def _there(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"{name} is not in the folder that RELAPSE_SHARED names")
+    return folder
