@@ -19,7 +19,7 @@ FOUND = {
     "mama_mia": (523, 121, 6),
     "duke": (903, 87, 15),
     "duke_mri": (903, 87, 544),
-    "duke_mri_neoadjuvant": (289, 41, 544),
+    "duke_mri_neoadjuvant": (289, 41, 543),
     "cbis_ddsm": (1318, 637, 3),
     "cbis_ddsm_test": (378, 147, 3),
 }

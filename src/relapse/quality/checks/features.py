@@ -8,7 +8,7 @@ F002  warning   a predictor is missing more often at one site than elsewhere
 F003  warning   a predictor is a running number: whole numbers, each patient another, in order or without a gap
 F004  warning   a predictor says what another one says: it puts all rows in the same (or reverse) order
 F005  warning   a predictor has one value only among those with the event (or without), several among the others
-F006  warning   a predictor is empty or (nearly) constant: one value in 99% of the rows
+F006  warning   a predictor is nearly constant: one value in 99% of the rows
 F007  warning   a level that one or two patients have
 F008  warning   two units in one column: two groups of values a unit's factor apart, over all or by site
 F009  warning   values outside the declared range that would lie among the others in another unit
@@ -215,16 +215,11 @@ def _nearly_constant(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     common = np.take_along_axis(np.sort(values, axis=0), np.maximum(place, 0)[None, :], axis=0)[0]
     rare = known & (values != common)
     share = 1 - rare.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    for column in np.flatnonzero(share >= NEARLY_ALL):
-        if not known[:, column].any():
-            message = "is empty in all rows: it can tell nothing. Look whether it was measured, or leave it out."
-        elif not rare[:, column].any():
-            message = "has one value in all rows: it can tell nothing. Leave it out."
-        else:
-            message = (
-                f"has one value in {share[column]:.1%} of the rows: it can tell next to nothing. Look whether the few "
-                "others are mistakes, or leave it out."
-            )
+    for column in np.flatnonzero((share >= NEARLY_ALL) & rare.any(axis=0)):
+        message = (
+            f"has one value in {share[column]:.1%} of the rows: it can tell next to nothing. Look whether the few "
+            "others are mistakes, or leave it out."
+        )
         rows = first_rows(table, rare[:, column])
         findings.append(Finding("F006", "warning", cohort.predictors[column], message, rows))
     return findings
