@@ -94,3 +94,18 @@ def test_weights_shift_risks_as_oversampling_does(cohorts: dict[str, Cohort], ta
             for choice in ("none", "weight", "smotenc")
         }
         assert mean["none"] < min(mean["weight"], mean["smotenc"]), name
+
+
+def test_columns_that_determine_each_other_do_not_stop_an_unpenalised_cox_regression() -> None:
+    rng = np.random.default_rng(0)
+    hr, her2 = rng.integers(0, 2, (2, 300)).astype(float)
+    time = rng.exponential(np.exp(-0.7 * hr + 0.5 * her2))
+    target = np.array(
+        list(zip(time < 1.5, np.minimum(time, 1.5), strict=True)), dtype=[("event", bool), ("time", float)]
+    )
+    alone = CoxRegression().fit(np.column_stack([hr, her2]), target)
+    # A copy, a column made of both, and one that is constant.
+    wider = np.column_stack([hr, her2, hr, hr + her2, np.ones(300)])
+    both = CoxRegression().fit(wider, target)
+    centred = [found - found.mean() for found in (alone.predict(wider[:, :2]), both.predict(wider))]
+    np.testing.assert_allclose(centred[1], centred[0], atol=1e-3)

@@ -9,6 +9,9 @@ from sklearn.base import BaseEstimator
 
 Array = NDArray[np.float64]
 
+#: Ridge of an unpenalised regression whose columns determine each other: too small to be seen where the data decide.
+_NEGLIGIBLE = 1e-3
+
 
 class CoxRegression(BaseEstimator):
     """Proportional hazards, unpenalised or with an elastic-net penalty; fitted by scikit-survival.
@@ -16,7 +19,8 @@ class CoxRegression(BaseEstimator):
     Parameters
     ----------
     penalty
-        Strength of the penalty, 0 for none (then ties are handled by Efron's method).
+        Strength of the penalty, 0 for none (then ties are handled by Efron's method, and columns that determine each
+        other are held by a negligible ridge).
     l1_ratio
         Share of the lasso in the penalty, in (0, 1].
     """
@@ -36,7 +40,13 @@ class CoxRegression(BaseEstimator):
                 warnings.filterwarnings("ignore", message="all coefficients are zero")
                 self.coef_ = np.asarray(regression.fit(X, y).coef_[:, 0])
         else:
-            self.coef_ = np.asarray(CoxPHSurvivalAnalysis(ties="efron", n_iter=200).fit(X, y).coef_)
+            try:
+                regression = CoxPHSurvivalAnalysis(ties="efron", n_iter=200).fit(X, y)
+            except np.linalg.LinAlgError:
+                # Columns that determine each other (receptors, and a subtype made of them) or that are constant in these
+                # rows have no coefficients of their own; what they say together has.
+                regression = CoxPHSurvivalAnalysis(alpha=_NEGLIGIBLE, ties="efron", n_iter=200).fit(X, y)
+            self.coef_ = np.asarray(regression.coef_)
         return self
 
     def predict(self, X: Array) -> Array:
