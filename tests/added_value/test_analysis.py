@@ -1,9 +1,11 @@
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from relapse.added_value.analysis import analyse
 from relapse.added_value.evidence import AddedValue, read_added_value, write_added_value
 from relapse.added_value.frames import forest_frame
 from relapse.added_value.protocol import Role, Workbench
@@ -135,3 +137,21 @@ def test_pairs_within_sites_are_not_helped_by_what_a_site_tells(root: Path) -> N
     assert block.metrics["auc"].value > 0.65
     assert block.within_sites is not None
     assert block.within_sites.value == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_base_that_knows_nothing_of_a_subgroup_ranks_it_by_chance_and_not_below(root: Path) -> None:
+    # The base is the receptor alone: within either receptor it says the same of everybody. Raw, its scores differ from
+    # fold to fold, lower where more events were held out.
+    cohort = marked_cohort(reference=["side"])
+    found = analysed(marked_table(cohort, effect=0.0, patients=150), cohort, small_params(root, "linear"))
+    groups = found.answers[0].leading.addition(Role.SCORE).groups
+    assert [group.base.value for group in groups if group.kind == "subgroup" and group.base] == [0.5, 0.5]
+
+
+def test_folds_drawn_several_times_are_averaged_over_places(root: Path) -> None:
+    cohort = marked_cohort(markers=2)
+    table, params = marked_table(cohort, effect=0.7, patients=150), small_params(root, "linear")
+    alone = dataclasses.replace(machinery(), workers=1, storage=None)
+    folds = outer_folds(table, folds=2, repeats=2, seed=1)
+    (answer,) = analyse(table, cohort, folds, params=params, machinery=alone).answers
+    assert answer.leading.model(Role.SCORE).metrics["harrell_c"].value > 0.6

@@ -18,6 +18,7 @@ from relapse.added_value.evidence import (
 )
 from relapse.added_value.protocol import WAYS, Role, Workbench
 from relapse.added_value.questions import Question, questions
+from relapse.added_value.ranking import placed, ranks
 from relapse.added_value.sites import left_out_sites
 from relapse.candidates.catalogue import family
 from relapse.cohorts.schema import Cohort
@@ -165,32 +166,43 @@ class _Measures:
 
     def family(self, name: str, question: Question, tables: Tables) -> FamilyEvidence:
         """A question's evidence with one family, from the predictions by role."""
-        flat = {role: pooled(found) for role, found in tables.items()}
-        score_test = self._score_test(question, flat[Role.BLOCK])
+        score_test = self._score_test(question, pooled(tables[Role.BLOCK]))
         return FamilyEvidence(
             family=name,
             title=family(name).title,
             models=tuple(
                 ModelEvidence(
                     role,
-                    evaluate(found, self.endpoint, self.weights),
-                    calibration(found, self.endpoint),
+                    self._metrics(found),
+                    calibration(pooled(found), self.endpoint),
                     self._within_sites(found),
                 )
-                for role, found in flat.items()
+                for role, found in tables.items()
             ),
-            additions=tuple(self._addition(role, flat[role], flat[Role.BASE]) for role in WAYS),
+            additions=tuple(self._addition(role, tables[role], tables[Role.BASE]) for role in WAYS),
             score_test=score_test,
             # The same score for all adds nothing, and there is nothing to test.
             p=1.0 if np.isnan(score_test.p_cross_fitted) else score_test.p_cross_fitted,
             p_holm=float("nan"),
         )
 
+    def _metrics(self, found: pd.DataFrame) -> dict[str, Estimate]:
+        """All metrics; those of ranking from places within folds."""
+        plain = evaluate(pooled(found), self.endpoint, self.weights)
+        order = evaluate(placed(found, self.endpoint), self.endpoint, self.weights)
+        return {item.key: (order if ranks(item) else plain)[item.key] for item in self.endpoint.metrics}
+
+    def _differences(self, found: pd.DataFrame, base: pd.DataFrame) -> dict[str, Estimate]:
+        plain = metric_differences(pooled(found), pooled(base), self.endpoint, self.weights)
+        tables = placed(found, self.endpoint), placed(base, self.endpoint)
+        order = metric_differences(*tables, self.endpoint, self.weights)
+        return {item.key: (order if ranks(item) else plain)[item.key] for item in self.endpoint.metrics}
+
     def left_out(self, tables: Tables, names: tuple[str, ...]) -> Iterator[Group]:
         """The difference in each site that was left out of training."""
-        with_block, base = pooled(tables[Role.SCORE]), pooled(tables[Role.BASE])
+        with_block, base = tables[Role.SCORE], tables[Role.BASE]
         for fold, name in enumerate(names):
-            yield self._group("left out", "", name, with_block, base, (base["fold"] == fold).to_numpy())
+            yield self._group("left out", "", name, with_block, base, base["row"][base["fold"] == fold])
 
     def _score_test(self, question: Question, block: pd.DataFrame) -> AddedScore:
         features = list(question.base_features)
@@ -205,14 +217,17 @@ class _Measures:
         )
 
     def _addition(self, role: Role, found: pd.DataFrame, base: pd.DataFrame) -> Addition:
+        order = placed(found, self.endpoint), placed(base, self.endpoint)
         return Addition(
             role=role,
-            test=compare(found, base, self.endpoint),
+            test=compare(*order, self.endpoint),
             p_holm=float("nan"),
-            horizons={item.column: compare_at_horizon(found, base, item) for item in self.endpoint.horizons},
-            differences=metric_differences(found, base, self.endpoint, self.weights),
-            net_benefit=self._net_benefit(found, base),
-            reclassification={name: self._reclassified(name, found, base) for name in self.endpoint.risk_columns},
+            horizons={item.column: compare_at_horizon(*order, item) for item in self.endpoint.horizons},
+            differences=self._differences(found, base),
+            net_benefit=self._net_benefit(pooled(found), pooled(base)),
+            reclassification={
+                name: self._reclassified(name, pooled(found), pooled(base)) for name in self.endpoint.risk_columns
+            },
             groups=tuple(self._groups(found, base)),
         )
 
@@ -249,16 +264,16 @@ class _Measures:
     def _groups(self, found: pd.DataFrame, base: pd.DataFrame) -> Iterator[Group]:
         for column in (name for name in found.columns if name.startswith(SUBGROUP)):
             for level in sorted(found[column].dropna().unique()):
-                mine = (found[column] == level).to_numpy()
+                mine = found["row"][found[column] == level]
                 yield self._group("subgroup", column.removeprefix(SUBGROUP), str(level), found, base, mine)
         sites = sorted(found["site"].astype(str).unique())
         for site in sites if len(sites) > 1 else []:
-            yield self._group("site", "", site, found, base, (found["site"].astype(str) == site).to_numpy())
+            yield self._group("site", "", site, found, base, found["row"][found["site"].astype(str) == site])
 
     def _group(
-        self, kind: str, column: str, level: str, found: pd.DataFrame, base: pd.DataFrame, mine: NDArray[np.bool_]
+        self, kind: str, column: str, level: str, found: pd.DataFrame, base: pd.DataFrame, rows: pd.Series
     ) -> Group:
-        part, before = found[mine].reset_index(drop=True), base[mine].reset_index(drop=True)
+        part, before = (placed(table[table["row"].isin(rows)], self.endpoint) for table in (found, base))
         size = counts(part)
         group = Group(kind, column, level, size.rows, size.patients, size.with_event)
         if size.fewer < MIN_EACH:
@@ -275,6 +290,7 @@ class _Measures:
 
     def _within_sites(self, found: pd.DataFrame) -> Estimate | None:
         """The ranking metric of each site, weighted by its pairs: what a site's label alone tells is no part of it."""
+        found = placed(found, self.endpoint, within=("site",))
         sites = found["site"].astype(str)
         parts = [(sites == name).to_numpy() for name in sorted(sites.unique())]
         pairs = np.array([self._pairs(found[mine]) for mine in parts], dtype=np.float64)

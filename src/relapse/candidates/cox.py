@@ -43,7 +43,7 @@ class CoxRegression(BaseEstimator):
             try:
                 regression = CoxPHSurvivalAnalysis(ties="efron", n_iter=200).fit(X, y)
             except np.linalg.LinAlgError:
-                # Columns that determine each other (receptors, and a subtype made of them) or are constant in these rows
+                # Columns that determine each other (receptors, and a subtype made of them), or that are constant here,
                 # have no coefficients of their own; what they say together has.
                 regression = CoxPHSurvivalAnalysis(alpha=_NEGLIGIBLE, ties="efron", n_iter=200).fit(X, y)
             self.coef_ = np.asarray(regression.coef_)
