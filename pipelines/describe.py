@@ -16,15 +16,16 @@ from relapse.ground.workspace import Workspace
 def main(cohort: str) -> None:
     """Describe the table of a cohort."""
     at = Workspace(cohort)
-    declared = read_cohort(at.resolved)
-    table = read_table(at.table, declared)
+    whole = read_cohort(at.resolved)
+    table, declared = read_table(at.table, whole), whole.one_by_one
     frames = {name: frame(table, declared) for name, frame in FRAMES.items()}
     for name, frame in frames.items():
         write_csv(at.description / f"{name}.csv", frame)
     for name, figure in description_figures(frames, declared).items():
         save(figure, at.description_figures / name)
     write_json(at.table_one, [asdict(line) for line in table_one(table, declared)])
-    say(f"{cohort}: {len(declared.features)} features described")
+    together = "".join(f", {count} of {whole.block_title(name)} left out" for name, count in whole.wide_blocks.items())
+    say(f"{cohort}: {len(declared.features)} features described{together}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from relapse.cohorts.checklist import ITEMS, NUMBERS
-from relapse.cohorts.declared.blocks import REFERENCE, Block, Method
+from relapse.cohorts.declared.blocks import REFERENCE, WIDE, Block, Method
 from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
 from relapse.cohorts.declared.features import Categorical, Feature, Known, Numeric
 from relapse.cohorts.declared.groups import Group, is_group
@@ -303,6 +303,19 @@ class Cohort(Declared):
         blocks = [self.features[name].block for name in self.predictors]
         parts = [block if block in together else name for name, block in zip(self.predictors, blocks, strict=True)]
         return [name for name in dict.fromkeys(parts) if name is not None]
+
+    @property
+    def wide_blocks(self) -> dict[str, int]:
+        """Blocks with more numbers than anybody looks at one by one, and how many they are."""
+        counted = {name: len(self.numeric(self.block_features(name))) for name in self.blocks}
+        return {name: count for name, count in counted.items() if count > WIDE}
+
+    @property
+    def one_by_one(self) -> "Cohort":
+        """The same cohort with the features that people look at one by one: without the numbers of wide blocks."""
+        together = {name for block in self.wide_blocks for name in self.numeric(self.block_features(block))}
+        kept = {name: feature for name, feature in self.features.items() if name not in together}
+        return self.model_copy(update={"features": kept})
 
     def members(self, part: str) -> list[str]:
         """The predictors that a part of an explanation stands for."""

@@ -67,8 +67,8 @@ def _use(m: Material) -> Section:
 
 
 def _input(m: Material) -> Section:
-    rows = []
-    for feature_name in m.cohort.predictors:
+    rows: list[tuple[str, str, str, str]] = []
+    for feature_name in m.cohort.one_by_one.predictors:
         feature = m.cohort.features[feature_name]
         allowed = (
             ", ".join(feature.names)
@@ -83,6 +83,8 @@ def _input(m: Material) -> Section:
                 "may be left out" if feature.max_missing else "needed",
             )
         )
+    for block, width in m.cohort.wide_blocks.items():
+        rows.append((m.cohort.block_title(block), f"{width} numbers", "each its own range", "all of them, or none"))
     if m.cohort.survival:
         output = f"the risk by {listing([horizon_words(item.label) for item in m.cohort.survival.horizons])}"
     else:

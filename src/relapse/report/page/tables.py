@@ -103,9 +103,9 @@ def _test_row(item: Comparison, titles: Mapping[str, str]) -> tuple[str, Cell, s
 
 
 def data_dictionary(cohort: Cohort) -> list[dict[str, str]]:
-    """Give a row a feature, from the declaration."""
+    """Give a row a feature, from the declaration, and one a wide block."""
     rows = []
-    for name, feature in cohort.features.items():
+    for name, feature in cohort.one_by_one.features.items():
         if isinstance(feature, Categorical):
             join = " < " if feature.type == "ordinal" else ", "
             allowed = join.join(feature.names)
@@ -120,6 +120,17 @@ def data_dictionary(cohort: Cohort) -> list[dict[str, str]]:
                 "allowed": allowed,
                 "role": "reference and predictor" if name in cohort.reference else late,
                 "description": feature.description or "",
+            }
+        )
+    for name, count in cohort.wide_blocks.items():
+        rows.append(
+            {
+                "name": name,
+                "label": cohort.block_title(name),
+                "type": f"{count} numbers",
+                "allowed": "each its own range",
+                "role": "predictors, a block",
+                "description": cohort.blocks[name].description or "",
             }
         )
     return rows
