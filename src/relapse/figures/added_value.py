@@ -54,7 +54,7 @@ def forest(frame: "pd.DataFrame", kinds: Mapping[str, str], *, question: str, la
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)
         all_axes[-1].set_xlabel(
-            f"Difference of {label} to the model without the block, 95% interval; filled where it leaves out 0\n"
-            "(patients with the event/patients in brackets)"
+            f"Difference of {label} to the model without the block, 95% interval\n"
+            "filled where it leaves out 0; in brackets patients with the event/patients"
         )
     return describe(figure, f"{question} Differences of {label}. {'; '.join(said)}.")
