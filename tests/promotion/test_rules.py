@@ -80,6 +80,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
                 project.stage(stage, cohort=cohort)
             for candidate in ("reference", "linear"):
                 project.stage("train", cohort=cohort, candidate=candidate)
+            project.stage("added_value", cohort=cohort)
     return {name: Run(project.root, name) for name in ("gbsg", "wpbc")}
 
 
