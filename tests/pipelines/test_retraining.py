@@ -75,7 +75,8 @@ def _dvc_shows_this_cohort_and_no_other(project: Project) -> None:
     shown = project.run("dvc", "metrics", "show")
     assert shown.returncode == 0, shown.stdout
     named = {line.split()[0] for line in shown.stdout.splitlines() if line.startswith("results/")}
-    assert named == {f"results/evaluate/mine/metrics/{name}.json" for name in ("reference", "linear")}
+    measured = {f"results/evaluate/mine/metrics/{name}.json" for name in ("reference", "linear")}
+    assert named == measured | {"results/added_value/mine/metrics.json"}
     assert "failed" not in shown.stdout
     drawn = project.run("dvc", "plots", "show")
     assert drawn.returncode == 0, drawn.stdout
