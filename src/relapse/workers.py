@@ -52,3 +52,16 @@ def _cluster(machinery: Machinery) -> Iterator[None]:
         ) from None
     with client:
         yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch in one thread: sums come out the same everywhere, and workers side by side do not fight for cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -281,7 +281,7 @@ class _Measures:
                 group, note=f"fewer than {MIN_EACH} patients with or without the event: no figures are given"
             )
         weights = resampled_patients(before, resamples=self.resamples, seed=self.seed)
-        metric = self.endpoint.metrics[0].key
+        metric = self.endpoint.primary.key
         return replace(
             group,
             base=evaluate(before, self.endpoint, weights)[metric],

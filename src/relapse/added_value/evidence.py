@@ -160,12 +160,12 @@ class AddedValue:
     @property
     def primary(self) -> str:
         """Key of the ranking metric."""
-        return self.endpoint.metrics[0].key
+        return self.endpoint.primary.key
 
     @property
     def primary_label(self) -> str:
         """Name of the ranking metric for people."""
-        return self.endpoint.metrics[0].label
+        return self.endpoint.primary.label
 
     def headline(self) -> dict[str, dict[str, dict[str, float]]]:
         """The plain values by question and family, for ``dvc metrics`` and MLflow; left out where unknown.

@@ -79,7 +79,7 @@ def _directions(table: pd.DataFrame, endpoint: Endpoint, ranked: Estimate) -> _F
         yield (
             "S001",
             "score",
-            f"ranks rows against the outcome ({endpoint.metrics[0].label} {ranked.value:.3f}, upper 95% bound "
+            f"ranks rows against the outcome ({endpoint.primary.label} {ranked.value:.3f}, upper 95% bound "
             f"{ranked.upper:.3f}). {_DIRECTION}: turn a survival time or a survival probability round, or the model "
             "is worse than chance.",
         )
@@ -159,7 +159,7 @@ def _outcome(table: pd.DataFrame, endpoint: Endpoint, ranked: Estimate) -> _Foun
                 yield (
                     "S006",
                     column,
-                    f"tells the outcome apart almost perfectly ({endpoint.metrics[0].label} {ranked.value:.3f}). "
+                    f"tells the outcome apart almost perfectly ({endpoint.primary.label} {ranked.value:.3f}). "
                     "Was it made with the outcome, or for patients that the model was fitted to?",
                 )
 

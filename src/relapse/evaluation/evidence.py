@@ -97,12 +97,12 @@ class Evidence(Sized):
     @property
     def primary(self) -> str:
         """Key of the metric that ranks candidates: ROC AUC or Harrell's C."""
-        return self.endpoint.metrics[0].key
+        return self.endpoint.primary.key
 
     @property
     def primary_label(self) -> str:
         """Name of the ranking metric for people."""
-        return self.endpoint.metrics[0].label
+        return self.endpoint.primary.label
 
     def paired(self, first: str, second: str) -> Comparison:
         """The comparison of the ranking metric, as ``first`` minus ``second``."""
@@ -196,7 +196,7 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
         candidates=candidates,
         comparisons=tuple(_comparisons(flat, endpoint)),
         selection=correct_selection(flat, endpoint, weights),
-        findings=findings(flat, endpoint, {item.name: item.metrics[endpoint.metrics[0].key] for item in candidates}),
+        findings=findings(flat, endpoint, {item.name: item.metrics[endpoint.primary.key] for item in candidates}),
     )
 
 
@@ -211,7 +211,7 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, endpoint: Endpoint) -> Pa
 
 def _comparisons(flat: dict[str, pd.DataFrame], endpoint: Endpoint) -> list[Comparison]:
     pairs = list(combinations(flat, 2))
-    families = {endpoint.metrics[0].key: [compare(flat[a], flat[b], endpoint) for a, b in pairs]}
+    families = {endpoint.primary.key: [compare(flat[a], flat[b], endpoint) for a, b in pairs]}
     for horizon in endpoint.horizons:
         key = "auc" + horizon.column.removeprefix("risk")
         families[key] = [compare_at_horizon(flat[a], flat[b], horizon) for a, b in pairs]

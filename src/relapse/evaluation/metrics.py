@@ -74,6 +74,11 @@ class Endpoint:
         """The metrics reported, the one that ranks candidates first."""
         return tuple(_registry(self))
 
+    @property
+    def primary(self) -> Metric:
+        """The metric that ranks candidates: ROC AUC or Harrell's C."""
+        return self.metrics[0]
+
 
 def pooled(predictions: pd.DataFrame) -> pd.DataFrame:
     """One row a table row: score, risks and threshold averaged over the repeats."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from relapse.imaging.encoder.network import one_thread
+from relapse.workers import one_thread
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,8 +9,7 @@ stops, which moved a log-hazard by up to 0.3 between a batch and a network alone
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from relapse.candidates.networks.layers import Layer, Weights, initial
 from relapse.candidates.networks.losses import Loss
+from relapse.workers import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +75,7 @@ def fit_many(layers: Sequence[Layer], loss: Loss, tasks: Sequence[Task], schedul
         most = max(1, _VALUES // (rows * max(layer.units for layer in layers)))
         together = math.ceil(len(tasks) / math.ceil(len(tasks) / most))
     batches = [tasks[start : start + together] for start in range(0, len(tasks), together)]
-    with _one_thread():
+    with one_thread():
         return [weights for batch in batches for weights in _trained(_Batch(layers, loss, batch, schedule, on))]
 
 
@@ -92,19 +92,6 @@ def _trained(batch: "_Batch") -> list[Weights]:
         if running.sum() <= 0.75 * len(running):
             batch.keep(running)
     return batch.weights()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums come out the same everywhere, and workers side by side do not fight for cores."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Part:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def ranking(evidence: Evidence, titles: Mapping[str, str]) -> "Figure":
     """Each candidate's ranking metric with its 95% interval and its single folds; beside it the paired difference."""
-    metric = evidence.endpoint.metrics[0]
+    metric = evidence.endpoint.primary
     names = [item.name for item in evidence.candidates]
     figure = new_figure(0.95 + 0.36 * len(names))
     value_axes, difference_axes = figure.subplots(1, 2, width_ratios=[1.15, 1], sharey=True)

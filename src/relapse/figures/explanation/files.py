@@ -25,7 +25,7 @@ def write_explanation(
     folder: Path, explained: Explained, table: pd.DataFrame, cohort: Cohort, *, candidate: str, title: str
 ) -> None:
     """Write what was found about one candidate into ``folder``; ``title`` is the candidate's for people."""
-    metric = endpoint_of(cohort).metrics[0].label
+    metric = endpoint_of(cohort).primary.label
     heading = f"{title}, {cohort.title}"
     frames = {
         "beeswarm": beeswarm_frame(explained, table, cohort),

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relapse.ground.files import sha256_of_text, write_atomic
-from relapse.imaging.encoder.network import Encoder, one_thread
+from relapse.imaging.encoder.network import Encoder
 from relapse.imaging.slices import Picture
 from relapse.machinery import Machinery
-from relapse.workers import shared_out
+from relapse.workers import one_thread, shared_out
 
 if TYPE_CHECKING:
     import torch

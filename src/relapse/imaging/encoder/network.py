@@ -10,8 +10,6 @@ dozen patients would be noise, and would mix patients.
 
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relapse.ground.errors import SourceError
+from relapse.workers import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -72,19 +71,6 @@ class Encoder:
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(values.cpu().numpy()).tobytes())
         return digest.hexdigest()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums come out the same everywhere, and processes side by side do not fight for cores."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def build(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from relapse.imaging.encoder.head import Frozen, Weights, outputs
 from relapse.imaging.encoder.maps import Maps
-from relapse.imaging.encoder.network import one_thread
+from relapse.workers import one_thread
 
 if TYPE_CHECKING:
     import torch

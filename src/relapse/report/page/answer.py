@@ -44,7 +44,7 @@ def verdict(evidence: Evidence, titles: Mapping[str, str]) -> str:
 
 def figures_behind(evidence: Evidence, titles: Mapping[str, str]) -> list[str]:
     """Give the numbers behind the verdict: the winner, the reference, their paired difference; who is put forward."""
-    metric = evidence.endpoint.metrics[0]
+    metric = evidence.endpoint.primary
     best, reference = evidence.best, evidence.candidate(REFERENCE)
     estimate = best.metrics[metric.key]
     chance = "0.5 is chance, 1 a perfect ranking"

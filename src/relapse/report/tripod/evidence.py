@@ -188,7 +188,7 @@ def _analysed(m: Material) -> Found:
 
 
 def _performance(m: Material) -> Found:
-    metric = m.evidence.endpoint.metrics[0]
+    metric = m.evidence.endpoint.primary
     estimate = m.evidence.candidate(m.put_forward).metrics[metric.key]
     return Found(
         f"{m.titles[m.put_forward]}: {metric.label} {with_interval(estimate)}. All candidates, metrics and "
