@@ -1,6 +1,6 @@
 """The metrics of a predictions table, each with a 95% interval from resampled patients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,8 +96,10 @@ def resampled_patients(table: pd.DataFrame, *, resamples: int, seed: int) -> Cou
     return np.asarray(patient_weights(patients, event, n_resamples=resamples, seed=seed))
 
 
-def evaluate(predictions: pd.DataFrame, endpoint: Endpoint, weights: Counts) -> dict[str, Estimate]:
-    """All metrics of a pooled predictions table.
+def evaluate(
+    predictions: pd.DataFrame, endpoint: Endpoint, weights: Counts, *, wanted: Collection[Metric] | None = None
+) -> dict[str, Estimate]:
+    """All metrics of a pooled predictions table, or those ``wanted``.
 
     Parameters
     ----------
@@ -112,13 +114,19 @@ def evaluate(predictions: pd.DataFrame, endpoint: Endpoint, weights: Counts) -> 
     return {
         metric.key: _estimate(statistic(predictions, data), statistic(predictions, weights), "bootstrap by patient")
         for metric, statistic in _registry(endpoint).items()
+        if wanted is None or metric in wanted
     }
 
 
 def metric_differences(
-    first: pd.DataFrame, second: pd.DataFrame, endpoint: Endpoint, weights: Counts
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    endpoint: Endpoint,
+    weights: Counts,
+    *,
+    wanted: Collection[Metric] | None = None,
 ) -> dict[str, Estimate]:
-    """All metrics of the first pooled table less those of the second, from the same resampled patients.
+    """All metrics, or those ``wanted``, of the first pooled table less those of the second, from the same resamples.
 
     Parameters
     ----------
@@ -144,6 +152,7 @@ def metric_differences(
             "bootstrap by patient, paired",
         )
         for metric, statistic in _registry(endpoint).items()
+        if wanted is None or metric in wanted
     }
 
 
