@@ -1,16 +1,31 @@
-"""Stage *ingest*: the declared sources become the canonical table, with a record of every row left out."""
+"""Stage *ingest*: the declared sources become the canonical table, with a record of every row left out.
+
+Where the cohort has images, each patient's become a picture beside the table.
+"""
 
 from relapse.cohorts.catalogue import read_cohort, to_yaml
 from relapse.cohorts.table import ingest
 from relapse.ground.console import say, stage
 from relapse.ground.files import write_json, write_parquet, write_text
 from relapse.ground.workspace import Workspace
+from relapse.machinery import machinery
 
 
 def main(cohort: str) -> None:
     """Read the sources of a cohort into its canonical table, and write its declaration with their columns known."""
     at = Workspace(cohort)
-    table, flow, resolved = ingest(read_cohort(at.declaration), root=at.root)
+    found = ingest(read_cohort(at.declaration), root=at.root)
+    # There in any case: DVC looks for them.
+    for folder in (at.pictures, at.contact_sheets):
+        folder.mkdir(parents=True, exist_ok=True)
+    if found.cohort.images:
+        from relapse.imaging.joined import Kept, join_images
+
+        kept = Kept(at.kept_pictures, at.pictures, at.contact_sheets)
+        found = join_images(found, found.cohort.images, kept, root=at.root, machinery=machinery())
+        for one in found.flow.set_aside:
+            say(f"{cohort}: {one.patient} is set aside: {one.fault}, {one.message}")
+    table, flow, resolved = found
     write_parquet(at.table, table)
     write_text(at.resolved, to_yaml(resolved))
     write_json(at.flow, flow.to_json())

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from relapse.bundle.model_file import dump_model
+from relapse.candidates.catalogue import family
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
 from relapse.ground.console import say, stage
@@ -12,13 +13,18 @@ from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.params import read_params
 from relapse.training.nested import train
-from relapse.training.record import write_failure, write_record
+from relapse.training.record import write_failure, write_not_for, write_record
 
 
 def main(cohort: str, candidate: str) -> None:
     """Train a candidate on a cohort."""
     at, params = Workspace(cohort), read_params()
     declared = read_cohort(at.resolved)
+    if not family(candidate).suits(declared):
+        write_not_for(
+            at.record(candidate), cohort=declared, candidate=candidate, seed=params.seed, settings=params.train
+        )
+        return
     try:
         trained = train(
             read_table(at.table, declared),
@@ -32,7 +38,9 @@ def main(cohort: str, candidate: str) -> None:
     except NoTrialError as error:
         if candidate == "reference":
             raise
-        write_failure(at.record(candidate), error, candidate=candidate, seed=params.seed, settings=params.train)
+        write_failure(
+            at.record(candidate), error, cohort=declared, candidate=candidate, seed=params.seed, settings=params.train
+        )
         say(f"{cohort} {candidate}: failed, the others go on. {error}")
         return
     write_parquet(at.predictions(candidate), trained.predictions)

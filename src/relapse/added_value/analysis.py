@@ -17,7 +17,7 @@ from relapse.added_value.protocol import Role, Workbench
 from relapse.added_value.questions import Question, questions
 from relapse.added_value.sites import left_out_sites
 from relapse.candidates.catalogue import family
-from relapse.cohorts.schema import Cohort
+from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.cohorts.size import counts
 from relapse.evaluation.statistics.multiplicity import holm
 from relapse.ground.errors import NoTrialError
@@ -61,14 +61,20 @@ def analyse(
     answers, failed = [], {}
     for question in questions(cohort):
         found = []
-        for place, name in enumerate(params.added_value.candidates):
+        able = [name for name in params.added_value.candidates if _learns(name, question)]
+        if not able:
+            failed[question.name] = (
+                "no family of added_value.candidates learns from this block. For images add densenet121 to them, for "
+                "features one of the others."
+            )
+        for place, name in enumerate(able):
             try:
                 evidence = measured.family(name, question, bench.models(question, name))
                 if sites and away and place == 0:
                     groups = tuple(measured.left_out(_left_out_models(away, question, name), sites.names))
                     evidence = _with_groups(evidence, groups)
             except NoTrialError as error:
-                failed[f"{question.name}, {family(name).title}"] = str(error)
+                failed[f"{question.name}, {family(name).called(cohort)}"] = str(error)
                 continue
             found.append(evidence)
         if found:
@@ -96,6 +102,11 @@ def analyse(
         failed=failed,
         seconds=bench.seconds | (away.seconds if away else {}),
     )
+
+
+def _learns(candidate: str, question: Question) -> bool:
+    """Whether a family learns from the block: one that sees images from images, the others from features."""
+    return (IMAGE in question.block_features) if family(candidate).sees else set(question.block_features) != {IMAGE}
 
 
 def _left_out_models(away: Workbench, question: Question, candidate: str) -> Tables:

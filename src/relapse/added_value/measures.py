@@ -87,7 +87,7 @@ class Measures:
         score_test = self._score_test(question, pooled(tables[Role.BLOCK]))
         return FamilyEvidence(
             family=name,
-            title=family(name).title,
+            title=family(name).called(self.cohort),
             models=tuple(
                 ModelEvidence(
                     role,

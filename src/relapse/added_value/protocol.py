@@ -78,7 +78,7 @@ class Workbench:
 
     def joint(self, question: Question, candidate: str) -> pd.DataFrame:
         """Predictions of one model of the features of base and block."""
-        if set(question.features) == set(self.cohort.predictors) and candidate in self.known:
+        if set(question.features) == set(self.cohort.inputs) and candidate in self.known:
             return self.known[candidate]
         return self._trained(candidate, question.features, question.name, held_out=False).predictions
 

@@ -8,7 +8,10 @@ from relapse.cohorts.schema import Cohort
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whether ``block`` adds to ``base``: the reference, or the reference and another block."""
+    """Whether ``block`` adds to ``base``: the reference, or the reference and another block.
+
+    ``block_features`` are all that the block gives to a model: its predictors, and the images where they belong to it.
+    """
 
     block: str
     base: str
@@ -33,7 +36,7 @@ def questions(cohort: Cohort) -> list[Question]:
         Question(
             name,
             base,
-            tuple(cohort.block_features(name)),
+            tuple(cohort.block_inputs(name)),
             tuple(cohort.base_features(base)),
             f"Does “{cohort.block_title(name)}” add to {base_title(cohort, base)}?",
         )

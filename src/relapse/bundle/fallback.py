@@ -43,7 +43,7 @@ class Fallback(Declared):
 
 def whole_blocks(cohort: Cohort) -> list[str]:
     """The blocks that have a predictor."""
-    return [name for name in cohort.blocks if cohort.block_features(name)]
+    return [name for name in cohort.blocks if cohort.block_inputs(name)]
 
 
 def needs_fallback(cohort: Cohort, candidate: str) -> bool:

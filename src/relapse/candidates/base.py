@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
+    from relapse.machinery import Machinery
+
 Array = NDArray[np.float64]
 Params = dict[str, Any]
 
@@ -50,6 +52,8 @@ class Head:
     A family that trains many models as one program offers ``fit_together(models, tables, targets)``, which fits models
     of one set of hyperparameters, each on rows of its own, as ``fit`` would one by one; ``draft`` are hyperparameters
     that make them cheaper while sets are compared.
+
+    ``prepare(table, cohort, machinery)`` does once what every fit would do again, such as running a frozen encoder.
     """
 
     space: "Callable[[optuna.Trial], Params] | None"
@@ -58,6 +62,7 @@ class Head:
     fit_together: "FitTogether | None" = None
     draft: Params = field(default_factory=dict)
     limit: Limit | None = None
+    prepare: "Callable[[pd.DataFrame, Cohort, Machinery], None] | None" = None
 
     def draw(self, trial: "optuna.Trial", cohort: Cohort) -> Params:
         """Hyperparameters of one trial."""
@@ -90,17 +95,32 @@ class FitTogether(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A family of models; ``description`` goes into the report's methods."""
+    """A family of models; ``description`` goes into the report's methods.
+
+    One that ``sees`` images is for cohorts that have them; ``remark`` is what a cohort's declaration makes of it that
+    has to stand wherever it is named.
+    """
 
     name: str
     title: str
     description: str
     binary: Head | None
     survival: Head | None
+    sees: bool = False
+    remark: Callable[[Cohort], str | None] = lambda cohort: None
 
     def head(self, cohort: Cohort) -> Head | None:
         """The head for the cohort's endpoint, None where the family has none."""
         return self.survival if cohort.survival else self.binary
+
+    def called(self, cohort: Cohort) -> str:
+        """The family's title on a cohort, with the remark."""
+        remark = self.remark(cohort)
+        return f"{self.title} ({remark})" if remark else self.title
+
+    def suits(self, cohort: Cohort) -> bool:
+        """Whether the cohort has what the family learns from."""
+        return bool(cohort.images) if self.sees else bool(cohort.predictors)
 
 
 def outcome(table: "pd.DataFrame", cohort: Cohort) -> NDArray[Any]:

@@ -12,11 +12,15 @@ from relapse.cohorts.declared.blocks import REFERENCE, WIDE, Block, Method
 from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
 from relapse.cohorts.declared.features import Categorical, Feature, Known, Numeric
 from relapse.cohorts.declared.groups import Group, is_group
+from relapse.cohorts.declared.images import DceMri
 from relapse.cohorts.declared.source import NamedSource, SimulatedSource, Source
 from relapse.ground.declarations import Declared
 
+#: The column of a canonical table that says which picture belongs to a row.
+IMAGE = "image"
+
 #: Columns that stand beside the features in canonical tables and in tables of Shapley values; no feature is called so.
-RESERVED_COLUMNS = ("row", "patient", "site", "event", "time", "fold", "base", "output")
+RESERVED_COLUMNS = ("row", "patient", "site", "event", "time", "fold", "base", "output", IMAGE)
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -76,7 +80,8 @@ class Cohort(Declared):
 
     ``source`` is the table, or ``sources`` several by name: the first holds patients and outcome, the others are joined
     to it by patient. ``groups`` are the wide groups among the declared ``features``; a resolved cohort, which ingest
-    makes once it has read the columns, has none of them left.
+    makes once it has read the columns, has none of them left. ``images`` are what a patient has beside the table; their
+    preprocessed picture stands in it as the column :data:`IMAGE`.
     """
 
     name: str
@@ -95,6 +100,7 @@ class Cohort(Declared):
     groups: Annotated[dict[str, Group], Field(validation_alias="features", exclude=True, default_factory=dict)]
     reference: Annotated[tuple[str, ...], Field(min_length=1)]
     blocks: Annotated[dict[str, Block], Field(default_factory=dict)]
+    images: DceMri | None = None
     subgroups: tuple[str, ...] = ()
     imbalance: Literal["none", "smotenc"] = "none"
     tripod: Annotated[dict[str, str], Field(default_factory=dict)]
@@ -223,7 +229,7 @@ class Cohort(Declared):
             if name in self.features or name in RESERVED_COLUMNS:
                 raise ValueError(f"block {name!r}: a feature or a column of every table is called so, too. Rename it.")
             wide = any(group.block == name and group.known is Known.BASELINE for group in self.groups.values())
-            if not wide and not self.block_features(name):
+            if not wide and not self.block_inputs(name):
                 raise ValueError(f"block {name!r} has no feature known at baseline: none names it under block.")
             bases = [REFERENCE, *(other for other in self.blocks if other != name)]
             if block.harmonise != "none" and self.site is None:
@@ -234,6 +240,17 @@ class Cohort(Declared):
             unknown = [base for base in block.over if base not in bases]
             if unknown:
                 raise ValueError(f"block {name!r}: over names {', '.join(unknown)}. Allowed: {', '.join(bases)}.")
+        if self.images and self.images.block not in self.blocks:
+            raise ValueError(
+                f"images: block {self.images.block!r} is not declared. Name it under blocks; "
+                f"there are: {', '.join(self.blocks) or 'none'}."
+            )
+        asking = [name for name, block in self.blocks.items() if self.images and self.images.block in block.over]
+        if asking:
+            raise ValueError(
+                f"block {asking[0]!r}: over names the block of the images, which a regression cannot hold fixed. Ask "
+                "what the images add to it instead."
+            )
         return self
 
     @property
@@ -279,9 +296,19 @@ class Cohort(Declared):
         """The predictors of a block, in declared order."""
         return [name for name in self.predictors if self.features[name].block == block]
 
+    def block_inputs(self, block: str) -> list[str]:
+        """All that a block gives to a model: its predictors, and :data:`IMAGE` where the images belong to it."""
+        with_images = [IMAGE] if self.images and self.images.block == block else []
+        return [*self.block_features(block), *with_images]
+
     def base_features(self, base: str) -> list[str]:
         """The predictors of a base that a block may be asked to add to: the reference, or a block beside it."""
         return [name for name in self.predictors if name in self.reference or self.features[name].block == base]
+
+    @property
+    def inputs(self) -> list[str]:
+        """All that a model may be given: the predictors, and :data:`IMAGE` where there are images."""
+        return [*self.predictors, *([IMAGE] if self.images else [])]
 
     def block_title(self, block: str) -> str:
         """A block's name for people."""
@@ -298,11 +325,12 @@ class Cohort(Declared):
 
     @property
     def explained(self) -> list[str]:
-        """What explanations speak of: the predictors, and in the place of those of a block that may be reduced, it."""
-        together = self.reducible
+        """What explanations speak of: the predictors, and blocks in place of what is reduced or seen as a whole."""
+        with_images = [self.images.block] if self.images else []
+        together = [*self.reducible, *with_images]
         blocks = [self.features[name].block for name in self.predictors]
         parts = [block if block in together else name for name, block in zip(self.predictors, blocks, strict=True)]
-        return [name for name in dict.fromkeys(parts) if name is not None]
+        return [name for name in dict.fromkeys([*parts, *with_images]) if name is not None]
 
     @property
     def wide_blocks(self) -> dict[str, int]:
@@ -318,23 +346,25 @@ class Cohort(Declared):
         return self.model_copy(update={"features": kept})
 
     def members(self, part: str) -> list[str]:
-        """The predictors that a part of an explanation stands for."""
-        return self.block_features(part) if part in self.blocks else [part]
+        """The inputs that a part of an explanation stands for."""
+        return self.block_inputs(part) if part in self.blocks else [part]
 
     def part_title(self, part: str) -> str:
         """A part of an explanation for people, without a unit."""
         return self.block_title(part) if part in self.blocks else self.features[part].label or part
 
     def restricted(self, predictors: Collection[str], *, name: str) -> "Cohort":
-        """The same cohort under another name, with no other predictors than these; all else is described, as before.
+        """The same cohort under another name, with no other inputs than these; all else is described, as before.
 
-        Its reference is made of all of them.
+        Its reference is made of all of them but the images.
         """
         features = {
             key: feature if key in predictors else feature.model_copy(update={"known": Known.AFTER})
             for key, feature in self.features.items()
         }
-        return self.model_copy(update={"name": name, "features": features, "reference": tuple(predictors)})
+        reference = tuple(key for key in predictors if key != IMAGE)
+        images = self.images if IMAGE in predictors else None
+        return self.model_copy(update={"name": name, "features": features, "reference": reference, "images": images})
 
     def numeric(self, names: list[str]) -> list[str]:
         """Those of ``names`` that are numbers."""

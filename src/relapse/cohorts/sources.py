@@ -101,12 +101,7 @@ def locate(source: CsvSource | ExcelSource | ParquetSource, *, root: Path) -> Pa
         An environment variable is not set, or there is no such file.
     """
     declared = _file(source)
-    unset = [name for name in re.findall(r"\$\{(\w+)\}", declared) if name not in os.environ]
-    if unset:
-        what = "file" if declared == f"${{{unset[0]}}}" else "folder of the file"
-        had = f" To be had from: {source.obtain}." if source.obtain else ""
-        raise SourceError(f"{declared}: environment variable {unset[0]} is not set. Set it to the {what}.{had}")
-    path = root / os.path.expandvars(declared)
+    path = expanded(declared, root=root, what="file", obtain=source.obtain)
     if path.is_dir():
         raise SourceError(f"{declared}: this is a folder. Name the file in it.")
     if not path.is_file():
@@ -114,6 +109,30 @@ def locate(source: CsvSource | ExcelSource | ParquetSource, *, root: Path) -> Pa
     if path.stat().st_size == 0:
         raise SourceError(f"{declared}: the file is empty. Expected a header line and rows.")
     return path
+
+
+def folder_of(declared: str, *, root: Path) -> Path:
+    """A declared folder, ``${NAME}`` replaced from the environment.
+
+    Raises
+    ------
+    SourceError
+        An environment variable is not set, or there is no such folder.
+    """
+    path = expanded(declared, root=root, what="folder")
+    if not path.is_dir():
+        raise SourceError(f"{declared}: no such folder.")
+    return path
+
+
+def expanded(declared: str, *, root: Path, what: str, obtain: str | None = None) -> Path:
+    """A declared path with ``${NAME}`` replaced from the environment; raises as :func:`folder_of` where none is set."""
+    unset = [name for name in re.findall(r"\$\{(\w+)\}", declared) if name not in os.environ]
+    if unset:
+        whole = what if declared == f"${{{unset[0]}}}" else f"folder of the {what}"
+        had = f" To be had from: {obtain}." if obtain else ""
+        raise SourceError(f"{declared}: environment variable {unset[0]} is not set. Set it to the {whole}.{had}")
+    return root / os.path.expandvars(declared)
 
 
 def _file(source: CsvSource | ExcelSource | ParquetSource) -> str:

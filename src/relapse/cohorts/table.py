@@ -16,9 +16,10 @@ from relapse.cohorts.numbers import as_text, read_numbers
 from relapse.cohorts.outcomes import outcome_of, spelled, without_outcome
 from relapse.cohorts.required import require_columns
 from relapse.cohorts.resolution import resolve
-from relapse.cohorts.schema import Cohort, Exclusion
+from relapse.cohorts.schema import IMAGE, Cohort, Exclusion
 from relapse.cohorts.sources import describe, fingerprint
 from relapse.ground.errors import SourceError
+from relapse.ground.workspace import PICTURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,20 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """A patient whose images cannot be used: the fault's code, and what was found."""
+
+    patient: str
+    fault: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class PatientFlow:
     """From the rows of the source to the rows that are analysed; ``source`` and ``fingerprint`` say what was read.
 
-    ``joined`` says of every source that was joined to the first who stands in both, and who does not.
+    ``joined`` says of every source that was joined to the first who stands in both, and who does not; ``set_aside``
+    names every patient who left for her images.
     """
 
     source: str
@@ -43,6 +54,7 @@ class PatientFlow:
     rows_kept: int
     patients_kept: int
     joined: tuple[Joining, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Plain values, for a JSON file."""
@@ -154,8 +166,21 @@ def levels_of(values: pd.Series, feature: Categorical) -> pd.Series:
 
 
 def read_table(path: Path, cohort: Cohort) -> pd.DataFrame:
-    """Read a canonical table that passed the gate, with its categorical columns typed as declared."""
-    return typed(pd.read_parquet(path), cohort)
+    """Read a canonical table that passed the gate, with its categorical columns typed as declared.
+
+    Where there are images, the column :data:`~relapse.cohorts.schema.IMAGE` holds the path of each picture, from
+    wherever it is asked for: they lie beside the table.
+    """
+    table = typed(pd.read_parquet(path), cohort)
+    if cohort.images:
+        folder = (path.parent / PICTURES).resolve()
+        table[IMAGE] = [str(picture_path(folder, image)) for image in table[IMAGE]]
+    return table
+
+
+def picture_path(folder: Path, image: str) -> Path:
+    """Where the picture at an address is kept."""
+    return folder / image[:2] / f"{image}.npz"
 
 
 def typed(table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:

@@ -85,24 +85,38 @@ def audit(
 
 
 def simulate(
-    name: Annotated[str, typer.Argument(help="What to simulate: radiomics.")],
-    out: Annotated[Path, typer.Option(help="The CSV file to write.")],
-    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal tables.")] = 1,
+    name: Annotated[str, typer.Argument(help="What to simulate: radiomics, or phantoms.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write, or the folder of the phantoms.")],
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal tables and images.")] = 1,
+    patients: Annotated[int, typer.Option(min=1, max=9999, help="How many phantoms.")] = 60,
+    signal: Annotated[
+        float, typer.Option(min=0, help="Log-hazard a standard deviation of what phantoms hide; 0 plants nothing.")
+    ] = 1.0,
 ) -> None:
-    """Write a simulated two-view table of the radiomics study: 148 patients, 270 views, five features.
+    """Write data that are drawn, not measured: what is true of them is known.
 
-    The cohort `radiomics` is such a table, declared. This command is for looking at one, and for trying out a
-    declaration of your own.
+    `radiomics` is a two-view table of the radiomics study: 148 patients, 270 views, five features. `phantoms` are small
+    DCE-MRI studies of three phases, with masks and a clinical sheet, in MAMA-MIA's layout. The cohorts of these names
+    declare both. This command is also for trying out a declaration of your own.
     """
-    from relapse.cohorts.simulation import simulate_radiomics
     from relapse.ground.errors import DeclarationError
-    from relapse.ground.files import write_csv
 
-    if name != "radiomics":
-        raise DeclarationError(f"{name!r} is no simulation. There is: radiomics.")
-    table = simulate_radiomics(seed)
-    write_csv(out, table)
-    say(f"{out}: {len(table)} simulated views of {table['patient'].nunique()} patients; no real patient is among them")
+    if name == "radiomics":
+        from relapse.cohorts.simulation import simulate_radiomics
+        from relapse.ground.files import write_csv
+
+        table = simulate_radiomics(seed)
+        write_csv(out, table)
+        drawn = f"{len(table)} simulated views of {table['patient'].nunique()} patients"
+    elif name == "phantoms":
+        from relapse.imaging.phantoms import Phantoms, write_phantoms
+        from relapse.machinery import machinery
+
+        write_phantoms(Phantoms(patients=patients, signal=signal, seed=seed), out, machinery())
+        drawn = f"images and clinical sheet of {patients} phantoms"
+    else:
+        raise DeclarationError(f"{name!r} is no simulation. There are: radiomics, phantoms.")
+    say(f"{out}: {drawn}; no real patient is among them")
 
 
 def gated(declared: "Cohort", context: "Context") -> "tuple[Cohort, pd.DataFrame]":

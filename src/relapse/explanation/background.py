@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from relapse.cohorts.declared.features import Categorical
-from relapse.cohorts.schema import Cohort
+from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.cohorts.table import typed
 
 Array = NDArray[np.float64]
@@ -86,4 +86,7 @@ def _centre(group: pd.DataFrame, table: pd.DataFrame, cohort: Cohort) -> dict[st
             centre[name] = None if known.empty else str(known.mode().iloc[0])
         else:
             centre[name] = float(known.mean()) if len(known) else np.nan
+    if cohort.images:
+        # Nobody's: an average picture, to the models that look at one.
+        centre[IMAGE] = None
     return centre

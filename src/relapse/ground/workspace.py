@@ -7,6 +7,22 @@ from pathlib import Path
 #: Name of the summary in a folder of explanations.
 EXPLANATION = "explanation.json"
 
+#: Name of the folder of pictures beside a canonical table.
+PICTURES = "pictures"
+
+
+def project_of(picture: Path) -> Path:
+    """The project that a picture of :attr:`Workspace.pictures` belongs to, in whatever folder a worker stands.
+
+    It lies at ``results/ingest/<cohort>/pictures/<two digits>/<address>.npz``.
+    """
+    return picture.parents[5]
+
+
+def kept_maps(project: Path) -> Path:
+    """Where a project keeps what encoders made of pictures, from run to run."""
+    return project / ".cache" / "maps"
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
@@ -41,6 +57,21 @@ class Workspace:
     def flow(self) -> Path:
         """The patient flow: rows read, excluded and why, kept."""
         return self.of("ingest") / "flow.json"
+
+    @property
+    def pictures(self) -> Path:
+        """Folder of the patients' pictures, where the cohort has images."""
+        return self.of("ingest") / PICTURES
+
+    @property
+    def kept_pictures(self) -> Path:
+        """Where pictures are kept from run to run; no result, since a picture's address says how it is made."""
+        return self.root / ".cache" / PICTURES
+
+    @property
+    def contact_sheets(self) -> Path:
+        """Folder of the contact sheets: every picture with its mask's outline, for a person to look through."""
+        return self.of("ingest") / "contact_sheets"
 
     @property
     def gate(self) -> Path:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relapse.cohorts.declared.images import DceMri, Phase, Preprocessing
+from relapse.cohorts.table import picture_path
 from relapse.ground.errors import ImageError, SourceError
 from relapse.ground.files import sha256_of_file, sha256_of_text, write_atomic
 from relapse.imaging.checks import check_contrast, check_grid, check_mask, check_phase
@@ -115,7 +116,11 @@ def read_picture(folder: Path, image: str) -> Picture:
     SourceError
         It is not there, or not what was written.
     """
-    path = picture_path(folder, image)
+    return open_picture(picture_path(folder, image))
+
+
+def open_picture(path: Path) -> Picture:
+    """The picture in a file; raises as :func:`read_picture`."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             size = int(stored["channels"].shape[-1])
@@ -123,7 +128,7 @@ def read_picture(folder: Path, image: str) -> Picture:
             return Picture(stored["channels"], mask, stored["width"])
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
         raise SourceError(
-            f"{path}: no such picture, or a damaged one. Remove it, and run the stage images again."
+            f"{path}: no such picture, or a damaged one. Remove it, and run the stage ingest again."
         ) from None
 
 
@@ -132,11 +137,6 @@ def write_picture(folder: Path, image: str, made: Picture) -> None:
     content = io.BytesIO()
     np.savez(content, channels=made.channels, mask=np.packbits(made.mask, axis=-1), width=made.width)
     write_atomic(picture_path(folder, image), lambda temporary: temporary.write_bytes(content.getvalue()))
-
-
-def picture_path(folder: Path, image: str) -> Path:
-    """Where the picture at an address is kept."""
-    return folder / image[:2] / f"{image}.npz"
 
 
 def _bias(

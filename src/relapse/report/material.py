@@ -42,7 +42,8 @@ class Material:
     @classmethod
     def read(cls, at: Workspace, candidates: tuple[str, ...], *, decision: Json) -> "Material":
         """Read the files of a cohort's stages."""
-        records: dict[str, Json] = {name: read_json(at.record(name)) for name in candidates}
+        every: dict[str, Json] = {name: read_json(at.record(name)) for name in candidates}
+        records = {name: record for name, record in every.items() if "not_for" not in record}
         return cls(
             cohort=read_cohort(at.resolved),
             flow=read_json(at.flow),

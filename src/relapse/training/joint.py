@@ -98,18 +98,21 @@ def tune_and_fit_together(
         for table, seed in zip(tables, seeds, strict=True)
     ]
     sets = _drawn(head, cohort, trials, seed=seeds[0])
+    results: list[FinishedSet] = []
+    if head.space is None:
+        # Nothing to compare it with.
+        results.append(FinishedSet(tuple(Tried(float("nan")) for _ in rows), 0.0))
     label = f"{cohort.name} {family.name}"
     name = f"{cohort.name}-{family.name}-{trials}"
     kept = (
         kept_sets(machinery.storage, name, tables, cohort, seeds=seeds, folds=inner_folds)
-        if machinery.storage
+        if machinery.storage and head.space
         else None
     )
     done = kept.read() if kept else {}
-    results: list[FinishedSet] = []
 
     def offered() -> Iterator[Any]:
-        for number, params in enumerate(sets):
+        for number, params in enumerate(sets if head.space else ()):
             if seconds is not None and results and sum(one.seconds for one in results) >= seconds:
                 return
             yield delayed(_compare)(number, params, rows, cohort, head, kept, done.get(number))

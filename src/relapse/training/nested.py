@@ -88,10 +88,12 @@ def train(
         A fold in which no trial succeeded; or, before anything is fitted, a table that is too wide for the family.
     """
     cohort = within_limit(cohort, candidate, rows=len(table))
+    head = family_called(candidate).head(cohort)
+    if head and head.prepare:
+        head.prepare(table, cohort, machinery)
     pairs = folds[["repeat", "fold"]].drop_duplicates().itertuples(index=False)
     jobs = [_Job(int(repeat), int(fold), derived_seed(seed, candidate, repeat, fold)) for repeat, fold in pairs]
     jobs.insert(0, _Job(FINAL, FINAL, derived_seed(seed, candidate, "final")))
-    head = family_called(candidate).head(cohort)
     run = _run_each if head is None or head.fit_together is None else _run_together
     results = run(jobs, table, cohort, candidate, folds, params, machinery, held_out)
     final, *outer = results
@@ -134,7 +136,7 @@ def within_limit(cohort: Cohort, candidate: str, *, rows: int) -> Cohort:
     head = family.head(cohort)
     found = within(cohort, head.limit if head else None, rows=rows)
     if isinstance(found, str):
-        raise NoTrialError(f"{family.title} is not begun. {found}")
+        raise NoTrialError(f"{family.called(cohort)} is not begun. {found}")
     return found
 
 

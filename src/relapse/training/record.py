@@ -21,7 +21,7 @@ def write_record(
     path: Path, trained: Trained, *, cohort: Cohort, candidate: str, seed: int, settings: TrainParams
 ) -> None:
     """Write the training record of one candidate."""
-    record = _header(candidate, seed, settings) | {
+    record = _header(candidate, seed, settings, cohort) | {
         "params": trained.params,
         "threshold": trained.model.threshold,
         "trials": len(trained.trials),
@@ -35,9 +35,18 @@ def write_record(
     write_json(path, record)
 
 
-def write_failure(path: Path, error: NoTrialError, *, candidate: str, seed: int, settings: TrainParams) -> None:
+def write_failure(
+    path: Path, error: NoTrialError, *, cohort: Cohort, candidate: str, seed: int, settings: TrainParams
+) -> None:
     """Write the record of a candidate that could not be trained: ``failed`` says why, of its trials or of the table."""
-    write_json(path, _header(candidate, seed, settings) | {"failed": str(error)})
+    write_json(path, _header(candidate, seed, settings, cohort) | {"failed": str(error)})
+
+
+def write_not_for(path: Path, *, cohort: Cohort, candidate: str, seed: int, settings: TrainParams) -> None:
+    """Write the record of a candidate that is not for this cohort, since the cohort has nothing that it learns from."""
+    lacking = "images" if family(candidate).sees else "features"
+    said = {"not_for": f"{cohort.name} has no {lacking}"}
+    write_json(path, _header(candidate, seed, settings, cohort) | said)
 
 
 def search_space(candidate: str, cohort: Cohort) -> dict[str, str]:
@@ -60,12 +69,12 @@ def _in_words(distribution: Any) -> str:
     return f"{distribution.low:g} to {distribution.high:g}{scale}"
 
 
-def _header(candidate: str, seed: int, settings: TrainParams) -> dict[str, Any]:
+def _header(candidate: str, seed: int, settings: TrainParams, cohort: Cohort) -> dict[str, Any]:
     """What was asked for, whatever came of it."""
     found = family(candidate)
     return {
         "candidate": candidate,
-        "title": found.title,
+        "title": found.called(cohort),
         "description": found.description,
         "seed": seed,
         "settings": settings.model_dump(),

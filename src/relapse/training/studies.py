@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import relapse
-from relapse.cohorts.schema import Cohort
+from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.ground.files import sha256_of_text
 from relapse.machinery import is_url
 
@@ -127,6 +127,9 @@ def storage_of(storage: str, name: str) -> "optuna.storages.BaseStorage":
 
 def digest(label: str, table: pd.DataFrame, cohort: Cohort, *, seed: int, folds: int, startup: int) -> str:
     """Identity of all that shapes the trials of a search: rows, declaration, protocol, code and versions."""
+    if IMAGE in table:
+        # Addresses, wherever the pictures lie.
+        table = table.assign(**{IMAGE: [Path(image).stem for image in table[IMAGE]]})
     rows = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
     protocol = json.dumps({"seed": seed, "folds": folds, "startup": startup})
     versions = ",".join(f"{name} {version(name)}" for name in VERSIONED)

@@ -7,6 +7,8 @@
       folder: ${MAMA_MIA}               # images/<ID>/<ID>_0000.nii.gz, segmentations/expert/<ID>.nii.gz
       phases: [0, 1, last]              # before contrast, first after it, last
       mask: expert
+      block: imaging                    # one of the cohort's blocks
+      encoder: {weights: imagenet, file: "${RELAPSE_DENSENET121}"}
       preprocessing: {spacing: 1.0, margin: 10, size: 224, correction: {of: slice, shrink: 4}}
 """
 
@@ -77,11 +79,37 @@ class Preprocessing(Declared):
     clip: tuple[Annotated[float, Field(ge=0, lt=50)], Annotated[float, Field(gt=50, le=100)]] = (0.1, 99.9)
 
 
+class EncoderWeights(Declared):
+    """What DenseNet121 starts from, and how often a picture is seen.
+
+    ``imagenet`` are torchvision's published weights, read from ``file``. With ``random`` weights the network has seen
+    nothing before, and every table and answer says so. ``views`` are turns and reflections of each picture, kept once
+    and drawn anew in each epoch.
+    """
+
+    weights: Literal["imagenet", "random"] = "random"
+    file: str | None = None
+    views: Annotated[int, Field(ge=1, le=8)] = 4
+
+    @model_validator(mode="after")
+    def _file_of_weights(self) -> "EncoderWeights":
+        if (self.weights == "imagenet") != (self.file is not None):
+            raise ValueError(
+                "file names the published weights: it is needed with weights: imagenet, and with no other."
+            )
+        return self
+
+
 class DceMri(Declared):
-    """DCE-MRI volumes in MAMA-MIA's layout, one a phase, and a tumour mask a patient."""
+    """DCE-MRI volumes in MAMA-MIA's layout, one a phase, and a tumour mask a patient.
+
+    ``block`` is the block of the cohort that the images belong to: what they add is asked as of any block.
+    """
 
     kind: Literal["dce_mri"]
     folder: str
+    block: str
+    encoder: EncoderWeights = EncoderWeights()
     phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=3)] = (0, 1, "last")
     mask: Literal["expert", "automatic"] = "expert"
     preprocessing: Preprocessing = Preprocessing()

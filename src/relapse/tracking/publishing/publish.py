@@ -97,7 +97,8 @@ def publish(
             mlflow.log_metrics(_added_numbers(added))
             mlflow.log_artifacts(str(at.of("added_value")), "added_value")
         run_ids = {item.name: _log_candidate(at, item, source, dataset) for item in evidence.candidates}
-        failed = {name: _log_failure(at, name, source) for name in params.candidates if name not in run_ids}
+        missing = [name for name in params.candidates if name not in run_ids]
+        failed = {name: _log_failure(at, name, source) for name in missing if "failed" in read_json(at.record(name))}
         with tempfile.TemporaryDirectory() as scratch:
             bundle = Path(scratch) / "bundle"
             write_challenger(
