@@ -51,18 +51,19 @@ def draw_sheet(pictures: Sequence[tuple[str, Picture]], path: Path) -> None:
         for place in axes:
             place.set_axis_off()
         for place, (name, one, index) in zip(axes, panels, strict=False):
-            _draw(place, name, one, index)
+            draw_slice(place, one, index)
+            place.set_title(f"{name}  {one.width[index]:.0f} mm", fontsize=5, pad=1.5)
         figure.subplots_adjust(left=0.005, right=0.995, bottom=0.005, top=1 - 0.12 / (rows * (_INCHES + 0.12)))
         write_atomic(
             path, lambda temporary: figure.savefig(temporary, format="png", dpi=_DOTS, metadata={"Software": None})
         )
 
 
-def _draw(axes: "Axes", name: str, one: Picture, index: int) -> None:
+def draw_slice(axes: "Axes", one: Picture, index: int) -> None:
+    """Draw one slice of a picture with its mask's outline, in the channel of the first phase after contrast."""
     image = one.channels[index, min(1, one.channels.shape[1] - 1)].astype(np.float32)
     low, high = np.percentile(image, [1, 99.5])
     axes.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-3), interpolation="nearest")
     mask = one.mask[index]
     if mask.any() and not mask.all():
         axes.contour(mask, levels=[0.5], colors=_OUTLINE, linewidths=0.6)
-    axes.set_title(f"{name}  {one.width[index]:.0f} mm", fontsize=5, pad=1.5)
