@@ -31,6 +31,11 @@ class Frozen:
     means: tuple[Array, ...]
     scales: tuple[Array, ...]
 
+    @property
+    def weights(self) -> int:
+        """How many tensors a head's weights are."""
+        return _EACH * (len(self.means) // 2) + _END
+
 
 def start(encoder: Encoder) -> tuple[Weights, Frozen]:
     """The weights that every head starts from, and what stays frozen.
