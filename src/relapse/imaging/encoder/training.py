@@ -99,7 +99,10 @@ def fit_heads(
     _check_covariates(tasks)
     together = len(tasks)
     if device == "cpu":
-        each = schedule.batch * maps.values.shape[3] * maps.values.shape[4] * 4 * (len(beginning[0]) // 3 + 2)
+        weights, frozen = beginning
+        # Copies of the maps that a head makes on its way; lite0's maps grow fourfold before they are pooled.
+        copies = 3 * weights[1].size // weights[0].shape[0] if frozen.kind != "densenet" else len(weights) // 3 + 2
+        each = schedule.batch * maps.values.shape[3] * maps.values.shape[4] * 4 * copies
         together = max(1, min(together, _AT_ONCE // each))
     parts = [tasks[first : first + together] for first in range(0, len(tasks), together)]
     return [weights for part in parts for weights in _Heads(maps, beginning, loss, part, schedule, device).trained()]
@@ -125,7 +128,9 @@ def predict_heads(
     leaves = [torch.from_numpy(np.stack(parts)).to(device, kind) for parts in zip(*images, strict=True)]
     values = torch.from_numpy(maps.values)
     with one_thread(), torch.inference_mode():
-        return _asked(values, maps.side, leaves, _norms(frozen, device, kind), np.tile(rows, (len(heads), 1)))
+        return _asked(
+            values, maps.side, leaves, _norms(frozen, device, kind), np.tile(rows, (len(heads), 1)), frozen.kind
+        )
 
 
 def _asked(
@@ -134,6 +139,7 @@ def _asked(
     leaves: "list[torch.Tensor]",
     norms: "list[tuple[torch.Tensor, torch.Tensor]]",
     rows: NDArray[np.int_],
+    network: str,
     *,
     most: int = 32,
 ) -> NDArray[np.float64]:
@@ -144,7 +150,8 @@ def _asked(
     for first in range(0, rows.shape[1], most):
         chosen = torch.from_numpy(rows[:, first : first + most]).to(values.device)
         per_slice = [
-            outputs(leaves, norms, values[chosen, number, 0].to(norms[0][0]), side) for number in range(values.shape[1])
+            outputs(leaves, norms, values[chosen, number, 0].to(norms[0][0]), side, network)
+            for number in range(values.shape[1])
         ]
         found.append(torch.stack(per_slice).mean(0).cpu().numpy())
     return np.concatenate(found, axis=1).astype(np.float64)
@@ -177,7 +184,7 @@ class _Heads:
         self.kind = torch.float64 if schedule.double else torch.float32
         # On a GPU the maps are there once for all heads; a CPU's tensors share the array's memory.
         self.values = torch.from_numpy(maps.values).to(device)
-        self.norms = _norms(beginning[1], device, self.kind)
+        self.norms, self.network = _norms(beginning[1], device, self.kind), beginning[1].kind
         self.tasks = list(tasks)
         self.streams = [np.random.default_rng(task.seed) for task in tasks]
         self.images, width = len(beginning[0]), tasks[0].width
@@ -224,7 +231,7 @@ class _Heads:
         prepared = [self._prepared(task, np.flatnonzero(task.held)) for task in self.tasks]
         rows, columns = self._padded(prepared)
         with torch.no_grad():
-            found = _asked(self.values, self.side, self.leaves[: self.images], self.norms, rows)
+            found = _asked(self.values, self.side, self.leaves[: self.images], self.norms, rows, self.network)
             output = self._beside(torch.from_numpy(found).to(self.device, self.kind), columns)
             value = self.loss.value(output, columns).cpu().numpy()
         better = value < self.lowest
@@ -247,7 +254,7 @@ class _Heads:
         chosen, shown = (torch.from_numpy(one).to(self.device) for one in (rows, drawn))
         count = self.values.shape[2]
         seen = self.values[chosen, shown // count, shown % count].to(self.kind)
-        output = self._beside(outputs(self.leaves[: self.images], self.norms, seen, self.side), columns)
+        output = self._beside(outputs(self.leaves[: self.images], self.norms, seen, self.side, self.network), columns)
         total = self.loss.value(output, columns).sum()
         found = torch.autograd.grad(total, self.leaves)
         gradient = torch.cat([part.reshape(len(self.flat), -1) for part in found], 1)
