@@ -1,5 +1,7 @@
 """Heads on cached maps compute what the whole network computes, and a head among many is the head alone."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -146,3 +148,79 @@ def test_where_a_head_begins_does_not_move_with_the_network() -> None:
     for mine, theirs in zip(weights, kept, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert frozen.means[0] is not start(made)[1].means[0]
+
+
+def beside(job: HeadTask, columns: int = 2) -> HeadTask:
+    """The same task with covariates."""
+    drawn = np.random.default_rng([7, job.seed]).standard_normal((len(job.rows), columns))
+    return dataclasses.replace(job, covariates=drawn)
+
+
+def test_covariates_beside_an_image_that_tells_nothing_get_the_coefficients_of_a_cox_model() -> None:
+    from sksurv.linear_model import CoxPHSurvivalAnalysis
+
+    made, count = encoder(), 400
+    some = maps(count, channels=start(made)[1].means[0].size)
+    rng = np.random.default_rng(5)
+    known = rng.standard_normal((count, 2))
+    target = np.empty(count, dtype=[("event", bool), ("time", np.float64)])
+    target["time"], target["event"] = (
+        rng.exponential(size=count) * np.exp(-known @ [0.9, -0.5]),
+        rng.random(count) < 0.7,
+    )
+    job = HeadTask(np.arange(count), target, np.arange(count) % 5 == 0, 0, known)
+    (head,) = fit_heads(some, start(made), COX, [job], HeadSchedule(epochs=40))
+    assert len(head) == len(start(made)[0]) + 1
+    plain = CoxPHSurvivalAnalysis().fit(known[~job.held], target[~job.held]).coef_
+    np.testing.assert_allclose(head[-1], plain, atol=0.12)
+
+
+@pytest.mark.parametrize(("loss", "survival"), [(COX, True), (BINARY, False)])
+def test_heads_with_covariates_trained_together_are_those_trained_alone(loss, survival: bool) -> None:
+    made = encoder()
+    some = maps(50, channels=start(made)[1].means[0].size)
+    jobs = [beside(job) for job in tasks(4, 50, survival=survival)]
+    schedule = HeadSchedule(batch=12, epochs=6, patience=2, learning_rate=1e-2, double=True)
+    together = fit_heads(some, start(made), loss, jobs, schedule)
+    alone = [fit_heads(some, start(made), loss, [job], schedule)[0] for job in jobs]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one[-1], other[-1], atol=1e-5)
+        assert np.abs(one[-1]).max() > 1e-3
+    rows, frozen = np.arange(50), start(made)[1]
+    first, second = (predict_heads(some, frozen, heads, rows, double=True) for heads in (together, alone))
+    np.testing.assert_allclose(first, second, atol=1e-5)
+    # The image's part is asked for, with the coefficients or without them.
+    bare = [head[:-1] for head in together]
+    np.testing.assert_array_equal(predict_heads(some, frozen, bare, rows, double=True), first)
+
+
+def test_covariates_of_no_columns_change_nothing() -> None:
+    made, (job,) = encoder(), tasks(1, 50)
+    some = maps(50, channels=start(made)[1].means[0].size)
+    one, two = (fit_heads(some, start(made), COX, [each], QUICK)[0] for each in (job, beside(job, 0)))
+    for mine, theirs in zip(one, two, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_covariates_count_in_early_stopping() -> None:
+    made, (job,) = encoder(), tasks(1, 50)
+    some = maps(50, channels=start(made)[1].means[0].size)
+    job = beside(job)
+    heads = _Heads(some, start(made), COX, [job], QUICK, "cpu")
+    weights = heads.trained()[0]
+    held = np.flatnonzero(job.held)
+    order, columns = COX.columns(job.target[held], False)
+    found = predict_heads(some, start(made)[1], [weights], job.rows[held][order])
+    found = found + job.covariates[held][order] @ weights[-1]
+    given = {name: torch.from_numpy(one)[None] for name, one in columns.items()}
+    assert float(COX.value(torch.from_numpy(found), given)) == pytest.approx(float(heads.lowest[0]), abs=1e-4)
+
+
+def test_covariates_that_do_not_fit_are_refused() -> None:
+    made, jobs = encoder(), tasks(2, 50)
+    some = maps(50, channels=start(made)[1].means[0].size)
+    with pytest.raises(ValueError, match="have the same covariates"):
+        fit_heads(some, start(made), COX, [jobs[0], beside(jobs[1])], QUICK)
+    short = dataclasses.replace(jobs[0], covariates=np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="one row is needed for each row"):
+        fit_heads(some, start(made), COX, [short], QUICK)

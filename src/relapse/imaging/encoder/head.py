@@ -5,11 +5,12 @@ own last layers compute, written as products of matrices, which are the same ope
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from relapse.imaging.encoder import lite0
 from relapse.imaging.encoder.network import Encoder
 
 if TYPE_CHECKING:
@@ -26,20 +27,41 @@ _EACH, _END = 6, 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frozen:
-    """What all heads share: mean and 1 / deviation of every normalisation, in their order."""
+    """What all heads share: mean and 1 / deviation of every normalisation, in their order.
+
+    ``kind`` says of which network they are the head.
+    """
 
     means: tuple[Array, ...]
     scales: tuple[Array, ...]
+    kind: Literal["densenet", "efficientnet-lite0"] = "densenet"
+
+    @property
+    def weights(self) -> int:
+        """How many tensors a head's weights are."""
+        if self.kind == "efficientnet-lite0":
+            return lite0.WEIGHTS
+        return _EACH * (len(self.means) // 2) + _END
 
 
 def start(encoder: Encoder) -> tuple[Weights, Frozen]:
     """The weights that every head starts from, and what stays frozen.
+
+    The last two are the classifier and its constant. What of a DenseNet comes before them is told here; of
+    EfficientNet-lite0 it is the kernel (inputs, outputs) of the last convolution, and scale and shift after it; the
+    first of its thousand classes stands for the classifier until training draws one.
 
     Kernels are kept as matrices: that of a 3 × 3 convolution as (inputs, outputs × 9), its taps turned round, since it
     is computed from its inputs outwards.
     """
     import torch
 
+    if isinstance(encoder.architecture, lite0.Lite0):
+        kernel, norm, out = encoder.module._conv_head, encoder.module._bn1, encoder.module._fc
+        weights = [kernel.weight[:, :, 0, 0].T, norm.weight, norm.bias, out.weight[0], out.bias[:1]]
+        scale = torch.rsqrt(norm.running_var + norm.eps)
+        frozen = Frozen((_array(norm.running_mean),), (_array(scale),), "efficientnet-lite0")
+        return [_array(one) for one in weights], frozen
     features, out = encoder.module.features, encoder.module.class_layers.out
     layers = list(features.get_submodule(f"denseblock{len(encoder.architecture.blocks)}").children())
     norms, weights = [], []
@@ -62,9 +84,17 @@ def put_in(encoder: Encoder, weights: Weights) -> None:
     """Give a network the weights of a trained head: what :func:`start` took out."""
     import torch
 
+    given = [torch.from_numpy(np.ascontiguousarray(one)) for one in weights]
+    if isinstance(encoder.architecture, lite0.Lite0):
+        kernel, norm, out = encoder.module._conv_head, encoder.module._bn1, encoder.module._fc
+        with torch.no_grad():
+            kernel.weight.copy_(given[0].T[:, :, None, None])
+            for place, values in ((norm.weight, given[1]), (norm.bias, given[2])):
+                place.copy_(values)
+            out.weight[0], out.bias[0] = given[3], given[4][0]
+        return
     features, out = encoder.module.features, encoder.module.class_layers.out
     layers = list(features.get_submodule(f"denseblock{len(encoder.architecture.blocks)}").children())
-    given = [torch.from_numpy(np.ascontiguousarray(one)) for one in weights]
     with torch.no_grad():
         for number, layer in enumerate(layers[len(layers) - encoder.depth :]):
             parts, mine = layer.layers, given[_EACH * number : _EACH * (number + 1)]
@@ -82,7 +112,11 @@ def put_in(encoder: Encoder, weights: Weights) -> None:
 
 
 def outputs(
-    leaves: "list[torch.Tensor]", norms: "list[tuple[torch.Tensor, torch.Tensor]]", maps: "torch.Tensor", side: int
+    leaves: "list[torch.Tensor]",
+    norms: "list[tuple[torch.Tensor, torch.Tensor]]",
+    maps: "torch.Tensor",
+    side: int,
+    kind: str = "densenet",
 ) -> "torch.Tensor":
     """The output (networks, rows) of heads.
 
@@ -94,9 +128,14 @@ def outputs(
         Mean and 1 / deviation of every normalisation.
     maps
         (networks, rows, places, channels).
+    kind
+        Of which network, as :class:`Frozen` says.
     """
     import torch
     from torch.nn.functional import fold
+
+    if kind == "efficientnet-lite0":
+        return lite0.outputs(leaves, norms, maps, side)
 
     networks, rows, places, base = maps.shape
     flat = maps.reshape(networks, rows * places, base)

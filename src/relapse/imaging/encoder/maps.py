@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relapse.ground.files import sha256_of_text, write_atomic
+from relapse.imaging.encoder.lite0 import Lite0
+from relapse.imaging.encoder.lite0 import trunk as lite0_trunk
 from relapse.imaging.encoder.network import Encoder
 from relapse.imaging.slices import Picture
 from relapse.machinery import Machinery
@@ -55,6 +57,8 @@ def views(channels: NDArray[np.floating], count: int) -> NDArray[np.floating]:
 
 def trunk(encoder: Encoder, images: "torch.Tensor") -> "torch.Tensor":
     """The maps (images, channels, side, side) that the head takes."""
+    if isinstance(encoder.architecture, Lite0):
+        return lite0_trunk(encoder.module, images)
     features = encoder.module.features
     for name, part in features.named_children():
         if name == f"denseblock{len(encoder.architecture.blocks)}":

@@ -1,6 +1,7 @@
-"""DenseNet121 (Huang et al. 2017, CVPR): built, given its published weights, and divided into trunk and head.
+"""Encoders: built, given their published weights, and divided into trunk and head.
 
-The *head* is the top tenth of its layers: counted as in its name (121 convolutions and the classifier, without
+DenseNet121 (Huang et al. 2017, CVPR) is built here, EfficientNet-lite0 in :mod:`relapse.imaging.encoder.lite0`. Of a
+DenseNet the *head* is the top tenth of its layers: counted as in its name (121 convolutions and the classifier, without
 normalisations), at most 12 layers are a tenth, and the most whole dense layers that fit, with the classifier, are five
 of two convolutions each: ``features.denseblock4.denselayer12`` to ``denselayer16``, then ``features.norm5`` and
 ``class_layers.out``. Their normalisations learn scale and shift. Everything before is the *trunk*: frozen, its
@@ -12,11 +13,12 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from relapse.ground.errors import SourceError
+from relapse.imaging.encoder import lite0
 from relapse.workers import one_thread
 
 if TYPE_CHECKING:
@@ -39,6 +41,11 @@ class Architecture:
     channels: int = 3
 
     @property
+    def name(self) -> str:
+        """As the field calls it: by its layers."""
+        return f"DenseNet{self.layers}"
+
+    @property
     def layers(self) -> int:
         """Convolutions and the classifier, as a DenseNet's name counts them."""
         return 1 + 2 * sum(self.blocks) + len(self.blocks) - 1 + 1
@@ -55,13 +62,20 @@ DENSENET121 = Architecture()
 class Encoder:
     """A network (``module``, of torch, in evaluation mode) and how many dense layers at its end are to be trained.
 
-    ``pretrained`` says whether it has seen photographs before; where not, every table and answer has to say so.
+    ``depth`` is 0 where the network has no dense layers. ``pretrained`` says whether it has seen photographs before;
+    where not, every table and answer has to say so, as ``title`` does.
     """
 
     module: Any
-    architecture: Architecture
+    architecture: Architecture | lite0.Lite0
     depth: int
     pretrained: bool
+
+    @property
+    def title(self) -> str:
+        """What it is, in words for tables, cards and answers."""
+        weights = "ImageNet weights" if self.pretrained else "random weights (not pretrained)"
+        return f"{self.architecture.name}, {weights}"
 
     @property
     def identity(self) -> str:
@@ -74,24 +88,31 @@ class Encoder:
 
 
 def build(
-    weights: Path | None, *, seed: int = 0, share: float = 0.1, architecture: Architecture = DENSENET121
+    weights: Path | Literal["efficientnet-lite0"] | None,
+    *,
+    seed: int = 0,
+    share: float = 0.1,
+    architecture: Architecture = DENSENET121,
 ) -> Encoder:
     """Build an encoder.
 
     Parameters
     ----------
     weights
-        The file of torchvision's published weights; None: random weights, and ``pretrained`` is false.
+        The file of torchvision's published weights; None: random weights, and ``pretrained`` is false;
+        ``efficientnet-lite0``: that network with the ImageNet weights of an installed package, whatever else is asked.
     seed
         Of random weights.
     share
-        Share of the layers that is trained.
+        Share of the layers of a DenseNet that is trained.
 
     Raises
     ------
     SourceError
         The file is not there, or is another one.
     """
+    if weights == "efficientnet-lite0":
+        return Encoder(lite0.module(), lite0.Lite0(), 0, True)
     import torch
     from monai.networks.nets.densenet import DenseNet
 
@@ -107,7 +128,7 @@ def build(
         )
         if weights is None:
             _settle(module, architecture.channels, seed)
-    if weights is not None:
+    if isinstance(weights, Path):
         module.load_state_dict(_published(weights, module.state_dict()))
     module.eval().requires_grad_(False)
     return Encoder(module, architecture, architecture.unfrozen(share), weights is not None)

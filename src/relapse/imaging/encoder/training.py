@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Bytes of intermediate results that networks trained at once may take on a CPU: more fall out of its caches.
 _AT_ONCE = 256 << 20
 
+#: Name of the covariates among the columns of a batch.
+_BESIDE = "covariates"
+
 
 class Loss(Protocol):
     """A loss for many networks at once, as :class:`relapse.candidates.networks.losses.Loss` is one."""
@@ -40,12 +43,20 @@ class HeadTask:
     """What one head learns from.
 
     ``rows`` (n,) of the maps, ``target`` (n,), ``held`` (n,) true for the rows of early stopping, and a ``seed``.
+    ``covariates`` (n, p), standardised: what else is known of each row. The head learns beside them: its output is that
+    of the image plus ``covariates @ beta``, so that the image is asked for what they do not tell.
     """
 
     rows: NDArray[np.int_]
     target: NDArray[Any]
     held: NDArray[np.bool_]
     seed: int
+    covariates: NDArray[np.float64] | None = None
+
+    @property
+    def width(self) -> int:
+        """Columns of the covariates."""
+        return 0 if self.covariates is None else self.covariates.shape[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +64,12 @@ class HeadSchedule:
     """How heads are trained: Adam with decoupled weight decay on kernels, over batches that all hold events.
 
     A head stops once ``patience`` epochs have not lowered the loss of its held rows, and goes back to its best weights.
-    ``double`` computes in double precision.
+    ``covariate_rate`` is the learning rate of covariates' coefficients, which start at 0 and have some tenths to go
+    where kernels have thousandths. ``double`` computes in double precision.
     """
 
     learning_rate: float = 3e-4
+    covariate_rate: float = 1e-2
     weight_decay: float = 1e-2
     batch: int = 32
     epochs: int = 40
@@ -74,10 +87,22 @@ def fit_heads(
     *,
     device: str = "cpu",
 ) -> list[Weights]:
-    """Train one head a task, as many at once as pay; the weights come back in the order of the tasks."""
+    """Train one head a task, as many at once as pay; the weights come back in the order of the tasks.
+
+    Where tasks have covariates, their coefficients ``beta`` (p,) come back as the last of a head's weights.
+
+    Raises
+    ------
+    ValueError
+        Tasks differ in how many covariates they have, or covariates have other rows than their task.
+    """
+    _check_covariates(tasks)
     together = len(tasks)
     if device == "cpu":
-        each = schedule.batch * maps.values.shape[3] * maps.values.shape[4] * 4 * (len(beginning[0]) // 3 + 2)
+        weights, frozen = beginning
+        # Copies of the maps that a head makes on its way; lite0's maps grow fourfold before they are pooled.
+        copies = 3 * weights[1].size // weights[0].shape[0] if frozen.kind != "densenet" else len(weights) // 3 + 2
+        each = schedule.batch * maps.values.shape[3] * maps.values.shape[4] * 4 * copies
         together = max(1, min(together, _AT_ONCE // each))
     parts = [tasks[first : first + together] for first in range(0, len(tasks), together)]
     return [weights for part in parts for weights in _Heads(maps, beginning, loss, part, schedule, device).trained()]
@@ -92,14 +117,20 @@ def predict_heads(
     device: str = "cpu",
     double: bool = False,
 ) -> NDArray[np.float64]:
-    """Outputs (heads, rows) on the plain view, averaged over the slices of a picture."""
+    """Outputs (heads, rows) on the plain view, averaged over the slices of a picture.
+
+    Of a head that was trained beside covariates this is the image's part alone.
+    """
     import torch
 
     kind = torch.float64 if double else torch.float32
-    leaves = [torch.from_numpy(np.stack(parts)).to(device, kind) for parts in zip(*heads, strict=True)]
+    images = [head[: frozen.weights] for head in heads]
+    leaves = [torch.from_numpy(np.stack(parts)).to(device, kind) for parts in zip(*images, strict=True)]
     values = torch.from_numpy(maps.values)
     with one_thread(), torch.inference_mode():
-        return _asked(values, maps.side, leaves, _norms(frozen, device, kind), np.tile(rows, (len(heads), 1)))
+        return _asked(
+            values, maps.side, leaves, _norms(frozen, device, kind), np.tile(rows, (len(heads), 1)), frozen.kind
+        )
 
 
 def _asked(
@@ -108,6 +139,7 @@ def _asked(
     leaves: "list[torch.Tensor]",
     norms: "list[tuple[torch.Tensor, torch.Tensor]]",
     rows: NDArray[np.int_],
+    network: str,
     *,
     most: int = 32,
 ) -> NDArray[np.float64]:
@@ -118,7 +150,8 @@ def _asked(
     for first in range(0, rows.shape[1], most):
         chosen = torch.from_numpy(rows[:, first : first + most]).to(values.device)
         per_slice = [
-            outputs(leaves, norms, values[chosen, number, 0].to(norms[0][0]), side) for number in range(values.shape[1])
+            outputs(leaves, norms, values[chosen, number, 0].to(norms[0][0]), side, network)
+            for number in range(values.shape[1])
         ]
         found.append(torch.stack(per_slice).mean(0).cpu().numpy())
     return np.concatenate(found, axis=1).astype(np.float64)
@@ -151,17 +184,16 @@ class _Heads:
         self.kind = torch.float64 if schedule.double else torch.float32
         # On a GPU the maps are there once for all heads; a CPU's tensors share the array's memory.
         self.values = torch.from_numpy(maps.values).to(device)
-        self.norms = _norms(beginning[1], device, self.kind)
+        self.norms, self.network = _norms(beginning[1], device, self.kind), beginning[1].kind
         self.tasks = list(tasks)
         self.streams = [np.random.default_rng(task.seed) for task in tasks]
-        self.shapes = [one.shape for one in beginning[0]]
-        drawn = [_drawn(beginning[0], stream) for stream in self.streams]
+        self.images, width = len(beginning[0]), tasks[0].width
+        self.shapes = [*(one.shape for one in beginning[0]), *([(width,)] if width else [])]
+        drawn = [np.append(_drawn(beginning[0], stream), np.zeros(width, np.float32)) for stream in self.streams]
         self.flat = torch.from_numpy(np.stack(drawn)).to(device, self.kind)
-        marks = [
-            np.full(math.prod(shape), float(_decays(shape, place, len(self.shapes))))
-            for place, shape in enumerate(self.shapes)
-        ]
-        self.decayed = torch.from_numpy(np.concatenate(marks)).to(device, self.kind)
+        decayed = [_decays(shape, place, self.images) for place, shape in enumerate(self.shapes)]
+        rates = [schedule.learning_rate] * self.images + [schedule.covariate_rate]
+        self.decayed, self.rates = (self._spread(values) for values in (decayed, rates[: len(self.shapes)]))
         self.first, self.second = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
         self.steps = torch.zeros(len(tasks), 1, dtype=self.kind, device=device)
         self.lowest = np.full(len(tasks), np.inf)
@@ -199,8 +231,9 @@ class _Heads:
         prepared = [self._prepared(task, np.flatnonzero(task.held)) for task in self.tasks]
         rows, columns = self._padded(prepared)
         with torch.no_grad():
-            found = _asked(self.values, self.side, self.leaves, self.norms, rows)
-            value = self.loss.value(torch.from_numpy(found).to(self.device, self.kind), columns).cpu().numpy()
+            found = _asked(self.values, self.side, self.leaves[: self.images], self.norms, rows, self.network)
+            output = self._beside(torch.from_numpy(found).to(self.device, self.kind), columns)
+            value = self.loss.value(output, columns).cpu().numpy()
         better = value < self.lowest
         self.lowest = np.where(better, value, self.lowest)
         self.best[torch.from_numpy(self.position[better])] = self.flat[torch.from_numpy(np.flatnonzero(better))]
@@ -221,16 +254,22 @@ class _Heads:
         chosen, shown = (torch.from_numpy(one).to(self.device) for one in (rows, drawn))
         count = self.values.shape[2]
         seen = self.values[chosen, shown // count, shown % count].to(self.kind)
-        total = self.loss.value(outputs(self.leaves, self.norms, seen, self.side), columns).sum()
+        output = self._beside(outputs(self.leaves[: self.images], self.norms, seen, self.side, self.network), columns)
+        total = self.loss.value(output, columns).sum()
         found = torch.autograd.grad(total, self.leaves)
         gradient = torch.cat([part.reshape(len(self.flat), -1) for part in found], 1)
         self._adam(gradient, moves)
+
+    def _beside(self, output: "torch.Tensor", columns: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
+        """The image's output (networks, rows) and what covariates add to it."""
+        if _BESIDE not in columns:
+            return output
+        return output + (columns[_BESIDE] * self.leaves[-1][:, None]).sum(2)
 
     def _adam(self, gradient: "torch.Tensor", moves: "torch.Tensor") -> None:
         """Adam (Kingma and Ba 2015) with decoupled decay, for the heads that move."""
         import torch
 
-        rate, still = self.schedule.learning_rate, ~moves
         self.steps += moves
         weight = moves.to(self.kind)
         self.first.lerp_(gradient, 0.1 * weight)
@@ -238,7 +277,7 @@ class _Heads:
         count = self.steps.clamp_min(1)
         spread = (self.second / (1 - 0.999**count)).sqrt_().add_(1e-8)
         change = self.first / (1 - 0.9**count) / spread + self.schedule.weight_decay * self.decayed * self.flat
-        self.flat.sub_(torch.where(still, torch.zeros_like(change), rate * change))
+        self.flat.sub_(torch.where(moves, self.rates * change, torch.zeros_like(change)))
 
     def _dealt(
         self, task: HeadTask, stream: np.random.Generator
@@ -258,6 +297,8 @@ class _Heads:
 
     def _prepared(self, task: HeadTask, places: NDArray[np.int_]) -> tuple[NDArray[np.int_], dict[str, Any]]:
         order, columns = self.loss.columns(task.target[places], self.schedule.balanced)
+        if task.covariates is not None and task.width:
+            columns = columns | {_BESIDE: task.covariates[places][order]}
         return task.rows[places][order], columns
 
     def _padded(
@@ -267,7 +308,9 @@ class _Heads:
 
         longest = max(len(rows) for rows, _ in prepared)
         rows = np.zeros((len(prepared), longest), dtype=np.int64)
-        columns = {name: np.zeros((len(prepared), longest)) for name in prepared[0][1]}
+        columns = {
+            name: np.zeros((len(prepared), longest, *column.shape[1:])) for name, column in prepared[0][1].items()
+        }
         for place, (mine, found) in enumerate(prepared):
             rows[place, : len(mine)] = mine
             for name, column in found.items():
@@ -285,6 +328,13 @@ class _Heads:
         self.lowest, self.waited, self.position = self.lowest[running], self.waited[running], self.position[running]
         self._view()
 
+    def _spread(self, values: Sequence[float]) -> "torch.Tensor":
+        """One value a tensor of weights, as one a weight."""
+        import torch
+
+        sizes = [math.prod(shape) for shape in self.shapes]
+        return torch.from_numpy(np.repeat(np.asarray(values, dtype=np.float64), sizes)).to(self.device, self.kind)
+
     def _view(self) -> None:
         self.leaves, begin = [], 0
         for shape in self.shapes:
@@ -300,5 +350,12 @@ def _drawn(beginning: Weights, stream: np.random.Generator) -> NDArray[np.float3
 
 
 def _decays(shape: tuple[int, ...], place: int, count: int) -> bool:
-    """Whether weight decay pulls: at kernels, the classifier's included."""
-    return len(shape) == 2 or place == count - 2
+    """Whether weight decay pulls: at kernels, the classifier's included, and at what follows a head's own weights."""
+    return len(shape) == 2 or place == count - 2 or place >= count
+
+
+def _check_covariates(tasks: Sequence[HeadTask]) -> None:
+    if len({task.width for task in tasks}) > 1:
+        raise ValueError("heads trained at once have the same covariates.")
+    if any(task.covariates is not None and len(task.covariates) != len(task.rows) for task in tasks):
+        raise ValueError("covariates: one row is needed for each row of the task.")
