@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relapse.bundle.eyes import Eyes, read_eyes
 from relapse.bundle.fallback import CANDIDATE, Fallback, read_fallback, whole_blocks
 from relapse.bundle.manifest import (
     CARD,
@@ -22,6 +23,7 @@ from relapse.bundle.manifest import (
     REFITS,
     SEAL,
     TRAINING,
+    TRUNK,
     Manifest,
     read_manifest,
     seal,
@@ -47,7 +49,8 @@ class Description:
     """A bundle without its model: all that is needed to say what is served and which requests it takes.
 
     ``validations`` is what stands beside the bundle about external validations, None where nothing does. ``fallback``
-    is what is known of the model that answers without blocks, None where the bundle has none.
+    is what is known of the model that answers without blocks, None where the bundle has none. ``sees_pictures`` says
+    whether the champion looks at the patient's picture.
     """
 
     manifest: Manifest
@@ -60,6 +63,7 @@ class Description:
     reference: Reference
     validations: Validations | None
     fallback: Fallback | None
+    sees_pictures: bool
 
     @property
     def optional_blocks(self) -> list[str]:
@@ -70,12 +74,16 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Bundle(Description):
-    """A bundle that can predict; the fallback's models are None and none where it has no fallback."""
+    """A bundle that can predict; the fallback's models are None and none where it has no fallback.
+
+    ``eyes`` are what the champion looks at pictures with, None where it looks at none.
+    """
 
     model: "RiskModel"
     refits: "tuple[RiskModel, ...]"
     fallback_model: "RiskModel | None"
     fallback_refits: "tuple[RiskModel, ...]"
+    eyes: Eyes | None
 
 
 def verify_bundle(folder: Path) -> Manifest:
@@ -142,6 +150,7 @@ def describe_bundle(folder: Path) -> Description:
         reference=read_reference(folder / REFERENCE, cohort),
         validations=read_validations(folder),
         fallback=read_fallback(folder, cohort),
+        sees_pictures=TRUNK in manifest.files,
     )
 
 
@@ -163,6 +172,7 @@ def load_bundle(folder: Path) -> Bundle:
         refits=load_models(folder / REFITS),
         fallback_model=load_model(folder / FALLBACK_MODEL) if found.fallback else None,
         fallback_refits=load_models(folder / FALLBACK_REFITS) if found.fallback else (),
+        eyes=read_eyes(folder),
     )
 
 

@@ -30,6 +30,9 @@ REFITS = "refits.skops"
 FALLBACK = "fallback.json"
 FALLBACK_MODEL = "fallback.skops"
 FALLBACK_REFITS = "fallback-refits.skops"
+#: The frozen encoder of a model that looks at pictures, and how the training's pictures look.
+TRUNK = "trunk.onnx"
+FAMILIARITY = "familiarity.npz"
 MANIFEST = "manifest.json"
 #: Digest of the manifest itself, in the form that ``sha256sum --check`` reads.
 SEAL = "manifest.sha256"
@@ -39,6 +42,9 @@ CONTENT = (MODEL, DECLARATION, TRAINING, EVIDENCE, DECISION, CARD, CHECKLIST, RE
 
 #: The files that stand there besides where the cohort declares blocks and the champion is not the reference itself.
 FALLBACK_CONTENT = (FALLBACK, FALLBACK_MODEL, FALLBACK_REFITS)
+
+#: And those where the champion looks at pictures.
+EYES = (TRUNK, FAMILIARITY)
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]

@@ -58,6 +58,7 @@ _ALWAYS = ("numpy", "pandas", "scipy", "sklearn", "skops", "pydantic", "ruamel")
 _WHERE_NAMED = {
     "sksurv.": "sksurv",
     "relapse.candidates.catboost.": "catboost",
+    "relapse.candidates.pictures.PictureScore": "onnxruntime",
     "relapse.candidates.xgboost.": "xgboost",
 }
 

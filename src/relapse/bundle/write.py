@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relapse.bundle.eyes import write_eyes
 from relapse.bundle.fallback import ToFallBackOn, write_fallback
 from relapse.bundle.manifest import (
     CARD,
@@ -114,6 +115,7 @@ def write_bundle(
             write_fallback(new, fallback, table, cohort)
             files += FALLBACK_CONTENT
             packages = dict(sorted((packages | needed_packages(new / FALLBACK_MODEL)).items()))
+        files += write_eyes(new, load_model(model), table)
         manifest = Manifest(
             format=FORMAT,
             cohort=cohort.name,

@@ -23,6 +23,7 @@ MODULES = {
     "catboost": "relapse.candidates.catboost",
     "mlp": "relapse.candidates.mlp",
     "cnn1d": "relapse.candidates.cnn1d",
+    "efficientnet_lite0": "relapse.candidates.efficientnet_lite0",
     "densenet121": "relapse.candidates.densenet121",
 }
 

@@ -6,6 +6,7 @@ columns; head and weights are learnt together. Once fitted, an ensemble is one m
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -35,9 +36,9 @@ from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.cohorts.sources import expanded
 from relapse.ground.workspace import kept_maps, project_of
 from relapse.imaging.cache import open_picture
+from relapse.imaging.encoder import plain, plain_lite0
 from relapse.imaging.encoder.head import Frozen, start
 from relapse.imaging.encoder.maps import Maps, gathered
-from relapse.imaging.encoder.plain import outputs
 from relapse.imaging.encoder.training import HeadSchedule, HeadTask, fit_heads
 from relapse.imaging.slices import Picture
 
@@ -50,17 +51,27 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Arrays = Sequence[NDArray[np.float32]]
 
-#: The step of an encoder that looks at pictures.
-_STEP = "picture"
+#: The step of an encoder of columns that looks at pictures.
+STEP = "picture"
+
+#: The other encoder's name.
+LITE0 = "efficientnet_lite0"
 
 #: Heads in an ensemble. They differ in their classifier's first weights, the order of views, and early stopping.
 MEMBERS = 3
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """What an encoder's trunk saw of a picture: maps (slices, places, channels)."""
+
+    maps: NDArray[np.float32]
+
+
 class PictureScore(TransformerMixin, BaseEstimator):
     """What an ensemble of heads makes of pictures: one column, a part of a log-hazard or of log-odds.
 
-    It is asked for paths of pictures that stages made, or for pictures themselves, whose maps :attr:`trunk` then makes.
+    It is asked for paths of pictures that stages made, or for what was seen of others: a :class:`Sight`.
 
     Parameters
     ----------
@@ -76,9 +87,6 @@ class PictureScore(TransformerMixin, BaseEstimator):
     mean_
         The mean score of the rows it was fitted on; who has no picture counts as average.
     """
-
-    #: Makes maps (slices, places, channels) of a picture; a bundle brings its own, which needs no torch.
-    trunk: Callable[[Picture], NDArray[np.float32]] | None = None
 
     def __init__(
         self,
@@ -104,7 +112,7 @@ class PictureScore(TransformerMixin, BaseEstimator):
     def transform(self, X: "pd.DataFrame") -> Array:
         """Scores (n, 1)."""
         items = _items(X)
-        there = np.array([len(self.heads) and isinstance(item, str | Picture) for item in items], dtype=bool)
+        there = np.array([len(self.heads) and isinstance(item, str | Sight) for item in items], dtype=bool)
         found = np.full(len(items), self.mean_)
         if there.any():
             found[there] = self._scores([item for item, known in zip(items, there, strict=True) if known])
@@ -114,24 +122,36 @@ class PictureScore(TransformerMixin, BaseEstimator):
         """The name of the one column."""
         return np.array([IMAGE], dtype=object)
 
-    def maps(self, items: "Sequence[str | Picture]") -> tuple[NDArray[np.float32], int]:
+    def maps(self, items: "Sequence[str | Sight]") -> tuple[NDArray[np.float32], int]:
         """The trunk's maps (items, slices, places, channels) of pictures in their plain view, and their side."""
-        if all(isinstance(item, str) for item in items):
-            paths = [Path(str(item)) for item in items]
+        paths = [Path(item) for item in items if isinstance(item, str)]
+        if paths:
             kept = kept_of(self.network, self.weights, paths, self.views)
             return kept.values[:, :, 0], kept.side
-        if self.trunk is None:
-            raise TypeError("pictures themselves need a trunk.")
-        values = np.stack([self.trunk(item) for item in items if isinstance(item, Picture)])
+        values = np.stack([item.maps for item in items if isinstance(item, Sight)])
         return values, round(values.shape[2] ** 0.5)
 
-    def _scores(self, items: "Sequence[str | Picture]") -> Array:
+    def attention(self, item: "str | Sight", *, lowers: bool = False) -> Array:
+        """Grad-CAM (slices, side, side) of one picture: what raises the output, or with ``lowers`` what lowers it."""
+        values, side = self.maps([item])
+        return self._plain.attention(self.heads, self._frozen, values[0], side, lowers=lowers)
+
+    @property
+    def _plain(self) -> Any:
+        """The module that runs this encoder's heads."""
+        return plain_lite0 if self.network == LITE0 else plain
+
+    @property
+    def _frozen(self) -> Frozen:
+        return Frozen(tuple(self.means), tuple(self.scales))
+
+    def _scores(self, items: "Sequence[str | Sight]") -> Array:
         """Scores (n,), each picture looked at once."""
         unique = list(dict.fromkeys(items))
         values, side = self.maps(unique)
-        frozen = Frozen(tuple(self.means), tuple(self.scales))
         count, slices = values.shape[:2]
-        asked = outputs(self.heads, frozen, values.reshape(count * slices, *values.shape[2:]), side)
+        flat = values.reshape(count * slices, *values.shape[2:])
+        asked = self._plain.outputs(self.heads, self._frozen, flat, side)
         score = asked.astype(np.float64).mean(axis=0).reshape(count, slices).mean(axis=1)
         place = {item: number for number, item in enumerate(unique)}
         return np.asarray(score[[place[item] for item in items]])
@@ -253,7 +273,7 @@ def fit_together(
 
 def picture_step(pipeline: Pipeline) -> PictureScore:
     """The part of a fitted pipeline that looks at pictures."""
-    found: PictureScore = pipeline.named_steps["encode"].named_transformers_[_STEP]
+    found: PictureScore = pipeline.named_steps["encode"].named_transformers_[STEP]
     return found
 
 
@@ -288,6 +308,8 @@ def open_encoder(network: str, weights: str | None, project: Path) -> "Encoder":
     """
     from relapse.imaging.encoder.network import build
 
+    if network == LITE0:
+        return build("efficientnet-lite0")
     return build(expanded(weights, root=project, what="file") if weights else None)
 
 
@@ -327,7 +349,7 @@ def picture_family(name: str, title: str, *, description: str, remark: Callable[
 
 def _with_picture(encoder: ColumnTransformer, settings: dict[str, Any]) -> ColumnTransformer:
     """The encoder with the picture's score as its last column."""
-    return encoder.set_params(transformers=[*encoder.transformers, (_STEP, PictureScore(**settings), [IMAGE])])
+    return encoder.set_params(transformers=[*encoder.transformers, (STEP, PictureScore(**settings), [IMAGE])])
 
 
 def _items(X: "pd.DataFrame") -> list[Any]:

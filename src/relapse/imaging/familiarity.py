@@ -79,7 +79,9 @@ class Familiarity:
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything as named arrays, to be kept in a file."""
         parts = {"intensities": self.intensities, "maps": self.maps}
-        found = {f"{name}_{key.name}": getattr(one, key.name) for name, one in parts.items() for key in fields(Likeness)}
+        found = {
+            f"{name}_{key.name}": getattr(one, key.name) for name, one in parts.items() for key in fields(Likeness)
+        }
         return {**found, "share": np.array(self.share)}
 
     @classmethod

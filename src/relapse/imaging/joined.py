@@ -59,7 +59,7 @@ def join_images(found: Ingested, images: DceMri, kept: Kept, *, root: Path, mach
     rest = table[stays].reset_index(drop=True)
     flow = replace(
         found.flow,
-        excluded=(*found.flow.excluded, *_excluded(faulty, table["patient"].value_counts().to_dict())),
+        excluded=(*found.flow.excluded, *_excluded(faulty, Counter(table["patient"]))),
         rows_kept=len(rest),
         patients_kept=int(rest["patient"].nunique()),
         set_aside=tuple(SetAside(one.patient, str(one.fault), str(one.message)) for one in faulty),
@@ -67,7 +67,7 @@ def join_images(found: Ingested, images: DceMri, kept: Kept, *, root: Path, mach
     return Ingested(rest.assign(**{IMAGE: rest["patient"].map(usable)}), flow, found.cohort)
 
 
-def _excluded(faulty: tuple[Prepared, ...], rows: dict[str, int]) -> list[Excluded]:
+def _excluded(faulty: tuple[Prepared, ...], rows: Counter[str]) -> list[Excluded]:
     """How many rows each fault took out, in the order of the list of faults."""
     counted = Counter[str]()
     for one in faulty:

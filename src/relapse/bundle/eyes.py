@@ -1,0 +1,123 @@
+"""What a bundle needs to look at pictures: the frozen encoder as ONNX, and how the training's pictures look.
+
+It stands in the bundle of a model that sees pictures, and needs no torch to serve.
+"""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relapse.bundle.manifest import EYES, FAMILIARITY, TRUNK
+from relapse.ground.errors import BundleError, SourceError
+from relapse.ground.files import write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from relapse.candidates.pictures import PictureScore, Sight
+    from relapse.candidates.risk_model import RiskModel
+    from relapse.imaging.encoder.exported import Trunk
+    from relapse.imaging.familiarity import Familiarity, Verdict
+    from relapse.imaging.slices import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """A frozen encoder, and what it knows of the training's pictures (None where those were too few to say)."""
+
+    trunk: "Trunk"
+    familiarity: "Familiarity | None"
+
+    def see(self, picture: "Picture") -> "Sight":
+        """What a model is given for a picture."""
+        from relapse.candidates.pictures import Sight
+
+        return Sight(self.trunk.maps(picture))
+
+    def judge(self, picture: "Picture", sight: "Sight") -> "Verdict | None":
+        """How far a picture is from those of the training; None where nothing can be said."""
+        return None if self.familiarity is None else self.familiarity.judge(picture, sight.maps)
+
+
+def sees_pictures(model: "RiskModel") -> bool:
+    """Whether a model looks at pictures."""
+    return score_of(model) is not None
+
+
+def score_of(model: "RiskModel") -> "PictureScore | None":
+    """The part of a model that looks at pictures, None where it has none."""
+    from relapse.candidates.base import SurvivalModel
+    from relapse.candidates.pictures import STEP
+
+    inner = model.model
+    pipeline = inner.transform_ if isinstance(inner, SurvivalModel) else inner.pipeline_
+    found: PictureScore | None = pipeline.named_steps["encode"].named_transformers_.get(STEP)
+    return found
+
+
+def write_eyes(folder: Path, model: "RiskModel", table: "pd.DataFrame") -> tuple[str, ...]:
+    """Write what a model needs to look at pictures; the names of the files, none where it looks at none.
+
+    Parameters
+    ----------
+    table
+        The typed canonical table that the model was trained on.
+    """
+    score = score_of(model)
+    if score is None:
+        return ()
+    from relapse.candidates.pictures import open_encoder
+    from relapse.cohorts.schema import IMAGE
+    from relapse.ground.workspace import project_of
+    from relapse.imaging.cache import open_picture
+    from relapse.imaging.encoder.exported import export
+    from relapse.imaging.familiarity import learn, pooled, statistics
+
+    paths = [Path(path) for path in dict.fromkeys(table[IMAGE])]
+    pictures = [open_picture(path) for path in paths]
+    encoder = open_encoder(score.network, score.weights, project_of(paths[0]))
+    content = export(encoder, size=pictures[0].channels.shape[-1])
+    write_atomic(folder / TRUNK, lambda temporary: temporary.write_bytes(content))
+    maps, _ = score.maps([str(path) for path in paths])
+    try:
+        known = learn(np.stack([statistics(one) for one in pictures]), np.stack([pooled(one) for one in maps])).arrays()
+    except ValueError:
+        # Too few pictures to say what is unlike them.
+        known = {}
+    packed = io.BytesIO()
+    np.savez(packed, **known)  # type: ignore[arg-type]  # the stubs take the arrays for the option allow_pickle
+    write_atomic(folder / FAMILIARITY, lambda temporary: temporary.write_bytes(packed.getvalue()))
+    return EYES
+
+
+def read_eyes(folder: Path) -> Eyes | None:
+    """The eyes of a verified bundle; None where it has none.
+
+    Raises
+    ------
+    BundleError
+        A file is not what :func:`write_eyes` writes.
+    """
+    if not (folder / TRUNK).is_file():
+        return None
+    from relapse.imaging.encoder.exported import Trunk
+    from relapse.imaging.familiarity import Familiarity
+
+    try:
+        with np.load(io.BytesIO((folder / FAMILIARITY).read_bytes()), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        known = Familiarity.from_arrays(arrays) if arrays else None
+        return Eyes(Trunk((folder / TRUNK).read_bytes()), known)
+    except (SourceError, OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{folder}: what it looks at pictures with cannot be read. {error}") from None
+
+
+def attention(models: "Sequence[RiskModel]", sight: "Sight") -> NDArray[Any]:
+    """Where models see a higher risk (slices, side, side), averaged over them: Grad-CAM of the log-hazard."""
+    return np.mean([score.attention(sight) for model in models if (score := score_of(model))], axis=0)
