@@ -5,15 +5,14 @@ It stands in the bundle of a model that sees pictures, and needs no torch to ser
 
 import io
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from relapse.bundle.manifest import EYES, FAMILIARITY, TRUNK
+from relapse.cohorts.declared.images import DceMri
 from relapse.ground.errors import BundleError, SourceError
 from relapse.ground.files import write_atomic
 
@@ -118,6 +117,13 @@ def read_eyes(folder: Path) -> Eyes | None:
         raise BundleError(f"{folder}: what it looks at pictures with cannot be read. {error}") from None
 
 
-def attention(models: "Sequence[RiskModel]", sight: "Sight") -> NDArray[Any]:
-    """Where models see a higher risk (slices, side, side), averaged over them: Grad-CAM of the log-hazard."""
-    return np.mean([score.attention(sight) for model in models if (score := score_of(model))], axis=0)
+def noise(images: DceMri) -> "Picture":
+    """A picture of nothing, of the declared size, to try a model with."""
+    from relapse.imaging.slices import Picture
+
+    declared = images.preprocessing
+    slices, size = declared.slices, declared.size
+    drawn = np.random.default_rng(0).standard_normal((slices, len(images.phases), size, size))
+    mask = np.zeros((slices, size, size), dtype=np.bool_)
+    mask[:, size // 4 : -size // 4, size // 4 : -size // 4] = True
+    return Picture(drawn.astype(np.float16), mask, np.full(slices, 2 * declared.margin + 20.0, dtype=np.float32))

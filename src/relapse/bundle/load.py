@@ -49,8 +49,8 @@ class Description:
     """A bundle without its model: all that is needed to say what is served and which requests it takes.
 
     ``validations`` is what stands beside the bundle about external validations, None where nothing does. ``fallback``
-    is what is known of the model that answers without blocks, None where the bundle has none. ``sees_pictures`` says
-    whether the champion looks at the patient's picture.
+    is what is known of the model that answers without blocks, None where the bundle has none. ``cohort`` has images only
+    where the champion looks at them.
     """
 
     manifest: Manifest
@@ -63,7 +63,6 @@ class Description:
     reference: Reference
     validations: Validations | None
     fallback: Fallback | None
-    sees_pictures: bool
 
     @property
     def optional_blocks(self) -> list[str]:
@@ -136,6 +135,8 @@ def describe_bundle(folder: Path) -> Description:
         raise BundleError(str(error)) from None
     if cohort.name != manifest.cohort:
         raise BundleError(f"{folder}: the manifest is of cohort {manifest.cohort}, {DECLARATION} of {cohort.name}.")
+    if TRUNK not in manifest.files:
+        cohort = cohort.model_copy(update={"images": None})
     decision = read_json(folder / DECISION)
     if not isinstance(decision, dict):
         raise BundleError(f"{folder / DECISION}: expected keys and values.")
@@ -150,7 +151,6 @@ def describe_bundle(folder: Path) -> Description:
         reference=read_reference(folder / REFERENCE, cohort),
         validations=read_validations(folder),
         fallback=read_fallback(folder, cohort),
-        sees_pictures=TRUNK in manifest.files,
     )
 
 

@@ -1,5 +1,6 @@
 """One model answering: risk at each horizon, and the notes that say how far to trust it."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -7,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relapse.bundle.eyes import Eyes, score_of
 from relapse.bundle.reference import USUAL, Distance, Reference
 from relapse.bundle.summary import LevelSummary, Summary
 from relapse.cohorts.declared.features import Categorical, Feature, Numeric
-from relapse.cohorts.schema import Cohort
+from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.cohorts.size import Counts
+from relapse.cohorts.table import typed
 from relapse.serving.contract import (
     BinaryPrediction,
     Contribution,
@@ -27,11 +30,14 @@ from relapse.serving.contract import (
     SurvivalPrediction,
 )
 from relapse.serving.encoding import quick, quickly_explained
-from relapse.serving.patients import Patient
+from relapse.serving.patients import Patient, opened
 from relapse.serving.uncertainty import FEWEST, LEVEL, interval
 
 if TYPE_CHECKING:
+    from relapse.candidates.pictures import Sight
     from relapse.candidates.risk_model import RiskModel
+    from relapse.imaging.familiarity import Verdict
+    from relapse.imaging.slices import Picture
 
 Array = NDArray[np.float64]
 
@@ -41,7 +47,10 @@ STEPS = 60
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """What answers are made from: ``cohort`` has the model's features as its predictors."""
+    """What answers are made from: ``cohort`` has the model's features as its predictors.
+
+    ``eyes`` are there where the model looks at pictures.
+    """
 
     cohort: Cohort
     model: "RiskModel"
@@ -49,6 +58,16 @@ class Answering:
     reference: Reference
     training: dict[str, Summary]
     size: Counts
+    eyes: "Eyes | None"
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A patient's picture, what was seen of it, and whether it is like those of the training."""
+
+    picture: "Picture"
+    sight: "Sight"
+    verdict: "Verdict | None"
 
 
 class Answerer:
@@ -58,25 +77,28 @@ class Answerer:
         from relapse.explanation.shapley import explainer
 
         self._given, self._cohort = given, given.cohort
-        # Any: it takes positions where an explainer takes a table.
-        self._explainer: Any = quickly_explained(
-            explainer(given.model, given.reference.background(given.cohort), given.cohort), given.cohort
-        )
+        made = explainer(given.model, given.reference.background(given.cohort), given.cohort)
+        # Any: it takes positions where an explainer takes a table. A model that looks at pictures takes its table: beside
+        # the time for the encoder, that for the table is nothing.
+        self._explainer: Any = made if given.eyes else quickly_explained(made, given.cohort)
         self._distance = Distance(given.reference, given.cohort)
         self._places = [(name, _places(given.cohort.features[name])) for name in given.cohort.predictors]
         survival = given.cohort.survival
         self._times = [item.time for item in survival.horizons] if survival else None
         self._grid = np.linspace(0, self._times[-1], STEPS + 1).round(6).tolist() if self._times else None
         # Any: these take positions where a RiskModel takes a table.
-        models: list[Any] = [quick(model, given.cohort) for model in (given.model, *given.refits)]
+        models: list[Any] = [
+            model if given.eyes else quick(model, given.cohort) for model in (given.model, *given.refits)
+        ]
         self._model, *self._refits = models
 
     def predict(
         self, patients: Sequence[Patient], served: Sequence[ServedModel], *, curve: bool = False
     ) -> list[Prediction]:
         """Predictions in the order of ``patients``; ``served`` is what each answer says of its model."""
-        values = self._positions(patients)
-        scores, far = self._model.predict_score(values), self._distance(values)
+        positions, looks = self._positions(patients), [self._look(patient) for patient in patients]
+        values = self._table(patients, looks) if self._given.eyes else positions
+        scores, far = self._model.predict_score(values), self._distance(positions)
         risks = self._risks(self._model, values, self._times)
         lower, upper = self._intervals(values, risks)
         curves = 1 - self._risks(self._model, values, self._grid) if self._grid and curve else None
@@ -94,7 +116,7 @@ class Answerer:
                 "interval": intervals[-1],
                 "certainty": self._certainty,
                 "group": self._group(float(risks[row, -1])),
-                "notes": self._notes(patient, far=float(far[row])),
+                "notes": [*self._notes(patient, far=float(far[row])), *_unlike(looks[row])],
             }
             drawn = None if curves is None else curves[row]
             found.append(self._prediction(common, risks[row], intervals, drawn))
@@ -102,7 +124,8 @@ class Answerer:
 
     def explain(self, patient: Patient, served: ServedModel) -> Explanation:
         """Shapley values of one prediction."""
-        found = self._explainer(self._positions([patient]))
+        look = self._look(patient)
+        found = self._explainer(self._table([patient], [look]) if self._given.eyes else self._positions([patient]))
         return Explanation(
             model=served,
             scale=found.scale,
@@ -112,6 +135,7 @@ class Answerer:
                 Contribution(field=name, label=self._cohort.part_title(name), value=float(value))
                 for name, value in zip(self._cohort.explained, found.values[0], strict=True)
             ],
+            attention=self._attention(look),
         )
 
     def _prediction(
@@ -149,6 +173,33 @@ class Answerer:
                 value = getattr(patient, name)
                 found[row, column] = np.nan if value is None else value if places is None else places[value]
         return found
+
+    def _look(self, patient: Patient) -> _Look | None:
+        """The patient's picture looked at; None where there is none, or nobody looks."""
+        eyes, images = self._given.eyes, self._cohort.images
+        text = getattr(patient, IMAGE, None)
+        if eyes is None or images is None or text is None:
+            return None
+        picture = opened(text, images)
+        sight = eyes.see(picture)
+        return _Look(picture, sight, eyes.judge(picture, sight))
+
+    def _table(self, patients: Sequence[Patient], looks: Sequence[_Look | None]) -> Any:
+        """The patients as a typed table, with what was seen of their pictures."""
+        import pandas as pd
+
+        columns = {name: [getattr(patient, name) for patient in patients] for name, _ in self._places}
+        seen = pd.Series([look and look.sight for look in looks], dtype=object)
+        return typed(pd.DataFrame(columns), self._cohort).assign(**{IMAGE: seen})
+
+    def _attention(self, look: _Look | None) -> str | None:
+        """Where in the picture the model sees a higher risk, painted over it."""
+        score = score_of(self._given.model)
+        if look is None or score is None:
+            return None
+        from relapse.imaging.overlay import paint
+
+        return base64.b64encode(paint(look.picture, score.attention(look.sight))).decode()
 
     def _risks(self, model: Any, values: Array, times: list[float] | None) -> Array:
         """Risks by a model that takes positions: see :func:`relapse.serving.encoding.quick`."""
@@ -198,6 +249,14 @@ class Answerer:
             return ""
         unit = f" {feature.unit}" if isinstance(feature, Numeric) and feature.unit else ""
         return f"Outside what was seen in training, {seen.minimum:.6g} to {seen.maximum:.6g}{unit}."
+
+
+def _unlike(look: _Look | None) -> list[Note]:
+    """The note on a picture that is unlike those of the training."""
+    if look is None or look.verdict is None or not look.verdict.unlike:
+        return []
+    message = "This picture is unlike those of the training: the encoder was never shown its kind."
+    return [Note(field=IMAGE, kind=NoteKind.UNLIKE_PICTURE, message=message)]
 
 
 def _places(feature: Feature) -> dict[str, int] | None:

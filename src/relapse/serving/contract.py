@@ -24,6 +24,7 @@ class NoteKind(StrEnum):
     IMPUTED = "imputed"
     OUTSIDE_TRAINING = "outside training"
     UNUSUAL = "unusual combination"
+    UNLIKE_PICTURE = "unlike the training's pictures"
 
 
 class Note(BaseModel):
@@ -134,6 +135,19 @@ class Explanation(BaseModel):
     contributions: list[Contribution] = Field(
         description="One a feature, or block of features taken as a whole, in declared order."
     )
+    attention: str | None = Field(
+        default=None,
+        description="Where in the picture the model sees a higher risk (Grad-CAM), painted over it: a PNG file in "
+        "base64; null where the model looks at no picture.",
+    )
+
+
+class Pictured(BaseModel):
+    """What ``POST /picture`` gives: uploaded volumes as the model looks at them."""
+
+    image: str = Field(description="The preprocessed picture, in base64: the patient's field `image`.")
+    preview: str = Field(description="The same for people, with the outline of the mask: a PNG file in base64.")
+    width: list[float] = Field(description="Side of each slice's square, in mm.")
 
 
 class FormField(BaseModel):
@@ -174,6 +188,10 @@ class Form(BaseModel):
     blocks: list[FeatureBlock] = Field(description="Named groups of fields; empty where none is declared.")
     fallback: str | None = Field(
         description="Name for people of the model that answers without a block; null for none."
+    )
+    phases: list[str] | None = Field(
+        description="Phases of the volumes that `/picture` takes, in their order (0 is before contrast); null where the "
+        "model looks at no picture."
     )
     patient: dict[str, Any] = Field(description="JSON Schema of the body of `/predict` and `/explain`.")
 
@@ -218,6 +236,7 @@ def form(description: Description) -> Form:
         fields=[_form_field(cohort, name) for name in names],
         blocks=feature_blocks(cohort, optional),
         fallback=description.fallback.title if description.fallback else None,
+        phases=list(map(str, cohort.images.phases)) if cohort.images else None,
         patient=with_blocks(patient.model_json_schema(), patient),
     )
 

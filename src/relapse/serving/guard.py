@@ -14,14 +14,19 @@ from pydantic import BaseModel, ValidationError
 
 from relapse.cohorts.schema import Cohort
 from relapse.serving.access import is_asked_for, is_authorised, is_loopback
+from relapse.serving.patients import PICTURE
 from relapse.serving.problems import Problems, is_malformed, of_body, of_repeated, of_validation
 from relapse.serving.settings import Serving
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Bytes of a body.
+#: Bytes of a body, without pictures; bytes of uploaded volumes.
 MAX_BODY = 1024 * 1024
+MAX_UPLOAD = 256 * 1024 * 1024
+
+#: Pictures that a body has room for.
+MAX_PICTURES = 8
 
 #: Nothing of the page comes from elsewhere, nothing is written into it, nobody frames it, and nothing is kept.
 HEADERS = (
@@ -77,6 +82,7 @@ class Guard:
         self.health = frozenset(health)
         self.cohort = cohort
         self.settings = settings
+        self.largest = largest_body(cohort)
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Refuse a request, or pass it on unchanged."""
@@ -107,21 +113,24 @@ class Guard:
         if refused := self._refuse_client(scope):
             await _answer(send, *refused)
             return
+        if scope["path"] == f"/{PICTURE}" and scope["method"] == "POST":
+            await self._admit_upload(scope, receive, send)
+            return
         model = self.bodies.get(scope["path"]) if scope["method"] == "POST" else None
         if model is None:
             await self.app(scope, receive, send)
             return
-        if refused := _refuse_headers(dict(scope["headers"])) or _refuse_query(scope):
+        if refused := _refuse_headers(dict(scope["headers"]), self.largest) or _refuse_query(scope):
             await _answer(send, *refused)
             return
         try:
             async with asyncio.timeout(self.settings.seconds / 2):
-                body = await _read(receive)
+                body = await _read(receive, self.largest)
         except TimeoutError:
             await _answer(send, 408, of_body("The body did not arrive in time."))
             return
         if body is None:
-            await _answer(send, 413, of_body(f"The body is larger than {MAX_BODY} bytes. Send fewer patients."))
+            await _answer(send, 413, of_body(_too_large(self.largest)))
             return
         try:
             model.model_validate_json(body)
@@ -132,6 +141,22 @@ class Guard:
             await _answer(send, 422, of_repeated(repeated, self.cohort, batch=body.lstrip()[:1] == b"["))
             return
         await self.app(scope, _replay(body, receive), send)
+
+    async def _admit_upload(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Pass volumes on as they come, as far as the limit; they are looked at where they are read."""
+        headers = dict(scope["headers"])
+        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if kind != b"multipart/form-data":
+            await _answer(send, 415, of_body("Send the volumes as multipart/form-data."))
+            return
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > MAX_UPLOAD:
+            await _answer(send, 413, of_body(_too_large_upload()))
+            return
+        try:
+            await self.app(scope, _limited(receive), send)
+        except UploadTooLarge:
+            await _answer(send, 413, of_body(_too_large_upload()))
 
     def _refuse_client(self, scope: "Scope") -> tuple[int, Problems] | None:
         token = self.settings.token
@@ -152,15 +177,52 @@ class Guard:
         return 401, of_body("Send the token of this service: Authorization: Bearer <token>.")
 
 
-def _refuse_headers(headers: dict[bytes, bytes]) -> tuple[int, Problems] | None:
+class UploadTooLarge(Exception):
+    """More was sent than fits."""
+
+
+def _limited(receive: "Receive") -> "Receive":
+    """The same, which raises :class:`UploadTooLarge` once more than :data:`MAX_UPLOAD` bytes came."""
+    size = 0
+
+    async def counted() -> "Message":
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_UPLOAD:
+            raise UploadTooLarge
+        return message
+
+    return counted
+
+
+def largest_body(cohort: Cohort) -> int:
+    """Bytes that a body may have: more where patients bring pictures."""
+    if cohort.images is None:
+        return MAX_BODY
+    made = cohort.images.preprocessing
+    each = made.slices * made.size * (2 * len(cohort.images.phases) * made.size + made.size // 8 + 1) + 8192
+    # Base64 takes four bytes for three.
+    return MAX_BODY + MAX_PICTURES * (each * 4 // 3 + 4)
+
+
+def _too_large(largest: int) -> str:
+    return f"The body is larger than {largest} bytes. Send fewer patients."
+
+
+def _too_large_upload() -> str:
+    return f"The volumes are larger than {MAX_UPLOAD} bytes together. Send the declared phases only, compressed."
+
+
+def _refuse_headers(headers: dict[bytes, bytes], largest: int) -> tuple[int, Problems] | None:
     kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     if kind != b"application/json":
         return 415, of_body("Send JSON with the header Content-Type: application/json.")
     if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         return 415, of_body("Send the body uncompressed, without Content-Encoding.")
     length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length) > MAX_BODY:
-        return 413, of_body(f"The body is larger than {MAX_BODY} bytes. Send fewer patients.")
+    if length.isdigit() and int(length) > largest:
+        return 413, of_body(_too_large(largest))
     return None
 
 
@@ -174,7 +236,7 @@ def _refuse_query(scope: "Scope") -> tuple[int, Problems] | None:
     return 422, of_body(f"There is no such option: the address {takes}.")
 
 
-async def _read(receive: "Receive") -> bytes | None:
+async def _read(receive: "Receive", largest: int) -> bytes | None:
     """The whole body, None where it is too large."""
     parts, size, more = [], 0, True
     while more:
@@ -183,7 +245,7 @@ async def _read(receive: "Receive") -> bytes | None:
             break
         part = message.get("body", b"")
         size += len(part)
-        if size > MAX_BODY:
+        if size > largest:
             return None
         parts.append(part)
         more = message.get("more_body", False)

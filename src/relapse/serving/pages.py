@@ -8,11 +8,13 @@ from pydantic import BaseModel
 
 from relapse.bundle.load import Description
 from relapse.bundle.validations import in_words, section
+from relapse.cohorts.declared.images import DceMri
 from relapse.documents import Document, html, markdown
-from relapse.serving.contract import Explanation, FallbackCard, Form, ModelCard, form, prediction_model
-from relapse.serving.patients import batch_model, feature_blocks, patient_model, with_blocks
+from relapse.serving.contract import Explanation, FallbackCard, Form, ModelCard, Pictured, form, prediction_model
+from relapse.serving.patients import PICTURE, batch_model, feature_blocks, patient_model, with_blocks
 from relapse.serving.problems import Problems
 from relapse.serving.traffic import exposition
+from relapse.serving.volumes import MASK, PHASE, upload
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -34,7 +36,18 @@ HEALTH = ("/livez", "/readyz", "/healthz")
 PUBLIC = ("/", "/ui", *_STATIC, *HEALTH)
 
 #: Every path of the service.
-ENDPOINTS = (*PUBLIC, "/predict", "/predict_batch", "/explain", "/model", "/card", "/schema", "/docs.json", "/metrics")
+ENDPOINTS = (
+    *PUBLIC,
+    f"/{PICTURE}",
+    "/predict",
+    "/predict_batch",
+    "/explain",
+    "/model",
+    "/card",
+    "/schema",
+    "/docs.json",
+    "/metrics",
+)
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -126,6 +139,7 @@ def pages(description: Description, specification: Callable[[], dict[str, Any]])
             *(Route(path, fixed(*content), methods=["GET"]) for path, content in contents.items()),
             Route("/docs.json", get_docs, methods=["GET"]),
             Route("/metrics", get_metrics, methods=["GET"]),
+            *([upload(description.cohort.images)] if description.cohort.images else []),
         ]
     )
 
@@ -139,7 +153,17 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
     """
     patient = patient_model(description.cohort, description.optional_blocks)
     answer = prediction_model(description.cohort)
-    models = (patient, batch_model(patient), answer, Explanation, Problems, ModelCard, Form)
+    models: tuple[type[BaseModel], ...] = (
+        patient,
+        batch_model(patient),
+        answer,
+        Explanation,
+        Problems,
+        ModelCard,
+        Form,
+    )
+    if description.cohort.images:
+        models = (*models, Pictured)
     schemas = _schemas(*models)
     schemas["Patient"] = with_blocks(schemas["Patient"], patient)
     document["components"] = {
@@ -171,6 +195,8 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
             "schema": {"type": "boolean", "default": False},
         }
     ]
+    if description.cohort.images:
+        document["paths"][f"/{PICTURE}"] = {"post": security | _upload(description.cohort.images, refused)}
     for path, text, name in (
         ("/model", "What is served: name, version, manifest, decision, metrics, declaration, model card.", "ModelCard"),
         ("/schema", "What to ask for: fields with labels, units, ranges and levels.", "Form"),
@@ -187,6 +213,24 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
         "description": f"{description.cohort.title}: risk of {description.cohort.endpoint.label}. No medical device.",
     }
     return document
+
+
+def _upload(images: DceMri, refused: dict[str, Any]) -> dict[str, Any]:
+    """What OpenAPI says of the volumes that are taken."""
+    file = {"type": "string", "contentMediaType": "application/octet-stream"}
+    count = len(images.phases)
+    properties = {PHASE: {"type": "array", "items": file, "minItems": count, "maxItems": count}, MASK: file}
+    schema = {"type": "object", "properties": properties, "required": [PHASE, MASK]}
+    text = (
+        f"Volumes as the model looks at them: phases {', '.join(map(str, images.phases))} in this order and the tumour's "
+        "mask, each NIfTI, gzipped NIfTI, or a zip archive of the slices of one DICOM series."
+    )
+    return {
+        "operationId": PICTURE,
+        "summary": text,
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}},
+        "responses": {"200": _response("The picture.", _reference("Pictured")), **refused},
+    }
 
 
 def _schemas(*models: type[BaseModel]) -> dict[str, Any]:

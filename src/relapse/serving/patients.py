@@ -3,13 +3,18 @@
 A patient is strict: every predictor by its declared name, numbers as JSON numbers inside their declared range, levels
 by name, nothing else. Only features that the cohort declares with ``max_missing`` above 0 may be null or left out.
 Those of an optional block may be left out all together: the clinical reference answers then, and the answer says so.
+
+Where the model looks at a picture, that is one more field: the preprocessed picture that the service made of uploaded
+volumes and gave back, in base64. Nothing is kept between requests.
 """
 
+import base64
 import math
 from collections.abc import Collection
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,7 +28,15 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from relapse.bundle.fallback import whole_blocks
 from relapse.cohorts.declared.features import Categorical, Numeric
-from relapse.cohorts.schema import Cohort
+from relapse.cohorts.declared.images import DceMri
+from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.ground.errors import ImageError
+
+if TYPE_CHECKING:
+    from relapse.imaging.slices import Picture
+
+#: The path that makes pictures of uploaded volumes, and with it the answer's field.
+PICTURE = "picture"
 
 #: Patients in one request.
 MAX_BATCH = 1000
@@ -34,6 +47,9 @@ FAR = 1000.0
 
 #: Kind of error: a value is missing of which the block is there.
 INCOMPLETE = "incomplete_block"
+
+#: Kind of error: a picture cannot be used; its message says why.
+UNUSABLE = "unusable_picture"
 
 
 class FeatureBlock(BaseModel):
@@ -84,9 +100,11 @@ class Patient(BaseModel):
 def patient_model(cohort: Cohort, optional_blocks: Collection[str] = ()) -> type[Patient]:
     """The request model of one patient; its fields are the cohort's predictors."""
     fields: dict[str, Any] = {name: _field(cohort, name, optional_blocks) for name in cohort.predictors}
+    if cohort.images:
+        fields[IMAGE] = _picture(cohort, optional=cohort.images.block in optional_blocks)
     made: type[Patient] = create_model("Patient", __base__=Patient, __doc__=f"A patient of {cohort.title}.", **fields)
     made.blocks = tuple(feature_blocks(cohort, optional_blocks))
-    made.needed = frozenset(name for name in cohort.predictors if not cohort.features[name].max_missing)
+    made.needed = frozenset(name for name in cohort.inputs if name == IMAGE or not cohort.features[name].max_missing)
     return made
 
 
@@ -99,7 +117,7 @@ def feature_blocks(cohort: Cohort, optional_blocks: Collection[str]) -> list[Fea
             description=cohort.blocks[name].description,
             costly=cohort.blocks[name].costly,
             optional=name in optional_blocks,
-            features=cohort.block_features(name),
+            features=cohort.block_inputs(name),
         )
         for name in whole_blocks(cohort)
     ]
@@ -135,6 +153,8 @@ def batch_model(patient: type[Patient]) -> type[RootModel[Any]]:
 
 def allowed(cohort: Cohort, name: str) -> str:
     """What a field takes, in words: ``1 to 200 mm``, ``whole number, 18 to 100 years``, ``one of: I, II, III``."""
+    if name == IMAGE:
+        return f"the text that POST /{PICTURE} gives for uploaded volumes"
     feature = cohort.features[name]
     if isinstance(feature, Categorical):
         text = "one of: " + ", ".join(feature.names)
@@ -173,6 +193,40 @@ def _field(cohort: Cohort, name: str, optional_blocks: Collection[str]) -> tuple
     if feature.max_missing or feature.block in optional_blocks:
         return kind | None, Field(default=None, **about)
     return kind, Field(**about)
+
+
+def _picture(cohort: Cohort, *, optional: bool) -> tuple[Any, Any]:
+    """The field of the picture: checked as far as it will be looked at, so that what passes the door can be answered."""
+    assert cohort.images is not None
+    images = cohort.images
+
+    def usable(text: str) -> str:
+        try:
+            opened(text, images)
+        except ImageError as error:
+            # Words of the faults, which hold nothing that was sent.
+            raise PydanticCustomError(UNUSABLE, "{said}", {"said": str(error)}) from None
+        return text
+
+    kind: Any = Annotated[str, Field(strict=True), AfterValidator(usable)]
+    about: dict[str, Any] = {
+        "title": cohort.block_title(images.block),
+        "description": allowed(cohort, IMAGE).capitalize(),
+        "json_schema_extra": {"contentEncoding": "base64", "block": images.block},
+    }
+    return (kind | None, Field(default=None, **about)) if optional else (kind, Field(**about))
+
+
+def opened(text: str, images: DceMri) -> "Picture":
+    """The picture in a text; raises :class:`~relapse.ground.errors.ImageError` where it holds none that can be used."""
+    from relapse.imaging.faults import fault
+    from relapse.imaging.uploads import unpack
+
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise fault("upload-foreign", "the text is no base64.") from None
+    return unpack(content, images)
 
 
 def _number(feature: Numeric) -> Any:

@@ -1,15 +1,17 @@
 """From patients to predictions: the champion answers, or the reference for whom a whole block is missing."""
 
+import base64
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from relapse.bundle.eyes import noise
 from relapse.bundle.fallback import without_blocks
 from relapse.bundle.load import Bundle
 from relapse.cohorts.declared.features import Categorical
-from relapse.cohorts.schema import Cohort
+from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.serving.answering import Answerer, Answering
 from relapse.serving.contract import Explanation, Prediction, Role, ServedModel
 from relapse.serving.patients import Patient, patient_model
@@ -29,7 +31,13 @@ class Predictor:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         champion = Answering(
-            bundle.cohort, bundle.model, bundle.refits, bundle.reference, bundle.training, bundle.manifest.size
+            bundle.cohort,
+            bundle.model,
+            bundle.refits,
+            bundle.reference,
+            bundle.training,
+            bundle.manifest.size,
+            bundle.eyes,
         )
         self._champion, self._reference = Answerer(champion), None
         self._served = ServedModel(
@@ -47,6 +55,7 @@ class Predictor:
                     model=bundle.fallback_model,
                     refits=bundle.fallback_refits,
                     reference=bundle.fallback.reference,
+                    eyes=None,
                 )
             )
         typical = typical_patient(bundle.cohort, bundle.optional_blocks)
@@ -116,6 +125,10 @@ def typical_patient(cohort: Cohort, optional_blocks: Sequence[str] = ()) -> Pati
         else:
             middle = sum(feature.range) / 2
             values[name] = math.floor(middle) if feature.type == "count" else middle
+    if cohort.images:
+        from relapse.imaging.uploads import pack
+
+        values[IMAGE] = base64.b64encode(pack(noise(cohort.images))).decode()
     return patient_model(cohort, optional_blocks)(**values)
 
 

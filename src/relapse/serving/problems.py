@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import BaseModel, Field, ValidationError
 
 from relapse.cohorts.schema import Cohort
-from relapse.serving.patients import INCOMPLETE, MAX_BATCH, allowed
+from relapse.serving.patients import INCOMPLETE, MAX_BATCH, UNUSABLE, allowed
 
 #: Problems listed in one answer; a batch could otherwise have tens of thousands.
 MAX_LISTED = 50
@@ -67,7 +67,7 @@ def is_malformed(error: ValidationError) -> bool:
 def of_validation(error: ValidationError, cohort: Cohort) -> Problems:
     """The problems that a rejected body has, :data:`MAX_LISTED` at most."""
     items = list(_items(error))
-    listed = [_problem(item["type"], item["loc"], cohort) for item in items[:MAX_LISTED]]
+    listed = [_problem(item["type"], item["loc"], item["msg"], cohort) for item in items[:MAX_LISTED]]
     if len(items) > MAX_LISTED:
         listed.append(Problem(message=f"And {len(items) - MAX_LISTED} more problems."))
     return Problems(errors=listed)
@@ -89,7 +89,7 @@ def _items(error: ValidationError) -> Iterable[dict[str, object]]:
     return error.errors(include_url=False, include_context=False, include_input=False)  # type: ignore[return-value]
 
 
-def _problem(kind: object, location: object, cohort: Cohort) -> Problem:
+def _problem(kind: object, location: object, said: object, cohort: Cohort) -> Problem:
     place = location if isinstance(location, tuple) else ()
     index = next((part for part in place if isinstance(part, int)), None)
     names = [part for part in place if isinstance(part, str)]
@@ -98,12 +98,13 @@ def _problem(kind: object, location: object, cohort: Cohort) -> Problem:
     if not names:
         return Problem(index=index, message=_of_the_whole(str(kind)))
     name = names[0]
-    if name not in cohort.predictors:
-        near = difflib.get_close_matches(name, cohort.predictors, n=1)
+    if name not in cohort.inputs:
+        near = difflib.get_close_matches(name, cohort.inputs, n=1)
         message = _SENTENCES["extra_forbidden"] + (f" Did you mean {near[0]}?" if near else "")
         field = name if _NAME.fullmatch(name) else "(unknown)"
-        return Problem(index=index, field=field, message=message, allowed="fields: " + ", ".join(cohort.predictors))
-    message = _SENTENCES.get(str(kind), "Not an allowed value.")
+        return Problem(index=index, field=field, message=message, allowed="fields: " + ", ".join(cohort.inputs))
+    # The only words that are passed on: those of the list of faults.
+    message = str(said) if kind == UNUSABLE else _SENTENCES.get(str(kind), "Not an allowed value.")
     return Problem(index=index, field=name, message=message, allowed=allowed(cohort, name))
 
 
