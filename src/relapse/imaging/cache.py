@@ -7,8 +7,9 @@ volume of one patient at a time.
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -74,28 +75,36 @@ def address(study: Study, phases: tuple[Phase, ...], preprocessing: Preprocessin
 
 
 def make(study: Study, preprocessing: Preprocessing) -> Picture:
-    """Read, check, correct and crop the images of one patient.
+    """Read, check, correct and crop the images of one patient; see :func:`made_of`."""
+    openers = [partial(read_volume, path) for path in (*study.phases, study.mask)]
+    return made_of(openers[:-1], openers[-1], preprocessing)
+
+
+def made_of(
+    phases: Sequence[Callable[[], Volume]], mask: Callable[[], Volume], preprocessing: Preprocessing
+) -> Picture:
+    """Check, correct and crop volumes, each of which is opened when its turn comes.
 
     Raises
     ------
     ImageError
         They cannot be used.
     """
-    first = read_volume(study.phases[0]).canonical()
-    mask = read_volume(study.mask).canonical()
-    inside = check_mask(mask, first)
+    first = phases[0]().canonical()
+    marks = mask().canonical()
+    inside = check_mask(marks, first)
     if preprocessing.lesion == "largest":
         inside = largest_piece(inside)
     axis = plane_axis(preprocessing, first.slice_axis)
     indices = tumour_slices(inside, axis, preprocessing.slices)
     steps = _steps(first, axis)
     marked = cut(inside, axis, indices)
-    del mask, inside
+    del marks, inside
     cuts = []
     grid = Volume(np.broadcast_to(np.uint8(0), first.shape), first.affine)
     bias: Array | None = None
-    for number, path in enumerate(study.phases, start=1):
-        volume = first if number == 1 else read_volume(path).canonical()
+    for number, opened in enumerate(phases, start=1):
+        volume = first if number == 1 else opened().canonical()
         check_grid(volume, grid, code="geometry-differs", what="phases")
         check_phase(volume, number=number)
         cuts.append(cut(volume.values, axis, indices).astype(np.float32))
@@ -134,9 +143,15 @@ def open_picture(path: Path) -> Picture:
 
 def write_picture(folder: Path, image: str, made: Picture) -> None:
     """Keep a picture at its address; equal pictures are equal files."""
+    content = packed(made)
+    write_atomic(picture_path(folder, image), lambda temporary: temporary.write_bytes(content))
+
+
+def packed(made: Picture) -> bytes:
+    """A picture as the content of an .npz file, uncompressed; equal pictures are equal bytes."""
     content = io.BytesIO()
     np.savez(content, channels=made.channels, mask=np.packbits(made.mask, axis=-1), width=made.width)
-    write_atomic(picture_path(folder, image), lambda temporary: temporary.write_bytes(content.getvalue()))
+    return content.getvalue()
 
 
 def _bias(

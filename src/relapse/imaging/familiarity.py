@@ -1,8 +1,9 @@
 """Whether a picture is like those of the training: one that is not gets an answer with a warning.
 
 A picture is looked at in two ways: by plain statistics of its intensities (:func:`statistics`), and by what the encoder
-makes of it (:func:`pooled`). Either alone is blind: a picture without contrast may look to a network like any other.
-Each has a normal distribution of the training's pictures, and a Mahalanobis distance from it (Lee et al. 2018, NeurIPS).
+makes of it (:func:`pooled`). The second alone is half blind: to a network that has seen nothing, a picture without
+contrast looks like any other. Of each there is a normal distribution of the training's pictures, and a Mahalanobis
+distance from it (Lee et al. 2018, NeurIPS).
 
 A DenseNet121 has 864 channels and a study may have 60 pictures, whose covariance cannot be inverted. It is shrunk
 towards its diagonal as Ledoit and Wolf (2004, J Multivar Anal 88:365) derive from the data: no number of components has
@@ -14,6 +15,7 @@ distributions fitted without them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +53,7 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How far a picture is from those of the training, by its intensities and by its maps, in multiples of the limit."""
+    """How far a picture is from those of the training, in multiples of the limit."""
 
     intensities: float
     maps: float
@@ -131,8 +133,8 @@ def learn(pictures: Array, maps: Array, *, share: float = 0.02) -> Familiarity:
     # The rank of a new picture's distance among n others' is one of n + 1, each as likely as another.
     size = len(pictures)
     rank = min(size, int(np.ceil((1 - share / 2) * (size + 1))))
-    likenesses = (_limited(np.asarray(values, dtype=np.float64), rank) for values in (pictures, maps))
-    return Familiarity(*likenesses, share=2 * (1 - rank / (size + 1)))
+    intensities, seen = (_limited(np.asarray(values, dtype=np.float64), rank) for values in (pictures, maps))
+    return Familiarity(intensities, seen, share=2 * (1 - rank / (size + 1)))
 
 
 def statistics(picture: Picture) -> Array:
@@ -158,7 +160,7 @@ def _statistics(channels: NDArray[np.floating], mask: NDArray[np.bool_], width: 
         found += [one[mask].mean() if mask.any() else 0.0, one[~mask].mean() if not mask.all() else 0.0]
         steps = np.sqrt(np.mean(np.diff(one, axis=0) ** 2) + np.mean(np.diff(one, axis=1) ** 2))
         found += [np.log(deviation), steps / deviation]
-    for former, latter in zip(shown, shown[1:], strict=False):
+    for former, latter in pairwise(shown):
         together = np.mean((former - former.mean()) * (latter - latter.mean()))
         found.append(together / ((former.std() + _LEAST) * (latter.std() + _LEAST)))
         found.append(np.log((latter - former).std() + _LEAST))

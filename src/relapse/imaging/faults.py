@@ -35,9 +35,19 @@ FAULTS: dict[str, str] = {
     "pixels-compressed": "pixels compressed in a way that cannot be read here",
 }
 
+#: The same of what a service is sent: these set no patient aside, and stand in answers only.
+UPLOAD_FAULTS: dict[str, str] = {
+    "upload-phases": "another number of phases was sent than is declared",
+    "upload-too-large": "an upload, or what it unfolds to, is larger than the limit",
+    "upload-archive": "an archive is damaged, or of a kind that is not taken",
+    "upload-encrypted": "an archive is encrypted",
+    "upload-nested": "an archive holds an archive",
+    "upload-picture": "a preprocessed picture is not one that was packed here for this model",
+}
+
 
 def fault(code: str, message: str) -> ImageError:
     """Make the error of a fault; ``message`` says what was found, where, what is allowed, and what to do."""
-    if code not in FAULTS:
+    if code not in FAULTS and code not in UPLOAD_FAULTS:
         raise KeyError(code)
     return ImageError(code, message)

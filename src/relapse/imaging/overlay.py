@@ -1,4 +1,4 @@
-"""A picture with what a model attends to painted over it, and the outline of the tumour's mask: for a person to judge."""
+"""A picture with what a model attends to painted over it and the outline of the mask, for a person to judge."""
 
 import io
 

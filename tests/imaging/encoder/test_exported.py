@@ -75,7 +75,7 @@ def test_torch_is_not_needed_to_run_it(tiny: tuple[Encoder, bytes], tmp_path: Pa
         "import sys; from pathlib import Path; folder = Path(sys.argv[1])\n"
         "from relapse.imaging.cache import read_picture\n"
         "from relapse.imaging.encoder.exported import Trunk\n"
-        "import relapse.imaging.encoder.plain\n"
+        "import relapse.imaging.encoder.plain, relapse.imaging.familiarity, relapse.imaging.uploads\n"
         "found = Trunk((folder / 'trunk.onnx').read_bytes()).maps(read_picture(folder, 'picture'))\n"
         "print(found.shape, [name for name in ('torch', 'monai', 'onnx', 'onnxscript') if name in sys.modules])"
     )

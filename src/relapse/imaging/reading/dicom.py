@@ -4,11 +4,14 @@ Headers are read first, without pixels: the memory needed is known, and bounded,
 header says of the patient is kept or repeated.
 """
 
-import math
+import struct
+import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +29,47 @@ _UNEVEN = 0.1
 #: Most files of one series.
 _FILES = 5000
 
+#: Millimetres from the scanner's middle that no voxel lies beyond.
+_FARTHEST = 1e5
+
+#: What pydicom and we stumble over where an element is not what its standard says.
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
 #: From DICOM's axes (left, posterior, superior) to NIfTI's (right, anterior, superior).
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+class Source(Protocol):
+    """A file, or what can be opened like one; ``name`` is what messages call it."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    def open(self, mode: Literal["rb"], /) -> IO[bytes]:
+        """Its bytes, from the first on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What is needed of a slice's header; ``direction`` holds the direction of rows and of columns."""
+
+    series: str
+    size: tuple[int, int]
+    spacing: tuple[float, ...]
+    position: tuple[float, ...]
+    direction: tuple[float, ...]
 
 
 def read_series(folder: Path, *, limit: int = LIMIT) -> Volume:
@@ -39,7 +81,7 @@ def read_series(folder: Path, *, limit: int = LIMIT) -> Volume:
     return series_from(files, limit=limit)
 
 
-def series_from(files: Sequence[Path], *, limit: int = LIMIT) -> Volume:
+def series_from(files: Sequence[Source], *, limit: int = LIMIT) -> Volume:
     """Read the slices of one series, in any order.
 
     Returns
@@ -55,10 +97,11 @@ def series_from(files: Sequence[Path], *, limit: int = LIMIT) -> Volume:
     """
     if not 2 <= len(files) <= _FILES:
         raise fault("not-a-volume", f"the series has {len(files)} files; 2 to {_FILES:,} make a volume.")
-    headers = [_header(path) for path in files]
+    headers = [_header(source) for source in files]
     _one_series(headers)
-    rows, columns = int(headers[0].Rows), int(headers[0].Columns)
-    size = rows * columns * len(files) * math.ceil(int(headers[0].BitsAllocated) / 8)
+    rows, columns = headers[0].size
+    # As they are kept here: a header may declare fewer bytes a pixel than there will be.
+    size = rows * columns * len(files) * np.dtype(np.float32).itemsize
     if size > limit:
         raise fault(
             "file-too-large",
@@ -75,66 +118,89 @@ def series_from(files: Sequence[Path], *, limit: int = LIMIT) -> Volume:
     return Volume(values, affine)
 
 
-def _header(path: Path) -> "FileDataset":
-    header = _parsed(path, pixels=False)
-    for name in ("Rows", "Columns", "BitsAllocated", "SeriesInstanceUID"):
-        if header.get(name) in (None, ""):
-            raise fault("pixels-absent", f"{path.name} holds no image ({name} is missing). Leave it out of the folder.")
-    if int(header.get("SamplesPerPixel", 1)) != 1:
-        raise fault("not-greyscale", f"{path.name} has colours. A phase has one number a voxel.")
-    if int(header.get("NumberOfFrames", 1) or 1) != 1:
-        raise fault("not-a-volume", f"{path.name} holds several frames. Convert the series to .nii.gz.")
-    if not header.get("PixelSpacing") or len(header.PixelSpacing) != 2:
-        raise fault("spacing-absent", f"{path.name} gives no spacing of its pixels (PixelSpacing).")
-    if len(header.get("ImagePositionPatient") or ()) != 3 or len(header.get("ImageOrientationPatient") or ()) != 6:
-        raise fault("orientation-absent", f"{path.name} does not say where it lies in the patient.")
-    syntax = header.file_meta.get("TransferSyntaxUID")
-    if syntax is not None and syntax.is_compressed and not syntax.is_deflated:
-        raise fault(
-            "pixels-compressed", f"{path.name} is compressed ({syntax.name}). Decompress the series, or convert it."
+def _header(source: Source) -> _Header:
+    header, name = _parsed(source, pixels=False), source.name
+    with _readable(name):
+        for element in ("Rows", "Columns", "BitsAllocated", "SeriesInstanceUID"):
+            if header.get(element) in (None, ""):
+                raise fault("pixels-absent", f"{name} holds no image ({element} is missing). Leave it out.")
+        if int(header.get("SamplesPerPixel", 1)) != 1:
+            raise fault("not-greyscale", f"{name} has colours. A phase has one number a voxel.")
+        if int(header.get("NumberOfFrames", 1) or 1) != 1:
+            raise fault("not-a-volume", f"{name} holds several frames. Convert the series to .nii.gz.")
+        if not header.get("PixelSpacing") or len(header.PixelSpacing) != 2:
+            raise fault("spacing-absent", f"{name} gives no spacing of its pixels (PixelSpacing).")
+        if len(header.get("ImagePositionPatient") or ()) != 3 or len(header.get("ImageOrientationPatient") or ()) != 6:
+            raise fault("orientation-absent", f"{name} does not say where it lies in the patient.")
+        syntax = header.file_meta.get("TransferSyntaxUID")
+        if syntax is not None and syntax.is_compressed and not syntax.is_deflated:
+            raise fault(
+                "pixels-compressed", f"{name} is compressed ({syntax.name}). Decompress the series, or convert it."
+            )
+        spacing, position, direction = (
+            tuple(float(part) for part in header[element].value)
+            for element in ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient")
         )
-    return header
+        if not np.abs([*spacing, *position, *direction]).max() < _FARTHEST:
+            raise fault("orientation-absent", f"{name} lies at an impossible place in the patient.")
+        size = int(header.Rows), int(header.Columns)
+        found = _Header(str(header.SeriesInstanceUID), size, spacing, position, direction)
+    return found
 
 
-def _parsed(path: Path, *, pixels: bool) -> "FileDataset":
-    import pydicom
-    from pydicom.errors import BytesLengthException, InvalidDicomError
+@contextmanager
+def _readable(name: str, code: str = "file-damaged", words: str = "cannot be read") -> Iterator[None]:
+    """What goes wrong in reading a file is a fault of the file. Nothing that stands in it is repeated."""
+    from pydicom.errors import BytesLengthException
 
     try:
-        return pydicom.dcmread(path, stop_before_pixels=not pixels)
+        yield
+    except (*_DAMAGE, BytesLengthException) as error:
+        raise fault(code, f"{name} {words} ({type(error).__name__}). Fetch it again.") from None
+
+
+def _parsed(source: Source, *, pixels: bool) -> "FileDataset":
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    # What it says of values that break the standard would repeat them; the rest is judged here.
+    warnings.filterwarnings("ignore", category=UserWarning, module="pydicom")
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    name = source.name
+    try:
+        with source.open("rb") as stream, _readable(name):
+            if not stream.read(1):
+                raise fault("file-empty", f"{name} is empty. Leave it out, or fetch it again.")
+            stream.seek(0)
+            found = pydicom.dcmread(stream, stop_before_pixels=not pixels)
     except InvalidDicomError:
-        words = "is empty" if not path.stat().st_size else "is no DICOM file"
-        raise fault(
-            "file-foreign" if path.stat().st_size else "file-empty",
-            f"{path.name} {words}. Leave it out, or fetch it again.",
-        ) from None
-    except (EOFError, BytesLengthException, ValueError, KeyError, NotImplementedError, zlib.error) as error:
-        raise fault("file-damaged", f"{path.name} cannot be read ({type(error).__name__}). Fetch it again.") from None
+        raise fault("file-foreign", f"{name} is no DICOM file. Leave it out, or fetch it again.") from None
     except OSError as error:
-        raise fault("file-unreadable", f"{path.name}: cannot be opened ({error.strerror or error}).") from None
+        raise fault("file-unreadable", f"{name}: cannot be opened ({error.strerror or error}).") from None
+    return found
 
 
-def _one_series(headers: "Sequence[FileDataset]") -> None:
-    series = {str(header.SeriesInstanceUID) for header in headers}
+def _one_series(headers: Sequence[_Header]) -> None:
+    series = {header.series for header in headers}
     if len(series) > 1:
         raise fault("series-mixed", f"the folder holds {len(series)} series. Each phase has a folder of its own.")
 
-    def common(name: str, of: "Any") -> None:
+    def common(name: str, of: Callable[[_Header], tuple[float, ...]]) -> None:
         found = {of(header) for header in headers}
         if len(found) > 1:
             raise fault("series-uneven", f"the slices differ in {name}. Leave out what is not of the series.")
 
-    common("size", lambda header: (int(header.Rows), int(header.Columns)))
-    common("spacing", lambda header: tuple(round(float(step), 4) for step in header.PixelSpacing))
-    common("direction", lambda header: tuple(round(float(part), 3) for part in header.ImageOrientationPatient))
+    common("size", lambda header: header.size)
+    common("spacing", lambda header: tuple(round(step, 4) for step in header.spacing))
+    common("direction", lambda header: tuple(round(part, 3) for part in header.direction))
 
 
-def _placed(headers: "Sequence[FileDataset]") -> tuple[list[int], NDArray[np.float64]]:
+def _placed(headers: Sequence[_Header]) -> tuple[list[int], NDArray[np.float64]]:
     """The order of the slices along their normal, and the affine of the volume they make."""
     first = headers[0]
-    along_row, along_column = np.array(first.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
+    along_row, along_column = np.array(first.direction).reshape(2, 3)
     normal = np.cross(along_row, along_column)
-    positions = np.array([header.ImagePositionPatient for header in headers], dtype=np.float64)
+    positions = np.array([header.position for header in headers])
     depth = positions @ normal
     order = [int(index) for index in np.argsort(depth, kind="stable")]
     steps = np.diff(depth[order])
@@ -147,7 +213,7 @@ def _placed(headers: "Sequence[FileDataset]") -> tuple[list[int], NDArray[np.flo
             else f"slices lie {steps.min():.2f} to {steps.max():.2f} mm apart"
         )
         raise fault("series-gap", f"{words}. One slice in each place is needed; one phase in a folder.")
-    between_rows, between_columns = (float(part) for part in first.PixelSpacing)
+    between_rows, between_columns = first.spacing
     affine = np.eye(4)
     affine[:3, 0] = along_row * between_columns
     affine[:3, 1] = along_column * between_rows
@@ -157,17 +223,17 @@ def _placed(headers: "Sequence[FileDataset]") -> tuple[list[int], NDArray[np.flo
     return order, _LPS @ affine
 
 
-def _pixels(path: Path) -> NDArray[np.float32]:
-    data = _parsed(path, pixels=True)
+def _pixels(source: Source) -> NDArray[np.float32]:
+    data, name = _parsed(source, pixels=True), source.name
     if "PixelData" not in data:
-        raise fault("pixels-absent", f"{path.name} holds no pixels. Fetch it again.")
-    try:
+        raise fault("pixels-absent", f"{name} holds no pixels. Fetch it again.")
+    with _readable(f"{name}:", "file-truncated", "its pixels cannot be read"):
         found = data.pixel_array
-    except (ValueError, AttributeError, RuntimeError) as error:
-        raise fault(
-            "file-truncated", f"{path.name}: its pixels cannot be read ({type(error).__name__}). Fetch it again."
-        ) from None
-    slope, intercept = (
-        float(data.get(name, default)) for name, default in (("RescaleSlope", 1), ("RescaleIntercept", 0))
-    )
-    return np.asarray(found.astype(np.float32) * np.float32(slope) + np.float32(intercept))
+        slope, intercept = (
+            np.float32(data.get(element, default))
+            for element, default in (("RescaleSlope", 1), ("RescaleIntercept", 0))
+        )
+        # What overflows is found by who looks for voxels that are not finite.
+        with np.errstate(all="ignore"):
+            values = np.asarray(found.astype(np.float32) * slope + intercept)
+    return values

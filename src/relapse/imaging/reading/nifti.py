@@ -80,18 +80,22 @@ def _read(stream: IO[bytes], limit: int) -> Volume:
     header = _header(stream)
     shape = _shape(header)
     kind = _kind(header)
-    size = math.prod(shape) * kind.itemsize
-    if size > limit:
+    scale = _scale(header)
+    # Scaled voxels take more than stored ones.
+    each = kind.itemsize if scale is None else max(kind.itemsize, 4)
+    if math.prod(shape) * each > limit:
         raise fault(
             "file-too-large",
-            f"the header declares {' × '.join(map(str, shape))} voxels of {kind.itemsize} bytes, {size / 2**20:,.0f} "
+            f"the header declares {' × '.join(map(str, shape))} voxels of {each} bytes, "
+            f"{math.prod(shape) * each / 2**20:,.0f} "
             f"MiB; at most {limit / 2**20:,.0f} MiB are read. Is it one phase, at the resolution of its acquisition?",
         )
     affine = _affine(header)
-    before = int(header["vox_offset"]) - int(header["sizeof_hdr"])
+    before = float(header["vox_offset"]) - float(header["sizeof_hdr"])
     if not 0 <= before <= 1 << 20:
-        raise fault("header-broken", f"the voxels are said to begin at byte {int(header['vox_offset'])}.")
-    stream.read(before)
+        raise fault("header-broken", f"the voxels are said to begin at byte {float(header['vox_offset']):g}.")
+    stream.read(int(before))
+    size = math.prod(shape) * kind.itemsize
     packed = stream.read(size)
     if len(packed) < size:
         raise fault(
@@ -102,7 +106,7 @@ def _read(stream: IO[bytes], limit: int) -> Volume:
     if len(stream.read(_TAIL + 1)) > _TAIL:
         raise fault("header-broken", f"the file goes on after the {size:,} bytes of voxels that its header declares.")
     values = np.frombuffer(packed, dtype=kind).reshape(shape, order="F")
-    return Volume(_scaled(values, header), affine)
+    return Volume(_scaled(values, scale), affine)
 
 
 def _header(stream: IO[bytes]) -> "Nifti1Header":
@@ -196,10 +200,20 @@ def _cosines(affine: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((axes.T @ axes)[np.triu_indices(3, 1)])
 
 
-def _scaled(values: NDArray[np.generic], header: "Nifti1Header") -> NDArray[np.generic]:
+def _scale(header: "Nifti1Header") -> tuple[float, float] | None:
+    """Slope and intercept, where there are any."""
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    if slope and np.isfinite(slope) and (slope, intercept) != (1.0, 0.0):
-        values = values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    return (slope, intercept) if slope and np.isfinite(slope) and (slope, intercept) != (1.0, 0.0) else None
+
+
+def _scaled(values: NDArray[np.generic], scale: tuple[float, float] | None) -> NDArray[np.generic]:
+    if scale is not None:
+        # What overflows is found below.
+        with np.errstate(all="ignore"):
+            scaled = values.astype(np.float32)
+            scaled *= np.float32(scale[0])
+            scaled += np.float32(scale[1])
+        values = scaled
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         count = int((~np.isfinite(values)).sum())
         raise fault("not-finite", f"{count:,} of {values.size:,} voxels are not finite. Make the volume anew.")
