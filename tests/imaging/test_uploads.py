@@ -1,5 +1,6 @@
 """What a service is sent becomes the picture that training makes, or is refused in the right words and little memory."""
 
+import gzip
 import io
 import struct
 import subprocess
@@ -177,21 +178,40 @@ def test_a_bomb_takes_no_memory_of_the_process() -> None:
     assert int(grown) < 20_000  # KiB
 
 
-@pytest.mark.parametrize("wrong", [{"Rows": "x"}, {"PixelSpacing": ["1", "1e400"]}, {"BitsAllocated": 0}])
-def test_elements_of_a_wrong_kind_are_faults_of_the_file(tmp_path: Path, wrong: dict[str, object]) -> None:
-    some = slices(tmp_path / "series")
-    rows, spacing = b"US\2\0\6\0", some[0].index(b"DS\x08\x000.5\\0.6 ")
-    if "Rows" in wrong:
-        some[0] = some[0].replace(rows, b"US\2\0\0\0", 1)
-    elif "PixelSpacing" in wrong:
-        some[0] = some[0][: spacing + 4] + b"nan\\nan " + some[0][spacing + 12 :]
-    else:
-        some = [one.replace(b"US\2\0\x10\0", b"US\2\0\0\0") for one in some]
-    assert refusal(lambda: picture_of_volumes([zipped(*some)] * 3, b"", IMAGES)).code in {
-        "series-uneven",
-        "file-truncated",
-        "orientation-absent",
-    }
+NESTED = b"\x40\x00\x75\x02SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 20_000
+
+#: Bytes of a slice, what takes their place, and the code.
+ELEMENTS = {
+    "no rows": (b"US\2\0\6\0", b"US\2\0\0\0", "file-truncated"),
+    "rows of three bytes": (b"US\2\0\6\0", b"US\3\0\6\0", "file-damaged"),
+    "no bits": (b"US\2\0\x10\0", b"US\2\0\0\0", "file-truncated"),
+    "spacing that is no number": (b"0.5\\0.6 ", b"nan\\nan ", "orientation-absent"),
+    "spacing in words": (b"0.5\\0.6 ", b"Jane\\Doe", "file-damaged"),
+    "sequences in sequences": (b"\xe0\x7f\x10\0", NESTED, "file-damaged"),
+}
+
+
+@pytest.mark.parametrize("case", ELEMENTS)
+def test_elements_of_a_wrong_kind_are_faults_of_the_file(tmp_path: Path, case: str) -> None:
+    right, wrong, code = ELEMENTS[case]
+    some = [one.replace(right, wrong, 1 if case != "no bits" else 2) for one in slices(tmp_path / "series")]
+    assert some[0] != slices(tmp_path / "again")[0]
+    mask = save(tmp_path / "mask.nii.gz", tumour()).read_bytes()
+    assert refusal(lambda: picture_of_volumes([zipped(*some)] * 3, mask, IMAGES)).code == code
+
+
+def test_an_archive_may_hold_a_file_without_a_name(tmp_path: Path) -> None:
+    content = zipped(*slices(tmp_path / "series"), name="A{}").replace(b"A3", b"\0A")
+    mask = save(tmp_path / "mask.nii.gz", tumour()).read_bytes()
+    assert refusal(lambda: picture_of_volumes([content] * 3, mask, IMAGES)).code == "mask-geometry"
+
+
+@pytest.mark.parametrize("begins", [np.nan, np.inf, -1e30])
+def test_a_beginning_of_the_voxels_that_is_no_place_is_a_fault(tmp_path: Path, begins: float) -> None:
+    phases, mask = sent(study(tmp_path))
+    changed = bytearray(gzip.decompress(phases[0]))
+    changed[108:112] = np.array([begins], "<f4").tobytes()
+    assert refusal(lambda: picture_of_volumes([bytes(changed), *phases[1:]], mask, IMAGES)).code == "header-broken"
 
 
 def test_another_number_of_phases_is_refused(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def _slices(archive: zipfile.ZipFile, size: int, limit: int) -> list[_Slice]:
     entries = [
         entry
         for entry in archive.infolist()
-        if not entry.is_dir() and not entry.filename.rpartition("/")[2].startswith(".")
+        if not entry.filename.endswith("/") and not entry.filename.rpartition("/")[2].startswith(".")
     ]
     unfolded = sum(entry.file_size for entry in entries)
     if unfolded > limit + _HEADER or unfolded > _GROWTH * size:
