@@ -9,7 +9,7 @@ from tests.bundle.blocks import a_patient
 
 def test_the_fields_are_the_predictors_in_declared_order(cohorts):
     for cohort in cohorts.values():
-        assert list(patient_model(cohort).model_fields) == cohort.predictors
+        assert list(patient_model(cohort).model_fields) == cohort.inputs
 
 
 def test_a_feature_known_only_after_baseline_is_no_field(root):

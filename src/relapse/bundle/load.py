@@ -14,6 +14,7 @@ from relapse.bundle.manifest import (
     DECISION,
     DECLARATION,
     EVIDENCE,
+    EYES,
     FALLBACK_CONTENT,
     FALLBACK_MODEL,
     FALLBACK_REFITS,
@@ -49,8 +50,8 @@ class Description:
     """A bundle without its model: all that is needed to say what is served and which requests it takes.
 
     ``validations`` is what stands beside the bundle about external validations, None where nothing does. ``fallback``
-    is what is known of the model that answers without blocks, None where the bundle has none. ``cohort`` has images only
-    where the champion looks at them.
+    is what is known of the model that answers without blocks, None where the bundle has none. ``cohort`` has images
+    only where the champion looks at them.
     """
 
     manifest: Manifest
@@ -107,7 +108,8 @@ def verify_bundle(folder: Path) -> Manifest:
                 f"{path}: altered, or {SEAL} was: they do not fit together. Copy the whole folder, or write it again."
             )
     manifest = read_manifest(folder)
-    if set(manifest.files) not in (set(CONTENT), {*CONTENT, *FALLBACK_CONTENT}):
+    besides = (frozenset(), frozenset(FALLBACK_CONTENT), frozenset(EYES), frozenset((*FALLBACK_CONTENT, *EYES)))
+    if set(manifest.files) not in [set(CONTENT) | more for more in besides]:
         raise BundleError(f"{path}: lists other files than {', '.join(CONTENT)}. Write the bundle again.")
     for extra in sorted(folder.iterdir()):
         if extra.name not in (*manifest.files, MANIFEST, SEAL):

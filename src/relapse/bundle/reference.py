@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from relapse.cohorts.declared.features import Categorical
-from relapse.cohorts.schema import Cohort
+from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.ground.declarations import Declared
 from relapse.ground.errors import BundleError
 
@@ -51,7 +51,9 @@ class Reference(Declared):
         from relapse.cohorts.table import typed
         from relapse.explanation.background import Background
 
-        return Background(typed(pd.DataFrame(self.typical), cohort), np.array(self.weights))
+        table = typed(pd.DataFrame(self.typical), cohort)
+        # No picture stands for several patients; to a model, none is an average one.
+        return Background(table.assign(**{IMAGE: None}) if cohort.images else table, np.array(self.weights))
 
 
 class Distance:

@@ -78,7 +78,7 @@ class Answerer:
 
         self._given, self._cohort = given, given.cohort
         made = explainer(given.model, given.reference.background(given.cohort), given.cohort)
-        # Any: it takes positions where an explainer takes a table. A model that looks at pictures takes its table: beside
+        # Any: it takes positions where an explainer takes a table. A model that looks at pictures takes a table: beside
         # the time for the encoder, that for the table is nothing.
         self._explainer: Any = made if given.eyes else quickly_explained(made, given.cohort)
         self._distance = Distance(given.reference, given.cohort)

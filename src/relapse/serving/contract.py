@@ -190,8 +190,8 @@ class Form(BaseModel):
         description="Name for people of the model that answers without a block; null for none."
     )
     phases: list[str] | None = Field(
-        description="Phases of the volumes that `/picture` takes, in their order (0 is before contrast); null where the "
-        "model looks at no picture."
+        description="Phases of the volumes that `/picture` takes, in their order (0 is before contrast); null where "
+        "the model looks at no picture."
     )
     patient: dict[str, Any] = Field(description="JSON Schema of the body of `/predict` and `/explain`.")
 

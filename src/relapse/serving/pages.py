@@ -222,8 +222,8 @@ def _upload(images: DceMri, refused: dict[str, Any]) -> dict[str, Any]:
     properties = {PHASE: {"type": "array", "items": file, "minItems": count, "maxItems": count}, MASK: file}
     schema = {"type": "object", "properties": properties, "required": [PHASE, MASK]}
     text = (
-        f"Volumes as the model looks at them: phases {', '.join(map(str, images.phases))} in this order and the tumour's "
-        "mask, each NIfTI, gzipped NIfTI, or a zip archive of the slices of one DICOM series."
+        f"Volumes as the model looks at them: phases {', '.join(map(str, images.phases))} in this order and the "
+        "tumour's mask, each NIfTI, gzipped NIfTI, or a zip archive of the slices of one DICOM series."
     )
     return {
         "operationId": PICTURE,

@@ -196,7 +196,7 @@ def _field(cohort: Cohort, name: str, optional_blocks: Collection[str]) -> tuple
 
 
 def _picture(cohort: Cohort, *, optional: bool) -> tuple[Any, Any]:
-    """The field of the picture: checked as far as it will be looked at, so that what passes the door can be answered."""
+    """The field of the picture, checked as far as it is looked at: what passes the door can be answered."""
     assert cohort.images is not None
     images = cohort.images
 
