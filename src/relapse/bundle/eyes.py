@@ -74,9 +74,9 @@ def write_eyes(folder: Path, model: "RiskModel", table: "pd.DataFrame") -> tuple
     from relapse.candidates.pictures import open_encoder
     from relapse.cohorts.schema import IMAGE
     from relapse.ground.workspace import project_of
-    from relapse.imaging.cache import open_picture
     from relapse.imaging.encoder.exported import export
     from relapse.imaging.familiarity import learn, pooled, statistics
+    from relapse.imaging.stored import open_picture
 
     paths = [Path(path) for path in dict.fromkeys(table[IMAGE])]
     pictures = [open_picture(path) for path in paths]
