@@ -108,7 +108,12 @@ def verify_bundle(folder: Path) -> Manifest:
                 f"{path}: altered, or {SEAL} was: they do not fit together. Copy the whole folder, or write it again."
             )
     manifest = read_manifest(folder)
-    besides = (frozenset(), frozenset(FALLBACK_CONTENT), frozenset(EYES), frozenset((*FALLBACK_CONTENT, *EYES)))
+    besides: tuple[frozenset[str], ...] = (
+        frozenset(),
+        frozenset(FALLBACK_CONTENT),
+        frozenset(EYES),
+        frozenset((*FALLBACK_CONTENT, *EYES)),
+    )
     if set(manifest.files) not in [set(CONTENT) | more for more in besides]:
         raise BundleError(f"{path}: lists other files than {', '.join(CONTENT)}. Write the bundle again.")
     for extra in sorted(folder.iterdir()):
