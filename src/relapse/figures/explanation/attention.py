@@ -1,4 +1,4 @@
-"""Where candidates that see pictures look: Grad-CAM of patients of high and low risk, by models that had not seen them."""
+"""Where candidates that see pictures look: Grad-CAM of patients of high and of low risk, out of fold."""
 
 from collections.abc import Mapping
 from pathlib import Path
