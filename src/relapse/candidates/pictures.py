@@ -32,6 +32,7 @@ from relapse.candidates.base import (
 from relapse.candidates.networks.engine import device
 from relapse.candidates.networks.losses import BINARY, COX
 from relapse.candidates.networks.validation import validation_rows
+from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.cohorts.sources import expanded
 from relapse.ground.workspace import kept_maps, project_of
@@ -274,6 +275,14 @@ def fit_together(
         else:
             one.classes_ = model.classes_ = np.array([0, 1])
             model.pipeline_ = Pipeline([*encoding.steps, ("classify", one)])
+
+
+def score_of(model: RiskModel) -> PictureScore | None:
+    """The part of a trained model that looks at pictures, None where it looks at none."""
+    inner = model.model
+    pipeline = inner.transform_ if isinstance(inner, SurvivalModel) else inner.pipeline_
+    found: PictureScore | None = pipeline.named_steps["encode"].named_transformers_.get(STEP)
+    return found
 
 
 def picture_step(pipeline: Pipeline) -> PictureScore:
