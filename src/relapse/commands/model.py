@@ -1,12 +1,18 @@
 """Commands about published models: two runs beside each other, and a model on another cohort."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relapse.commands.cohort import gated
 from relapse.ground.console import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from relapse.bundle.load import Bundle
+    from relapse.cohorts.schema import Cohort
 
 
 def compare(
@@ -20,6 +26,39 @@ def compare(
     from relapse.tracking.comparison_table import show_comparison
 
     show_comparison(compare_runs(connect(machinery()), before, after))
+
+
+def _seen(table: "pd.DataFrame", declared: "Cohort", bundle: "Bundle") -> "pd.DataFrame":
+    """The rows of a table whose pictures can be used, with what the bundle's encoder sees of them."""
+    import pandas as pd
+
+    from relapse.cohorts.schema import IMAGE
+    from relapse.cohorts.table import picture_path
+    from relapse.ground.errors import DeclarationError
+    from relapse.ground.workspace import Workspace
+    from relapse.imaging.joined import made_pictures
+    from relapse.imaging.stored import open_picture
+    from relapse.machinery import machinery
+
+    theirs, mine = bundle.cohort.images, declared.images
+    if mine is None:
+        raise DeclarationError(f"{declared.name}.yaml: images: the model looks at pictures. Declare where images lie.")
+    if theirs is None or bundle.eyes is None:
+        raise TypeError("a bundle without eyes looks at no pictures.")
+    differ = [key for key in ("phases", "preprocessing") if getattr(mine, key) != getattr(theirs, key)]
+    if differ:
+        raise DeclarationError(
+            f"{declared.name}.yaml: images: {' and '.join(differ)} differ from those of {bundle.cohort.name}, which "
+            "the model was trained on. Declare the same."
+        )
+    cache, found = Workspace(declared.name).kept_pictures, {}
+    for one in made_pictures(table, mine, cache, root=Path(), machinery=machinery()):
+        if one.image is None:
+            say(f"  {one.patient} is left out: {one.fault}, {one.message}")
+        else:
+            found[one.patient] = bundle.eyes.see(open_picture(picture_path(cache, one.image)))
+    rest = table[table["patient"].isin(found)].reset_index(drop=True)
+    return rest.assign(**{IMAGE: pd.Series([found[patient] for patient in rest["patient"]], dtype=object)})
 
 
 def validate(
@@ -55,6 +94,8 @@ def validate(
     # Nothing is trained here; the recalibrations are cross-fitted.
     context = Context(folds=(Folds(FOLDS),), events_per_parameter=None)
     declared, table = gated(read_cohort(Workspace(cohort).declaration), context)
+    if bundle.eyes:
+        table = _seen(table, declared, bundle)
     tables = external_predictions(bundle.model, bundle.cohort, table, declared, seed=params.seed)
     evidence = gather(
         tables, endpoint_of(declared), cohort=cohort, resamples=params.evaluate.resamples, seed=params.seed

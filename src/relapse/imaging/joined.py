@@ -5,6 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
 from relapse.cohorts.declared.images import DceMri
 from relapse.cohorts.schema import IMAGE
 from relapse.cohorts.sources import folder_of
@@ -40,19 +42,10 @@ def join_images(found: Ingested, images: DceMri, kept: Kept, *, root: Path, mach
         The extra ``imaging`` is not installed, there is no data set where the declaration says, or nobody in it can be
         used.
     """
-    require("images: declared images")
     table = found.table
-    patients = sorted(table["patient"].unique())
-    made = prepare(patients, images, folder_of(images.folder, root=root), kept.cache, machinery)
+    made = made_pictures(table, images, kept.cache, root=root, machinery=machinery)
     usable = {one.patient: one.image for one in made if one.image is not None}
     faulty = tuple(one for one in made if one.image is None)
-    if not usable:
-        most, times = Counter(one.fault for one in faulty).most_common(1)[0]
-        first = next(one for one in faulty if one.fault == most)
-        raise SourceError(
-            f"{images.folder}: the images of none of {len(made)} patients can be used; {times} times: "
-            f"{first.fault}, {first.message}"
-        )
     # Nothing of an earlier run stays: not a picture of who has left, nor a page too many.
     for folder in (kept.pictures, kept.sheets):
         shutil.rmtree(folder, ignore_errors=True)
@@ -71,6 +64,24 @@ def join_images(found: Ingested, images: DceMri, kept: Kept, *, root: Path, mach
         set_aside=tuple(SetAside(one.patient, str(one.fault), str(one.message)) for one in faulty),
     )
     return Ingested(rest.assign(**{IMAGE: rest["patient"].map(usable)}), flow, found.cohort)
+
+
+def made_pictures(
+    table: pd.DataFrame, images: DceMri, cache: Path, *, root: Path, machinery: Machinery
+) -> tuple[Prepared, ...]:
+    """What became of every patient of a table, her picture kept in ``cache``; raises as :func:`join_images`."""
+    require("images: declared images")
+    patients = sorted(table["patient"].unique())
+    made = prepare(patients, images, folder_of(images.folder, root=root), cache, machinery)
+    faulty = [one for one in made if one.image is None]
+    if len(faulty) == len(made):
+        most, times = Counter(one.fault for one in faulty).most_common(1)[0]
+        first = next(one for one in faulty if one.fault == most)
+        raise SourceError(
+            f"{images.folder}: the images of none of {len(made)} patients can be used; {times} times: "
+            f"{first.fault}, {first.message}"
+        )
+    return made
 
 
 def _excluded(faulty: tuple[Prepared, ...], rows: Counter[str]) -> list[Excluded]:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.declared.endpoint import horizon
-from relapse.cohorts.schema import Cohort
+from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.cohorts.translation import as_features_of
 from relapse.evaluation.evidence import endpoint_of
 from relapse.evaluation.recalibration import recalibrated
@@ -24,6 +24,8 @@ def external_predictions(
 ) -> dict[str, pd.DataFrame]:
     """Predictions of a model for a typed table of another cohort, at that cohort's horizons.
 
+    A model that looks at pictures finds in the table what was seen of them.
+
     Raises
     ------
     DeclarationError
@@ -35,6 +37,8 @@ def external_predictions(
             "only be validated on a cohort of the same kind."
         )
     features = as_features_of(table, cohort, trained_on)
+    if IMAGE in table:
+        features[IMAGE] = table[IMAGE].to_numpy()
     known = table[["row", "patient", "site"]].assign(repeat=0, fold=0, event=table["event"].astype("int8"))
     times = None
     if cohort.survival and trained_on.survival:
