@@ -10,8 +10,8 @@ from relapse.candidates.pictures import score_of
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import IMAGE
 from relapse.figures.style import INK, describe, drawing, new_figure
-from relapse.imaging.cache import open_picture
 from relapse.imaging.overlay import draw_painted
+from relapse.imaging.stored import open_picture
 from relapse.wording import number
 
 if TYPE_CHECKING:
