@@ -12,6 +12,7 @@ from relapse.candidates.catalogue import family
 from relapse.candidates.risk_model import Isotonic, RiskModel
 from relapse.ground.errors import BundleError
 from tests.bundle.making import PAIRS, small_model
+from tests.pictured import pictured_cohort, pictured_table, tiny_encoder
 from tests.wide import wide_cohort, wide_table
 
 BUILT: list[str] = []
@@ -47,13 +48,18 @@ def test_a_model_read_back_gives_exactly_the_same_scores_and_risks(files, cohort
     assert (read.recalibration, read.threshold) == (model.recalibration, model.threshold)
 
 
-def test_the_trusted_types_are_those_that_the_candidates_need_and_no_others(files, tmp_path):
+def test_the_trusted_types_are_those_that_the_candidates_need_and_no_others(files, tmp_path, monkeypatch):
     cohort = wide_cohort(survival=True, harmonise="combat")
     table = wide_table(cohort)
     params = {"penalty": 0.05, "l1_ratio": 0.5, "scaling": "standard", "reduce_mri_scan": "pca", "columns_mri_scan": 4}
     wide = family("linear").head(cohort).model(cohort, params, 1).fit(table, outcome(table, cohort))
     dump_model(RiskModel(wide), tmp_path / "wide.skops")
-    paths = [tmp_path / "wide.skops", *(path for path, _ in files.values())]
+    tiny_encoder(monkeypatch)
+    for kind, seen in {"survival": pictured_cohort(), "binary": pictured_cohort(binary=True)}.items():
+        table = pictured_table(seen, tmp_path / kind, patients=24)
+        model = family("densenet121").head(seen).model(seen, {}, 1).fit(table, outcome(table, seen))
+        dump_model(RiskModel(model), tmp_path / f"{kind}.skops")
+    paths = [*tmp_path.glob("*.skops"), *(path for path, _ in files.values())]
     found = {kind for path in paths for kind in skops.io.get_untrusted_types(file=path)}
     assert found == set(TRUSTED_TYPES)
 

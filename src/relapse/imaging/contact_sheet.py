@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relapse.ground.files import write_atomic
-from relapse.imaging.cache import Prepared
 from relapse.imaging.slices import Picture
 from relapse.imaging.stored import read_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from relapse.imaging.cache import Prepared
 
 #: Pictures beside and below each other; inches of each; dots an inch.
 _COLUMNS, _ROWS, _INCHES, _DOTS = 8, 6, 1.15, 150
@@ -20,7 +21,7 @@ _COLUMNS, _ROWS, _INCHES, _DOTS = 8, 6, 1.15, 150
 _OUTLINE = "#E69F00"
 
 
-def contact_sheets(prepared: Sequence[Prepared], folder: Path, target: Path) -> tuple[Path, ...]:
+def contact_sheets(prepared: "Sequence[Prepared]", folder: Path, target: Path) -> tuple[Path, ...]:
     """Draw what was prepared, from the pictures kept below ``folder``, on pages 001.png, 002.png, … of ``target``.
 
     Every slice is drawn, in the channel of the first phase after contrast where there is one. Only a page's pictures

@@ -56,9 +56,10 @@ class Audit:
 def audit(table: pd.DataFrame, cohort: Cohort, *, params: AuditParams, seed: int, machinery: Machinery) -> Audit:
     """Run the candidates of ``params`` under every protocol that says something about the cohort.
 
-    A candidate that the table is too wide for is left out. All protocols of a candidate choose among the same
-    hyperparameters, drawn once, so that they differ in nothing else. Ensembles of networks are audited at the size with
-    which hyperparameters are compared, smaller than the final one.
+    A candidate that the table is too wide for is left out, and one that sees images, since protocols differ in what
+    they do to columns. All protocols of a candidate choose among the same hyperparameters, drawn once, so that they
+    differ in nothing else. Ensembles of networks are audited at the size with which hyperparameters are compared,
+    smaller than the final one.
 
     Parameters
     ----------
@@ -72,7 +73,9 @@ def audit(table: pd.DataFrame, cohort: Cohort, *, params: AuditParams, seed: int
     heads = {
         name: head
         for name in params.candidates
-        if (head := family(name).head(cohort)) and not isinstance(within(cohort, head.limit, rows=len(table)), str)
+        if not family(name).sees
+        and (head := family(name).head(cohort))
+        and not isinstance(within(cohort, head.limit, rows=len(table)), str)
     }
     obstacles = {item.name: item.obstacle(table, cohort, heads.values()) for item in NAIVE}
     naive = [item for item in NAIVE if obstacles[item.name] is None]
