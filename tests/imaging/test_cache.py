@@ -16,7 +16,7 @@ from relapse.machinery import Machinery
 from .making import BROKEN, PATIENT, Broken, phase_path, save, study, voxels
 
 SMALL = Preprocessing(correction=None, size=32, margin=2)
-IMAGES = DceMri(kind="dce_mri", folder="here", preprocessing=SMALL)
+IMAGES = DceMri(kind="dce_mri", folder="here", block="imaging", preprocessing=SMALL)
 
 
 def machine(workers: int = 1, backend: str = "threading") -> Machinery:
@@ -123,4 +123,8 @@ def test_a_phase_is_declared_once() -> None:
     from relapse.ground.declarations import parse
 
     with pytest.raises(DeclarationError, match="phases: each is named once"):
-        parse(DceMri, {"kind": "dce_mri", "folder": "x", "phases": [0, 1, 1]}, origin=Path("cohort.yaml"))
+        parse(
+            DceMri,
+            {"kind": "dce_mri", "folder": "x", "block": "imaging", "phases": [0, 1, 1]},
+            origin=Path("cohort.yaml"),
+        )

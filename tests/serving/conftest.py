@@ -13,6 +13,7 @@ from relapse.bundle.validations import Validation, write_validations
 from relapse.serving.predictor import Predictor
 from tests.bundle.blocks import Invented, invented
 from tests.bundle.making import ROOT, small_bundle
+from tests.bundle.pictured import Pictured, pictured
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +106,27 @@ def block_clients(block_services):
     with ExitStack() as stack:
         modules = block_services.items()
         yield {name: stack.enter_context(client_of(module.RelapseService)) for name, module in modules}
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory) -> Pictured:
+    """An invented cohort with images, and a bundle whose model looks at them."""
+    for package in ("monai", "nibabel", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="the extra 'imaging' is not installed")
+    return pictured(tmp_path_factory.mktemp("lake"))
+
+
+@pytest.fixture(scope="session")
+def lake_service(lake):
+    """The service module, imported for the cohort with images."""
+    return service_of(lake.bundle, "lake")
+
+
+@pytest.fixture(scope="session")
+def lake_client(lake_service):
+    """A client of the service of the cohort with images."""
+    with client_of(lake_service.RelapseService) as client:
+        yield client
 
 
 @pytest.fixture

@@ -225,7 +225,7 @@ def opened(text: str, images: DceMri) -> "Picture":
     try:
         content = base64.b64decode(text, validate=True)
     except ValueError:
-        raise fault("upload-foreign", "the text is no base64.") from None
+        raise fault("upload-picture", "the text is no base64. Send what POST /picture returned.") from None
     return unpack(content, images)
 
 

@@ -85,7 +85,7 @@ class Predictor:
             rows = [row for row, model in enumerate(served) if model.role is role]
             if rows:
                 asked, models = [patients[row] for row in rows], [served[row] for row in rows]
-                with _quiet():
+                with quiet():
                     found |= zip(rows, self._answerer(role).predict(asked, models, curve=curve), strict=True)
         return [found[row] for row in range(len(patients))]
 
@@ -98,7 +98,7 @@ class Predictor:
             The model raised an error.
         """
         served = self._answering(patient)
-        with _quiet():
+        with quiet():
             return self._answerer(served.role).explain(patient, served)
 
     def _answerer(self, role: Role) -> Answerer:
@@ -133,10 +133,12 @@ def typical_patient(cohort: Cohort, optional_blocks: Sequence[str] = ()) -> Pati
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Whatever a library raises may quote a patient's value, and the server logs it with its text."""
+def quiet(besides: type[Exception] | tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Raise :class:`PredictionFailed` in place of all else: it may quote a patient, and the server logs its text."""
     try:
         yield
+    except besides:
+        raise
     except Exception as error:
         raise PredictionFailed(f"{type(error).__name__} at {_origin(error)}.") from None
 
