@@ -19,7 +19,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_NO_PROGRESS := 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup run pull push remote retrain promote test test-fast lint lint-workflows ui serve bento check-api bench clean
+.PHONY: help setup run run-imaging pull push remote retrain promote test test-fast lint lint-workflows ui serve bento check-api bench clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,12 @@ setup: .venv/.done  ## make .venv with every dependency at its pinned version
 
 run: setup  ## run the whole pipeline on every cohort of params.yaml
 	dvc repro
+
+run-imaging: setup  ## draw DCE-MRI phantoms and take them from volumes to report and served model; sets cohorts and budget in params.yaml
+	relapse simulate phantoms --out data/raw/phantoms
+	relapse use phantoms --budget quick
+	dvc repro
+	@echo "The report: results/report/phantoms/report.html. params.yaml now names phantoms; git checkout params.yaml brings back yours."
 
 pull: setup remote  ## fetch data and results from DVC's remote (a folder of this clone, or RELAPSE_DVC_REMOTE=s3://…)
 	dvc pull --allow-missing

@@ -238,9 +238,10 @@ def preprocessing(quick: bool) -> None:
 
 def _preprocessed(label: str, phantoms: Any, root: Path) -> None:
     from relapse.cohorts.declared.images import Correction, Preprocessing
-    from relapse.imaging.cache import address, make, write_picture
+    from relapse.imaging.cache import address, make
     from relapse.imaging.phantoms import write_phantoms
     from relapse.imaging.reading.layout import Layout
+    from relapse.imaging.stored import write_picture
     from relapse.machinery import Machinery
 
     machine = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="threading")

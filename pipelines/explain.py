@@ -6,10 +6,13 @@ import pandas as pd
 from joblib import delayed
 
 from relapse.bundle.model_file import load_model
+from relapse.candidates.catalogue import family
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
 from relapse.explanation.out_of_fold import explain
+from relapse.figures.explanation.attention import attention
 from relapse.figures.explanation.files import write_explanation
+from relapse.figures.style import save
 from relapse.ground.console import say, stage
 from relapse.ground.files import read_json
 from relapse.ground.workspace import Workspace
@@ -37,6 +40,10 @@ def main(cohort: str) -> None:
     # Files are written on this machine, whatever else is computed elsewhere; and workers may stand in another folder.
     list(shared_out(written, replace(machine, backend="loky"), total=len(names), label=f"{cohort} written"))
     for name, explained in found.items():
+        if family(name).sees:
+            about = {"scale": explained.scale, "title": f"{titles[name]}, {declared.title}"}
+            figure = attention(table, explained.shap, models[name], **about)
+            save(figure, at.explained(name) / f"attention_{name}")
         first = max(explained.importance[: len(declared.explained)], key=lambda item: item.shap)
         say(f"{cohort} {name}: most important {first.features[0]}, {explained.scale}")
 

@@ -1,5 +1,7 @@
 """What shapes a result: ``params.yaml``, with the chosen budget put in."""
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +9,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from relapse.ground.declarations import Declared, parse, read_yaml
 from relapse.ground.errors import DeclarationError
+from relapse.ground.files import write_text
 
 
 class SplitParams(Declared):
@@ -138,3 +141,39 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
         raise DeclarationError(f"{path}: budget: {chosen!r} is none of {', '.join(budgets)}.")
     checked = {name: parse(Params, content | sections, origin=path) for name, sections in budgets.items()}
     return checked[chosen]
+
+
+def choose(cohorts: Sequence[str], budget: str | None, path: Path = Path("params.yaml")) -> Params:
+    """Write into ``params.yaml`` which cohorts are run, and with which budget where one is given; the rest stays.
+
+    Raises
+    ------
+    DeclarationError
+        What would come out is not allowed; the file is then as it was.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedSeq
+
+    read_params(path)
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 200
+    content = yaml.load(path)
+    chosen = CommentedSeq(cohorts)
+    chosen.fa.set_flow_style()
+    content["cohorts"] = chosen
+    if budget is not None:
+        content["budget"] = budget
+    text = io.StringIO()
+    yaml.dump(content, text)
+    # Looked at before it takes the place of the other.
+    draft = path.with_name(f".{path.name}")
+    try:
+        write_text(draft, text.getvalue())
+        found = read_params(draft)
+    except DeclarationError as error:
+        raise DeclarationError(str(error).replace(draft.name, path.name)) from None
+    finally:
+        draft.unlink(missing_ok=True)
+    write_text(path, text.getvalue())
+    return found

@@ -17,7 +17,9 @@ from relapse.cohorts.declared.images import DceMri
 from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.cohorts.table import picture_path, typed
 from relapse.ground.workspace import Workspace
+from relapse.workers import one_thread
 from tests.bundle.making import small_bundle
+from tests.pictured import tiny_encoder
 
 #: Pixels of a picture's side; patients; the shape of a drawn volume.
 SIZE, ROWS, SHAPE = 32, 48, (32, 32, 14)
@@ -41,7 +43,7 @@ class Pictured:
 
 def pictured(folder: Path) -> Pictured:
     """``lake``: two clinical features, and pictures of drawn volumes."""
-    from relapse.imaging.cache import write_picture
+    from relapse.imaging.stored import write_picture
     from relapse.imaging.uploads import picture_of_volumes
 
     declared = {
@@ -92,25 +94,16 @@ def pictured(folder: Path) -> Pictured:
     )
     table = typed(table, cohort)
     table[IMAGE] = [str(picture_path(pictures, f"{number:064x}")) for number in range(ROWS)]
-    with tiny_encoder():
+    with looked_at_alike():
         small_bundle(folder / "bundle", cohort, table, "densenet121", declaration=folder / "lake.yaml")
     return Pictured(cohort, table, folder / "bundle", tuple(volumes[ROWS:]))
 
 
 @contextmanager
-def tiny_encoder() -> Iterator[None]:
-    """Every encoder is a tiny one."""
-    from relapse.candidates import pictures
-    from relapse.imaging.encoder.network import Architecture, Encoder, build
-    from relapse.workers import one_thread
-
-    made = build(None, share=0.5, architecture=Architecture(blocks=(2, 3), growth=4, first=8))
-
-    def opened(network: str, weights: str | None, project: Path) -> Encoder:
-        return made
-
+def looked_at_alike() -> Iterator[None]:
+    """Every encoder is the tiny one."""
     with one_thread(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pictures, "open_encoder", opened)
+        tiny_encoder(patch)
         yield
 
 

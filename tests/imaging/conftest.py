@@ -1,23 +1,21 @@
 """Tests of images need the extra ``imaging``; without it they skip, and say so."""
 
-import importlib.util
 import os
 from pathlib import Path
 
 import pytest
 
-#: Packages of the extra.
-NEEDED = ("monai", "nibabel", "pydicom", "SimpleITK")
+from relapse.imaging.extra import absent
 
 SHARED = Path(os.environ.get("RELAPSE_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / "imaging"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if absent:
+    missing = absent()
+    if missing:
         for item in items:
             if Path(__file__).parent in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason=f"the extra 'imaging' is not installed: {', '.join(absent)}"))
+                item.add_marker(pytest.mark.skip(reason=f"the extra 'imaging' is not installed: {', '.join(missing)}"))
 
 
 @pytest.fixture(scope="session")

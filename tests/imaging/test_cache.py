@@ -9,8 +9,9 @@ from relapse.cohorts.declared.images import DceMri, Preprocessing
 from relapse.ground.errors import DeclarationError, SourceError
 from relapse.ground.files import sha256_of_file
 from relapse.imaging import cache
-from relapse.imaging.cache import picture_path, prepare, read_picture
+from relapse.imaging.cache import picture_path, prepare
 from relapse.imaging.contact_sheet import contact_sheets
+from relapse.imaging.stored import read_picture
 from relapse.machinery import Machinery
 
 from .making import BROKEN, PATIENT, Broken, phase_path, save, study, voxels
@@ -123,8 +124,4 @@ def test_a_phase_is_declared_once() -> None:
     from relapse.ground.declarations import parse
 
     with pytest.raises(DeclarationError, match="phases: each is named once"):
-        parse(
-            DceMri,
-            {"kind": "dce_mri", "folder": "x", "block": "imaging", "phases": [0, 1, 1]},
-            origin=Path("cohort.yaml"),
-        )
+        parse(DceMri, {"kind": "dce_mri", "folder": "x", "block": "b", "phases": [0, 1, 1]}, origin=Path("cohort.yaml"))

@@ -19,7 +19,7 @@ from relapse.ground.files import write_atomic
 if TYPE_CHECKING:
     import pandas as pd
 
-    from relapse.candidates.pictures import PictureScore, Sight
+    from relapse.candidates.pictures import Sight
     from relapse.candidates.risk_model import RiskModel
     from relapse.imaging.encoder.exported import Trunk
     from relapse.imaging.familiarity import Familiarity, Verdict
@@ -44,22 +44,6 @@ class Eyes:
         return None if self.familiarity is None else self.familiarity.judge(picture, sight.maps)
 
 
-def sees_pictures(model: "RiskModel") -> bool:
-    """Whether a model looks at pictures."""
-    return score_of(model) is not None
-
-
-def score_of(model: "RiskModel") -> "PictureScore | None":
-    """The part of a model that looks at pictures, None where it has none."""
-    from relapse.candidates.base import SurvivalModel
-    from relapse.candidates.pictures import STEP
-
-    inner = model.model
-    pipeline = inner.transform_ if isinstance(inner, SurvivalModel) else inner.pipeline_
-    found: PictureScore | None = pipeline.named_steps["encode"].named_transformers_.get(STEP)
-    return found
-
-
 def write_eyes(folder: Path, model: "RiskModel", table: "pd.DataFrame") -> tuple[str, ...]:
     """Write what a model needs to look at pictures; the names of the files, none where it looks at none.
 
@@ -68,15 +52,16 @@ def write_eyes(folder: Path, model: "RiskModel", table: "pd.DataFrame") -> tuple
     table
         The typed canonical table that the model was trained on.
     """
+    from relapse.candidates.pictures import open_encoder, score_of
+
     score = score_of(model)
     if score is None:
         return ()
-    from relapse.candidates.pictures import open_encoder
     from relapse.cohorts.schema import IMAGE
     from relapse.ground.workspace import project_of
-    from relapse.imaging.cache import open_picture
     from relapse.imaging.encoder.exported import export
     from relapse.imaging.familiarity import learn, pooled, statistics
+    from relapse.imaging.stored import open_picture
 
     paths = [Path(path) for path in dict.fromkeys(table[IMAGE])]
     pictures = [open_picture(path) for path in paths]

@@ -108,8 +108,9 @@ def verify_bundle(folder: Path) -> Manifest:
                 f"{path}: altered, or {SEAL} was: they do not fit together. Copy the whole folder, or write it again."
             )
     manifest = read_manifest(folder)
-    besides = (frozenset(), frozenset(FALLBACK_CONTENT), frozenset(EYES), frozenset((*FALLBACK_CONTENT, *EYES)))
-    if set(manifest.files) not in [set(CONTENT) | more for more in besides]:
+    besides = set(manifest.files) - set(CONTENT)
+    parts = [set(part) for part in (FALLBACK_CONTENT, EYES) if besides & set(part)]
+    if not set(CONTENT) <= set(manifest.files) or besides != set().union(*parts):
         raise BundleError(f"{path}: lists other files than {', '.join(CONTENT)}. Write the bundle again.")
     for extra in sorted(folder.iterdir()):
         if extra.name not in (*manifest.files, MANIFEST, SEAL):

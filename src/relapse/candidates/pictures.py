@@ -32,15 +32,17 @@ from relapse.candidates.base import (
 from relapse.candidates.networks.engine import device
 from relapse.candidates.networks.losses import BINARY, COX
 from relapse.candidates.networks.validation import validation_rows
+from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.cohorts.sources import expanded
 from relapse.ground.workspace import kept_maps, project_of
-from relapse.imaging.cache import open_picture
 from relapse.imaging.encoder import plain, plain_lite0
 from relapse.imaging.encoder.head import Frozen, start
 from relapse.imaging.encoder.maps import Maps, gathered
 from relapse.imaging.encoder.training import HeadSchedule, HeadTask, fit_heads
+from relapse.imaging.extra import require
 from relapse.imaging.slices import Picture
+from relapse.imaging.stored import open_picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,6 +184,10 @@ class _Sum(BaseEstimator):
         self.members = members
         self.random_state = random_state
 
+    def fit(self, X: Array, y: Any = None) -> Self:
+        """Refuse: weights are learnt together with heads."""
+        raise TypeError("fitted together with heads of pictures only: see fit_together.")
+
     def _sum(self, X: Array) -> Array:
         return np.asarray(X @ self.coef_)
 
@@ -271,6 +277,14 @@ def fit_together(
             model.pipeline_ = Pipeline([*encoding.steps, ("classify", one)])
 
 
+def score_of(model: RiskModel) -> PictureScore | None:
+    """The part of a trained model that looks at pictures, None where it looks at none."""
+    inner = model.model
+    pipeline = inner.transform_ if isinstance(inner, SurvivalModel) else inner.pipeline_
+    found: PictureScore | None = pipeline.named_steps["encode"].named_transformers_.get(STEP)
+    return found
+
+
 def picture_step(pipeline: Pipeline) -> PictureScore:
     """The part of a fitted pipeline that looks at pictures."""
     found: PictureScore = pipeline.named_steps["encode"].named_transformers_[STEP]
@@ -332,6 +346,7 @@ def picture_family(name: str, title: str, *, description: str, remark: Callable[
         return PictureSurvivalModel(seen, plain.expander, plain.regressor, plain.horizon)
 
     def prepare(table: "pd.DataFrame", cohort: Cohort, machinery: "Machinery") -> None:
+        require(title)
         asked = settings(cohort)
         paths = sorted({Path(path) for path in table[IMAGE]})
         kept_of(asked["network"], asked["weights"], paths, asked["views"], machinery)

@@ -220,6 +220,11 @@ class Cohort(Declared):
                 )
             if feature.block is not None and name in self.reference:
                 raise ValueError(f"feature {name!r} belongs to the reference and to block {feature.block!r}: to one.")
+        if self.images and self.images.block not in self.blocks:
+            raise ValueError(
+                f"images: block {self.images.block!r} is not declared. Name it under blocks; "
+                f"there are: {', '.join(self.blocks) or 'none'}."
+            )
         for name, block in self.blocks.items():
             if name == REFERENCE or not _IDENTIFIER.fullmatch(name):
                 raise ValueError(
@@ -240,11 +245,6 @@ class Cohort(Declared):
             unknown = [base for base in block.over if base not in bases]
             if unknown:
                 raise ValueError(f"block {name!r}: over names {', '.join(unknown)}. Allowed: {', '.join(bases)}.")
-        if self.images and self.images.block not in self.blocks:
-            raise ValueError(
-                f"images: block {self.images.block!r} is not declared. Name it under blocks; "
-                f"there are: {', '.join(self.blocks) or 'none'}."
-            )
         asking = [name for name, block in self.blocks.items() if self.images and self.images.block in block.over]
         if asking:
             raise ValueError(

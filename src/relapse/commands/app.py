@@ -20,6 +20,7 @@ app.command()(model.compare)
 app.command()(model.validate)
 app.command()(cohort.simulate)
 app.command()(cohort.audit)
+app.command()(cohort.use)
 app.command(name="audit-log")(service.audit_log)
 app.add_typer(registry, name="registry")
 

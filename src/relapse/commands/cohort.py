@@ -119,6 +119,27 @@ def simulate(
     say(f"{out}: {drawn}; no real patient is among them")
 
 
+def use(
+    cohorts: Annotated[list[str], typer.Argument(help="Names of declared cohorts, such as gbsg wpbc.")],
+    budget: Annotated[str | None, typer.Option(help="How much work is done: quick, default, publication.")] = None,
+) -> None:
+    """Say in params.yaml which cohorts `dvc repro` runs, and with which budget; nothing else is changed there.
+
+    Results of other cohorts stay where they are.
+    """
+    from relapse.ground.errors import DeclarationError
+    from relapse.ground.workspace import Workspace
+    from relapse.params import choose
+
+    for name in cohorts:
+        path = Workspace(name).declaration
+        if not path.is_file():
+            there = ", ".join(sorted(item.stem for item in path.parent.glob("*.yaml")))
+            raise DeclarationError(f"{path}: no such declaration. There are: {there or 'none'}.")
+    chosen = choose(cohorts, budget)
+    say(f"params.yaml: cohorts {', '.join(chosen.cohorts)}, budget {chosen.budget}. Next: dvc repro")
+
+
 def gated(declared: "Cohort", context: "Context") -> "tuple[Cohort, pd.DataFrame]":
     """A cohort resolved, and its typed table, read from its sources, once it has passed the gate."""
     from relapse.cohorts.table import ingest, typed

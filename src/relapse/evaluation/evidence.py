@@ -12,7 +12,15 @@ from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import Sized, counts
 from relapse.evaluation.calibration import CalibrationSummary, calibration
 from relapse.evaluation.checks import findings
-from relapse.evaluation.metrics import Endpoint, Horizon, evaluate, pooled, primary_by_fold, resampled_patients
+from relapse.evaluation.metrics import (
+    Endpoint,
+    Horizon,
+    evaluate,
+    headline_by_fold,
+    pooled,
+    primary_by_fold,
+    resampled_patients,
+)
 from relapse.evaluation.selection import Selection, correct_selection
 from relapse.evaluation.statistics.decisions.agreement import mcnemar, mcnemar_clustered
 from relapse.evaluation.statistics.multiplicity import holm
@@ -30,7 +38,8 @@ from relapse.predictions import check_pairing
 class CandidateEvidence:
     """One candidate: pooled out-of-fold metrics, the ranking metric of each outer fold, calibration by risk column.
 
-    ``subgroups`` has one entry a level of each subgroup column of the predictions table.
+    ``subgroups`` has one entry a level of each subgroup column of the predictions table; ``headline_by_fold`` are the
+    other headline metrics of each outer fold, by key.
     """
 
     name: str
@@ -38,6 +47,7 @@ class CandidateEvidence:
     primary_by_fold: tuple[float, ...]
     calibration: dict[str, CalibrationSummary] = field(default_factory=dict)
     subgroups: tuple[SubgroupEvidence, ...] = ()
+    headline_by_fold: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def mean_over_folds(self) -> float:
@@ -182,6 +192,7 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
             tuple(primary_by_fold(tables[name], endpoint)),
             calibration(table, endpoint),
             tuple(by_subgroup(table, endpoint, resamples=resamples, seed=seed)),
+            headline_by_fold(tables[name], endpoint),
         )
         for name, table in flat.items()
     )

@@ -180,6 +180,19 @@ def primary_by_fold(predictions: pd.DataFrame, endpoint: Endpoint) -> list[float
     return values
 
 
+def headline_by_fold(predictions: pd.DataFrame, endpoint: Endpoint) -> dict[str, tuple[float, ...]]:
+    """The headline metrics but the ranking one, by key, in each outer fold of each repeat; NaN where there is none."""
+    found: dict[str, list[float]] = {
+        metric.key: [] for metric in endpoint.metrics if metric.headline and metric != endpoint.primary
+    }
+    for _, part in predictions.groupby(["repeat", "fold"], sort=True):
+        once = np.ones((1, len(part)), dtype=np.int16)
+        for metric, statistic in _registry(endpoint).items():
+            if metric.key in found:
+                found[metric.key].append(float(statistic(part, once)[0]))
+    return {key: tuple(values) for key, values in found.items()}
+
+
 def _registry(endpoint: Endpoint) -> dict[Metric, Statistic]:
     if not endpoint.timed:
         found = dict(_RANKED)

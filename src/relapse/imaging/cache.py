@@ -1,12 +1,10 @@
-"""Preprocessed pictures, one file a patient, addressed by what they are made from.
+"""Pictures are made: one file a patient, addressed by what it is made from.
 
 The address is a digest of the files read, of what was declared, and of :data:`VERSION`: an equal address is an equal
 picture, so that what is there is never made again, and a run that was killed goes on where it was. A worker holds one
 volume of one patient at a time.
 """
 
-import io
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +15,14 @@ from numpy.typing import NDArray
 
 from relapse.cohorts.declared.images import DceMri, Phase, Preprocessing
 from relapse.cohorts.table import picture_path
-from relapse.ground.errors import ImageError, SourceError
-from relapse.ground.files import sha256_of_file, sha256_of_text, write_atomic
+from relapse.ground.errors import ImageError
+from relapse.ground.files import sha256_of_file, sha256_of_text
 from relapse.imaging.checks import check_contrast, check_grid, check_mask, check_phase
 from relapse.imaging.correction import estimate
 from relapse.imaging.reading.layout import Layout, Study, read_volume
 from relapse.imaging.reading.volume import Volume
 from relapse.imaging.slices import Picture, cut, largest_piece, picture, plane_axis, tumour_slices
+from relapse.imaging.stored import write_picture
 from relapse.machinery import Machinery
 from relapse.workers import shared_out
 
@@ -115,43 +114,6 @@ def made_of(
             check_contrast(cuts[-2], cuts[-1], number=number)
     found = np.stack(cuts)
     return picture(found if bias is None else found / bias, marked, steps, preprocessing)
-
-
-def read_picture(folder: Path, image: str) -> Picture:
-    """The picture at an address.
-
-    Raises
-    ------
-    SourceError
-        It is not there, or not what was written.
-    """
-    return open_picture(picture_path(folder, image))
-
-
-def open_picture(path: Path) -> Picture:
-    """The picture in a file; raises as :func:`read_picture`."""
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            size = int(stored["channels"].shape[-1])
-            mask = np.unpackbits(stored["mask"], axis=-1, count=size).astype(np.bool_)
-            return Picture(stored["channels"], mask, stored["width"])
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
-        raise SourceError(
-            f"{path}: no such picture, or a damaged one. Remove it, and run the stage ingest again."
-        ) from None
-
-
-def write_picture(folder: Path, image: str, made: Picture) -> None:
-    """Keep a picture at its address; equal pictures are equal files."""
-    content = packed(made)
-    write_atomic(picture_path(folder, image), lambda temporary: temporary.write_bytes(content))
-
-
-def packed(made: Picture) -> bytes:
-    """A picture as the content of an .npz file, uncompressed; equal pictures are equal bytes."""
-    content = io.BytesIO()
-    np.savez(content, channels=made.channels, mask=np.packbits(made.mask, axis=-1), width=made.width)
-    return content.getvalue()
 
 
 def _bias(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relapse.ground.files import write_atomic
-from relapse.imaging.cache import Prepared, read_picture
+from relapse.imaging.cache import Prepared
 from relapse.imaging.slices import Picture
+from relapse.imaging.stored import read_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,6 +12,7 @@ from relapse.cohorts.table import Excluded, Ingested, SetAside, picture_path
 from relapse.ground.errors import SourceError
 from relapse.imaging.cache import Prepared, prepare
 from relapse.imaging.contact_sheet import contact_sheets
+from relapse.imaging.extra import require
 from relapse.imaging.faults import FAULTS
 from relapse.machinery import Machinery
 
@@ -36,8 +37,10 @@ def join_images(found: Ingested, images: DceMri, kept: Kept, *, root: Path, mach
     Raises
     ------
     SourceError
-        There is no data set where the declaration says, or nobody in it can be used.
+        The extra ``imaging`` is not installed, there is no data set where the declaration says, or nobody in it can be
+        used.
     """
+    require("images: declared images")
     table = found.table
     patients = sorted(table["patient"].unique())
     made = prepare(patients, images, folder_of(images.folder, root=root), kept.cache, machinery)
@@ -50,6 +53,9 @@ def join_images(found: Ingested, images: DceMri, kept: Kept, *, root: Path, mach
             f"{images.folder}: the images of none of {len(made)} patients can be used; {times} times: "
             f"{first.fault}, {first.message}"
         )
+    # Nothing of an earlier run stays: not a picture of who has left, nor a page too many.
+    for folder in (kept.pictures, kept.sheets):
+        shutil.rmtree(folder, ignore_errors=True)
     for image in sorted(set(usable.values())):
         target = picture_path(kept.pictures, image)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,16 @@
 """A picture with what a model attends to painted over it and the outline of the mask, for a person to judge."""
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relapse.imaging.contact_sheet import draw_slice
 from relapse.imaging.slices import Picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
 
@@ -34,23 +38,31 @@ def paint(picture: Picture, attention: Array, *, most: float | None = None) -> b
         What is painted in full; by default the largest value, so that slices of one picture compare. The same number
         for several pictures makes them comparable too.
     """
-    from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    count, size = len(picture.mask), picture.mask.shape[-1]
+    count = len(picture.mask)
     strongest = float(attention.max()) if most is None else most
-    share = np.clip(spread(attention, size) / strongest, 0, 1) if strongest > 0 else np.zeros((count, size, size))
     figure = Figure(figsize=(count * _INCHES, _INCHES), facecolor="white")
     FigureCanvasAgg(figure)
     for index, place in enumerate(figure.subplots(1, count, squeeze=False)[0]):
-        place.set_axis_off()
-        draw_slice(place, picture, index)
-        colours = colormaps[_COLOURS](share[index])
-        # Where nothing is seen the picture stays as it is.
-        colours[..., 3] = _COVER * share[index]
-        place.imshow(colours, interpolation="nearest")
+        draw_painted(place, picture, attention, index, most=strongest)
     figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.01)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=_DOTS, metadata={"Software": None})
     return drawn.getvalue()
+
+
+def draw_painted(axes: "Axes", picture: Picture, attention: Array, index: int, *, most: float) -> None:
+    """Draw one slice of a picture and what is attended to in it; ``most`` is painted in full."""
+    from matplotlib import colormaps
+
+    axes.set_axis_off()
+    draw_slice(axes, picture, index)
+    if most <= 0:
+        return
+    share = np.clip(spread(attention[index], picture.mask.shape[-1]) / most, 0, 1)
+    colours = colormaps[_COLOURS](share)
+    # Where nothing is seen the picture stays as it is.
+    colours[..., 3] = _COVER * share
+    axes.imshow(colours, interpolation="nearest")

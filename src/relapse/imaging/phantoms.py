@@ -34,9 +34,10 @@ _GLAND_GAIN, _CHEST_GAIN, _TUMOUR_GAIN = 0.15, 0.1, 1.3
 #: Millimetres between voxels of the middle site; half-axes of the breast; radii of tumours.
 _SPACING, _BREAST, _RADII = (1.5, 1.5, 3.0), (70.0, 75.0, 55.0), (7.0, 15.0)
 
-#: Unevenness of uptake at the middle of its range, and its growth with the hidden number; the same of wash-out.
-_TEXTURE, _TEXTURE_STEP = 0.10, 0.6
-_WASHOUT, _WASHOUT_STEP = 0.25, 0.12
+#: Unevenness of uptake at the middle of its range, and its growth with the hidden number; the same of wash-out. Over
+#: the range all three types of curve come: contrast that rises still, stays, or goes, by up to three quarters.
+_TEXTURE, _TEXTURE_STEP = 0.15, 0.7
+_WASHOUT, _WASHOUT_STEP = 0.25, 0.2
 
 #: Log-hazards of hormone receptors and HER2; shape and scale (days) of the Weibull times; days of follow-up.
 _HR, _HER2, _SHAPE, _SCALE, _FOLLOWED = -0.6, 0.3, 1.2, 3300.0, (700.0, 3000.0)
@@ -105,7 +106,7 @@ def draw_patients(phantoms: Phantoms) -> "tuple[pd.DataFrame, pd.DataFrame]":
 
     rng = np.random.default_rng([phantoms.seed, 0])
     size = phantoms.patients
-    # Beyond two and a half deviations there would be no wash-out, or none but wash-out.
+    # Far beyond two and a half deviations nothing would be left of the contrast.
     texture, washout = np.clip(rng.standard_normal((2, size)), -2.5, 2.5)
     score = (texture + washout) / np.sqrt(2)
     hr, her2 = rng.random((2, size)) < np.array([[0.55], [0.25]])

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from relapse.cohorts.declared.images import DceMri
 from relapse.ground.errors import ImageError
-from relapse.imaging.cache import made_of, packed
+from relapse.imaging.cache import made_of
 from relapse.imaging.faults import fault
 from relapse.imaging.reading.dicom import series_from
 from relapse.imaging.reading.nifti import nifti_from
 from relapse.imaging.reading.volume import LIMIT, Volume
 from relapse.imaging.slices import Picture
+from relapse.imaging.stored import packed
 
 #: Most bytes that one volume may take: twice the largest of MAMA-MIA.
 UPLOAD_LIMIT = LIMIT // 2

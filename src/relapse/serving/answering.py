@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse.bundle.eyes import Eyes, score_of
+from relapse.bundle.eyes import Eyes
 from relapse.bundle.reference import USUAL, Distance, Reference
 from relapse.bundle.summary import LevelSummary, Summary
 from relapse.cohorts.declared.features import Categorical, Feature, Numeric
@@ -194,11 +194,14 @@ class Answerer:
 
     def _attention(self, look: _Look | None) -> str | None:
         """Where in the picture the model sees a higher risk, painted over it."""
-        score = score_of(self._given.model)
-        if look is None or score is None:
+        if look is None:
             return None
+        from relapse.candidates.pictures import score_of
         from relapse.imaging.overlay import paint
 
+        score = score_of(self._given.model)
+        if score is None:
+            return None
         return base64.b64encode(paint(look.picture, score.attention(look.sight))).decode()
 
     def _risks(self, model: Any, values: Array, times: list[float] | None) -> Array:

@@ -10,12 +10,12 @@ import pytest
 
 from relapse.cohorts.declared.images import Preprocessing
 from relapse.ground.errors import SourceError
-from relapse.imaging.cache import write_picture
 from relapse.imaging.encoder.exported import Trunk, export
 from relapse.imaging.encoder.maps import make_maps
 from relapse.imaging.encoder.network import Encoder, build
 from relapse.imaging.phantoms import Phantoms, draw_phantom
 from relapse.imaging.slices import Picture, cut, picture
+from relapse.imaging.stored import write_picture
 
 from .making import encoder, pictures
 
@@ -73,7 +73,7 @@ def test_torch_is_not_needed_to_run_it(tiny: tuple[Encoder, bytes], tmp_path: Pa
     write_picture(tmp_path, "picture", pictures(1)[0])
     script = (
         "import sys; from pathlib import Path; folder = Path(sys.argv[1])\n"
-        "from relapse.imaging.cache import read_picture\n"
+        "from relapse.imaging.stored import read_picture\n"
         "from relapse.imaging.encoder.exported import Trunk\n"
         "import relapse.imaging.encoder.plain, relapse.imaging.familiarity, relapse.imaging.uploads\n"
         "found = Trunk((folder / 'trunk.onnx').read_bytes()).maps(read_picture(folder, 'picture'))\n"

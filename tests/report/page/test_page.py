@@ -6,6 +6,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from relapse.cohorts.checklist import ITEMS
@@ -77,6 +78,20 @@ def test_every_number_of_the_results_table_equals_the_evidence(made: Made) -> No
             assert cell == f"{estimate.value:.3f}|{estimate.lower:.3f} to {estimate.upper:.3f}"
         folds = item.primary_by_fold
         assert cells[-1] == f"{item.mean_over_folds:.3f}|{min(folds):.3f} to {max(folds):.3f}"
+
+
+def test_each_headline_metric_stands_as_mean_and_deviation_over_the_folds_as_well(made: Made) -> None:
+    header, *rows = Page(made.page()).tables["folds-table"]
+    evidence = made.evidence
+    headline = [metric for metric in evidence.endpoint.metrics if metric.headline]
+    assert len(header) == len(headline) + 1
+    for item, (name, *cells) in zip(evidence.candidates, rows, strict=True):
+        assert name == made.titles[item.name]
+        primary = item.primary_by_fold
+        assert cells[0] == f"{np.mean(primary):.3f} ± {np.std(primary, ddof=1):.3f}"
+        for metric, cell in zip(headline[1:], cells[1:], strict=True):
+            values = [value for value in item.headline_by_fold[metric.key] if np.isfinite(value)]
+            assert cell == f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 
 def test_the_page_shows_the_one_put_forward_where_it_can_show_one_only(made: Made) -> None:

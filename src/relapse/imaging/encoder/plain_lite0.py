@@ -47,11 +47,12 @@ def attention(
 def shares(heads: Sequence[Array], frozen: Frozen, maps: Array, side: int) -> NDArray[np.float64]:
     """What each place adds to the output (members, rows, side, side); with the constant they sum to the output."""
     members = zip(*heads[: WEIGHTS - 1], strict=True)
-    found = np.stack([_last(*member[:3], frozen, maps) @ member[3] for member in members])
+    found = np.stack([_last(member, frozen, maps) @ member[3] for member in members])
     return found.reshape(len(found), len(maps), side, side).astype(np.float64) / (side * side)
 
 
-def _last(kernel: Array, scale: Array, shift: Array, frozen: Frozen, maps: Array) -> Array:
+def _last(member: Sequence[Array], frozen: Frozen, maps: Array) -> Array:
     """One member's last maps (rows, places, channels)."""
+    kernel, scale, shift = member[:3]
     factor = scale * frozen.scales[0]
     return np.clip(maps @ (kernel * factor) + (shift - frozen.means[0] * factor), 0, 6)

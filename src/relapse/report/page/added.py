@@ -6,7 +6,7 @@ from relapse.added_value.evidence import AddedValue, Addition, Answer, FamilyEvi
 from relapse.added_value.frames import WAY_WORDS
 from relapse.added_value.protocol import Role
 from relapse.added_value.questions import base_title
-from relapse.cohorts.schema import Cohort
+from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.report.page.tables import Cell, estimate_cell
 from relapse.wording import SIGNIFICANCE, count, horizon_words, interval, listing, number, p_equals, p_value
@@ -56,7 +56,7 @@ def _question(found: AddedValue, answer: Answer, cohort: Cohort) -> Told:
         answer.name,
         answer.words,
         verdict(answer, base=base, block=block),
-        _behind(found, answer, base=base, block=block),
+        _behind(found, answer, base=base, block=block, made_of=_inputs(answer, cohort, block=block)),
         [row for item in answer.families for row in _models(found, item, first=item is answer.leading)],
         [_difference(found, item, way) for item in answer.families for way in item.additions],
         [_score(item) for item in answer.families],
@@ -79,14 +79,22 @@ def verdict(answer: Answer, *, base: str, block: str) -> str:
     return f"{block} was not shown to add to {base}."
 
 
-def _behind(found: AddedValue, answer: Answer, *, base: str, block: str) -> list[str]:
-    """The numbers behind the answer, of the family that speaks loudest for the block."""
+def _inputs(answer: Answer, cohort: Cohort, *, block: str) -> str:
+    """What a block's score is made of."""
+    if cohort.block_inputs(answer.block) == [IMAGE]:
+        return f"the images of {block}"
+    images = " and images" if IMAGE in cohort.block_inputs(answer.block) else ""
+    return f"{count(answer.block_features - bool(images), 'feature')}{images} of {block}"
+
+
+def _behind(found: AddedValue, answer: Answer, *, base: str, block: str, made_of: str) -> list[str]:
+    """The numbers behind the answer, of the family that speaks loudest for the block; ``made_of`` is what it is of."""
     best = min(answer.families, key=lambda item: (item.p_holm, item.p))
     way, label = best.addition(Role.SCORE), found.primary_label
     before, after = (best.model(role).metrics[found.primary] for role in (Role.BASE, Role.SCORE))
     said = [
         f"{label} of {base} alone was {_with_interval(before)}; with the score that {best.title} makes of "
-        f"{count(answer.block_features, 'feature')} of {block} beside it, {_with_interval(after)}: a difference of "
+        f"{made_of} beside it, {_with_interval(after)}: a difference of "
         f"{number(way.test.difference)} (95% interval {interval(way.test.lower, way.test.upper)}; "
         f"{p_equals(way.test.p)}, {p_equals(way.p_holm)} after Holm's adjustment).",
         f"Beside the covariates of {base}, one standard deviation of the score that a patient got from models which "

@@ -20,6 +20,7 @@ from relapse.report.page.tables import (
     agreement_rows,
     calibration_table,
     data_dictionary,
+    folds_table,
     further_table,
     importance_table,
     optimism_table,
@@ -97,6 +98,7 @@ def _tables(m: Material) -> dict[str, Any]:
         "further": further,
         "primary": headline[0],
         "results": results_table(m.evidence, m.titles),
+        "folds": folds_table(m.evidence, m.titles),
         "further_results": further_table(m.evidence, m.titles, further),
         "calibration_rows": calibration_table(m.evidence, m.titles),
         "subgroups": subgroup_table(m.evidence),
@@ -116,11 +118,20 @@ def _tables(m: Material) -> dict[str, Any]:
 
 def _shown(m: Material) -> dict[str, Any]:
     """The page's figures; those that explain the candidate put forward go under their plain names."""
+    titles = labels(m.evidence, m.titles)
     return {
         "pictures": {name: picture for folder in m.folders for name, picture in pictures(folder).items()},
         "calibrations": _calibrations(m.evidence),
-        "explained": labels(m.evidence, m.titles)[m.put_forward] if m.put_forward in m.explained else "",
+        "attended": [(titles[name], picture) for name, picture in _attended(m)],
+        "explained": titles[m.put_forward] if m.put_forward in m.explained else "",
     }
+
+
+def _attended(m: Material) -> list[tuple[str, Picture]]:
+    """What each candidate that sees pictures looks at."""
+    folders = [(name, m.explanations / name) for name in m.explained] if m.explanations else []
+    found = [(name, pictures(folder, f"attention_{name}")) for name, folder in folders]
+    return [(name, picture) for name, one in found for picture in one.values()]
 
 
 def protocol(records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -144,12 +155,12 @@ def versions(records: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     return [(package, " and ".join(seen)) for package, seen in found.items()]
 
 
-def pictures(folder: Path) -> dict[str, Picture]:
+def pictures(folder: Path, name: str = "*") -> dict[str, Picture]:
     """Every SVG of a folder by name, its content held in the address so that the page loads nothing."""
     from xml.etree import ElementTree
 
     found = {}
-    for path in sorted(folder.glob("*.svg")):
+    for path in sorted(folder.glob(f"{name}.svg")):
         content = path.read_bytes()
         description = ElementTree.fromstring(content).find(".//{http://purl.org/dc/elements/1.1/}description")
         alt = (description.text or "") if description is not None else ""

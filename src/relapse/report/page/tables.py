@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 from typing import Any
 
 from relapse.cohorts.declared.features import Categorical, Known
@@ -42,6 +43,21 @@ def results_table(evidence: Evidence, titles: Mapping[str, str]) -> list[tuple[s
         span = f"{number(min(known))} to {number(max(known))}" if known else ""
         rows.append((titles[item.name], [*cells, Cell(number(item.mean_over_folds), span)]))
     return rows
+
+
+def folds_table(evidence: Evidence, titles: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Give a row a candidate: each headline metric as studies print it, mean ± standard deviation over the folds."""
+    rows = []
+    for item in evidence.candidates:
+        folds = {evidence.primary: item.primary_by_fold, **item.headline_by_fold}
+        headline = [metric.key for metric in evidence.endpoint.metrics if metric.headline]
+        rows.append((titles[item.name], [_mean_and_spread(folds.get(key, ())) for key in headline]))
+    return rows
+
+
+def _mean_and_spread(values: Sequence[float]) -> str:
+    known = [value for value in values if math.isfinite(value)]
+    return f"{number(fmean(known))} ± {number(stdev(known))}" if len(known) > 1 else "–"
 
 
 def further_table(evidence: Evidence, titles: Mapping[str, str], metrics: list[Metric]) -> list[tuple[str, list[Cell]]]:
