@@ -13,7 +13,6 @@ from relapse.bundle.validations import Validation, write_validations
 from relapse.serving.predictor import Predictor
 from tests.bundle.blocks import Invented, invented
 from tests.bundle.making import ROOT, small_bundle
-from tests.bundle.pictured import Pictured, pictured
 
 
 @pytest.fixture(scope="session")
@@ -106,14 +105,6 @@ def block_clients(block_services):
     with ExitStack() as stack:
         modules = block_services.items()
         yield {name: stack.enter_context(client_of(module.RelapseService)) for name, module in modules}
-
-
-@pytest.fixture(scope="session")
-def lake(tmp_path_factory) -> Pictured:
-    """An invented cohort with images, and a bundle whose model looks at them."""
-    for package in ("monai", "nibabel", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package, reason="the extra 'imaging' is not installed")
-    return pictured(tmp_path_factory.mktemp("lake"))
 
 
 @pytest.fixture(scope="session")

@@ -408,14 +408,12 @@ def test_a_picture_that_was_not_the_services_is_refused_at_its_block(browser, ad
 
 
 def test_a_noisy_picture_is_noted_under_the_name_of_its_block(browser, addresses, lake):
-    import base64
-
     from relapse.bundle.eyes import noise
-    from relapse.imaging.uploads import pack
+    from relapse.imaging.uploads import as_text
 
     _open(browser, addresses["lake"])
     _fill(browser, {"age": 61, "grade": "high"})
-    browser.execute_script("taken = arguments[0]", base64.b64encode(pack(noise(lake.images))).decode())
+    browser.execute_script("taken = arguments[0]", as_text(noise(lake.images)))
     _send(browser)
     assert "DCE-MRI: This picture is unlike" in browser.find_element("class name", "notes").text
 

@@ -15,12 +15,12 @@ import pytest
 from relapse.bundle.eyes import noise
 from relapse.bundle.load import load_bundle
 from relapse.cohorts.schema import IMAGE
-from relapse.imaging.cache import open_picture
-from relapse.imaging.uploads import pack, picture_of_volumes
+from relapse.imaging.stored import open_picture
+from relapse.imaging.uploads import as_text, picture_of_volumes
 from relapse.serving import guard, volumes
 from relapse.serving.audit_log import verify
 from relapse.serving.contract import NoteKind
-from tests.bundle.pictured import Pictured, tiny_encoder
+from tests.bundle.pictured import Pictured, looked_at_alike
 from tests.serving.conftest import client_of, service_of
 
 pytest.importorskip("onnxruntime")
@@ -53,13 +53,9 @@ def made(lake_client, lake):
     return answer.json()
 
 
-def packed(picture) -> str:
-    return base64.b64encode(pack(picture)).decode()
-
-
 def test_volumes_become_the_picture_that_training_would_have_made(made, lake):
     expected = picture_of_volumes(*lake.volumes[0], lake.images)
-    assert made[IMAGE] == packed(expected)
+    assert made[IMAGE] == as_text(expected)
     assert made["width"] == [round(float(width), 1) for width in expected.width]
     assert base64.b64decode(made["preview"]).startswith(b"\x89PNG")
 
@@ -67,12 +63,12 @@ def test_volumes_become_the_picture_that_training_would_have_made(made, lake):
 def test_the_score_served_is_the_models_of_the_same_picture_in_a_table(lake_client, lake):
     bundle = load_bundle(lake.bundle)
     horizons = [horizon.time for horizon in lake.cohort.survival.horizons]
-    with tiny_encoder():
+    with looked_at_alike():
         expected = bundle.model.predict_score(lake.table)
         risks = bundle.model.predict_risk(lake.table, horizons)
     for row in range(0, len(lake.table), 6):
         woman = lake.table.iloc[row]
-        asked = {"age": int(woman["age"]), "grade": woman["grade"], IMAGE: packed(open_picture(Path(woman[IMAGE])))}
+        asked = {"age": int(woman["age"]), "grade": woman["grade"], IMAGE: as_text(open_picture(Path(woman[IMAGE])))}
         answer = lake_client.post("/predict?curve=true", json=asked).json()
         assert answer["score"] == pytest.approx(expected[row], abs=1e-5)
         assert [one["risk"] for one in answer["risks"]] == pytest.approx(risks[row].tolist(), abs=1e-5)
@@ -122,7 +118,7 @@ def test_as_many_pictures_as_are_promised_fit_a_body_and_more_are_too_many(lake_
 
 
 def test_a_picture_of_noise_is_flagged_and_one_like_the_trainings_is_not(lake_client, lake, made):
-    answer = lake_client.post("/predict", json=WOMAN | {IMAGE: packed(noise(lake.images))}).json()
+    answer = lake_client.post("/predict", json=WOMAN | {IMAGE: as_text(noise(lake.images))}).json()
     (note,) = [one for one in answer["notes"] if one["field"] == IMAGE]
     assert note["kind"] == NoteKind.UNLIKE_PICTURE
     usual = lake_client.post("/predict", json=WOMAN | {IMAGE: made[IMAGE]}).json()
@@ -139,7 +135,7 @@ def _foreign() -> str:
 
 def _wrong_size(lake: Pictured) -> str:
     declared = lake.images.preprocessing.model_copy(update={"size": 40})
-    return packed(noise(lake.images.model_copy(update={"preprocessing": declared})))
+    return as_text(noise(lake.images.model_copy(update={"preprocessing": declared})))
 
 
 UNUSABLE = {

@@ -1,6 +1,5 @@
 """From patients to predictions: the champion answers, or the reference for whom a whole block is missing."""
 
-import base64
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -126,9 +125,9 @@ def typical_patient(cohort: Cohort, optional_blocks: Sequence[str] = ()) -> Pati
             middle = sum(feature.range) / 2
             values[name] = math.floor(middle) if feature.type == "count" else middle
     if cohort.images:
-        from relapse.imaging.uploads import pack
+        from relapse.imaging.uploads import as_text
 
-        values[IMAGE] = base64.b64encode(pack(noise(cohort.images))).decode()
+        values[IMAGE] = as_text(noise(cohort.images))
     return patient_model(cohort, optional_blocks)(**values)
 
 

@@ -35,11 +35,11 @@ _FEW = 2
 def pictured(phases: list[bytes], mask: bytes, images: DceMri) -> Pictured:
     """The picture of volumes, for the model and for people; raises :class:`~relapse.ground.errors.ImageError`."""
     from relapse.imaging.overlay import paint
-    from relapse.imaging.uploads import pack, picture_of_volumes
+    from relapse.imaging.uploads import as_text, picture_of_volumes
 
     picture = picture_of_volumes(phases, mask, images)
     return Pictured(
-        image=base64.b64encode(pack(picture)).decode(),
+        image=as_text(picture),
         # Attention to nothing: the picture with the outline of the mask alone.
         preview=base64.b64encode(paint(picture, np.zeros((len(picture.mask), 1, 1)))).decode(),
         width=[round(float(width), 1) for width in picture.width],
