@@ -4,11 +4,13 @@ The bundle is the folder named by ``RELAPSE_BUNDLE``, or ``bundle`` beside this 
 makes the request and answer models below; its model is loaded in the worker alone.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import bentoml
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
+from starlette.concurrency import run_in_threadpool
 
 from relapse.bundle.load import check_packages, describe_bundle, load_bundle
 from relapse.ground.console import readable_errors
@@ -59,12 +61,14 @@ class RelapseService:
         self._desk = Desk(load_bundle(FOLDER), SETTINGS)
 
     # A single positional body: BentoML then validates the model itself, which keeps values out of its messages.
-    # A prediction takes a few milliseconds, less than a change of threads does under load; all else has a thread.
+    # A prediction takes a few milliseconds, less than a change of threads does under load. All else has a thread, and
+    # so has a prediction that looks at a picture.
     @bentoml.api
     async def predict(self, patient: Patient, /, ctx: bentoml.Context) -> Prediction:
         """The risk of one patient."""
         curve = ctx.request.query_params.get("curve") == "true"
-        return self._desk.predict([patient], endpoint="predict", curve=curve)[0]
+        answer = partial(self._desk.predict, [patient], endpoint="predict", curve=curve)
+        return (await run_in_threadpool(answer) if DESCRIPTION.cohort.images else answer())[0]
 
     @bentoml.api
     def predict_batch(self, patients: Patients, /) -> list[Prediction]:

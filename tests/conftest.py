@@ -1,6 +1,7 @@
 """Shared fixtures: the two declared cohorts and their canonical tables, read once."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import ingest, typed
+
+if TYPE_CHECKING:
+    from tests.bundle.pictured import Pictured
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,3 +40,13 @@ def _tables(cohorts: dict[str, Cohort]) -> dict[str, pd.DataFrame]:
 def tables(_tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Typed canonical table of every shipped cohort; a copy for each test."""
     return {name: table.copy() for name, table in _tables.items()}
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> "Pictured":
+    """An invented cohort with images, and a bundle whose model looks at them."""
+    for package in ("monai", "nibabel", "pydicom", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="the extra 'imaging' is not installed")
+    from tests.bundle.pictured import pictured
+
+    return pictured(tmp_path_factory.mktemp("lake"))

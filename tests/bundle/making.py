@@ -41,6 +41,7 @@ def small_model(cohort: Cohort, table: pd.DataFrame, candidate: str) -> RiskMode
         "xgboost": {"n_estimators": 20, "max_depth": 2},
         "mlp": {"members": 2},
         "cnn1d": {"members": 2, "width": 4},
+        "densenet121": {},
     }
     head = family(candidate).head(cohort)
     assert head is not None

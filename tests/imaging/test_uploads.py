@@ -23,7 +23,9 @@ from relapse.imaging.uploads import pack, picture_of_volumes, unpack
 
 from .making import BROKEN, PATIENT, mask_path, phase_path, save, series, study, tumour, voxels
 
-IMAGES = DceMri(kind="dce_mri", folder="here", preprocessing=Preprocessing(correction=None, size=32, margin=2))
+IMAGES = DceMri(
+    kind="dce_mri", folder="here", block="imaging", preprocessing=Preprocessing(correction=None, size=32, margin=2)
+)
 
 
 def sent(root: Path) -> tuple[list[bytes], bytes]:
@@ -169,7 +171,7 @@ def test_a_bomb_takes_no_memory_of_the_process() -> None:
         "    with archive.open('one', 'w') as entry:\n"
         "        [entry.write(bytes(1 << 20)) for _ in range(1000)]\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "try: picture_of_volumes([content.getvalue()] * 3, b'', DceMri(kind='dce_mri', folder='x'))\n"
+        "try: picture_of_volumes([content.getvalue()] * 3, b'', DceMri(kind='dce_mri', folder='x', block='imaging'))\n"
         "except ImageError as error: print(error.code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

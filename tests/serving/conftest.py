@@ -107,6 +107,19 @@ def block_clients(block_services):
         yield {name: stack.enter_context(client_of(module.RelapseService)) for name, module in modules}
 
 
+@pytest.fixture(scope="session")
+def lake_service(lake):
+    """The service module, imported for the cohort with images."""
+    return service_of(lake.bundle, "lake")
+
+
+@pytest.fixture(scope="session")
+def lake_client(lake_service):
+    """A client of the service of the cohort with images."""
+    with client_of(lake_service.RelapseService) as client:
+        yield client
+
+
 @pytest.fixture
 def patients(tables, cohorts) -> dict[str, dict[str, object]]:
     """A valid patient of either cohort, inside what training has seen."""

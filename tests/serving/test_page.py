@@ -37,14 +37,14 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"
 
 
 @pytest.fixture(scope="module")
-def addresses(services, block_services, bundles):
+def addresses(services, block_services, lake_service, bundles):
     """Each service on a port of its own; ``guarded`` asks for a token."""
     import uvicorn
     from _bentoml_impl.server.app import ServiceAppFactory
 
     guarded = service_of(bundles["gbsg"], "guarded_page", RELAPSE_TOKEN=TOKEN)
     servers, found = [], {}
-    for name, module in {**services, **block_services, "guarded": guarded}.items():
+    for name, module in {**services, **block_services, "lake": lake_service, "guarded": guarded}.items():
         service = module.RelapseService
         service.inject_config()
         listening = socket.create_server(("127.0.0.1", 0))
@@ -306,6 +306,116 @@ def test_a_block_that_is_forgotten_is_asked_for(browser, addresses):
     assert browser.find_element("id", "result").is_displayed()
     browser.find_element("css selector", "button[type=reset]").click()
     assert browser.find_element("id", "block-texture-text").is_displayed()
+
+
+def _choose(browser, folder, lake):
+    """Choose the files of a patient's volumes, as a person would."""
+    phases, mask = lake.volumes[0]
+    for at, content in enumerate([*phases, mask]):
+        (folder / f"Jane Doe {at}.nii.gz").write_bytes(content)
+        browser.find_element("id", f"picture-file-{at}").send_keys(str(folder / f"Jane Doe {at}.nii.gz"))
+
+
+def _shown(browser, selector):
+    """The size of an image once it is there."""
+    size = "const i = document.querySelector(arguments[0]); return i && i.complete ? i.naturalWidth : 0"
+    return _wait(browser, lambda b: b.execute_script(size, selector))
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_volumes_are_sent_their_picture_is_shown_and_the_answer_says_where_the_model_looked(
+    browser, addresses, lake, tmp_path, width
+):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 1200, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    _open(browser, addresses["lake"])
+    labels = [label.text for label in browser.find_elements("css selector", ".picture label")]
+    assert labels == [
+        "Phase before contrast",
+        "Phase 1 after contrast",
+        "Last phase after contrast",
+        "Mask of the tumour",
+    ]
+    assert _faults(browser) == []
+    browser.find_element("id", "picture-make").click()
+    error, status = (browser.find_element("id", f"picture-{part}") for part in ("error", "status"))
+    assert error.text == f"Please choose a file: {', '.join(labels)}."
+    assert browser.switch_to.active_element.get_attribute("id") == "picture-file-0"
+    assert _faults(browser) == []
+    _choose(browser, tmp_path, lake)
+    assert error.text == ""
+    browser.find_element("id", "picture-make").click()
+    _wait(browser, lambda b: status.text == "The picture is made.")
+    assert _shown(browser, "#picture-shown img") > 100
+    phases, mask = lake.volumes[0]
+    files = [*(("phase", content) for content in phases), ("mask", mask)]
+    made = httpx.post(f"{addresses['lake']}/picture", files=files).json()
+    assert f"{made['width'][0]:.1f} mm wide" in browser.find_element("id", "picture-shown").text
+    assert _faults(browser) == []
+    _fill(browser, {"age": 61, "grade": "high"})
+    _send(browser)
+    asked = {"age": 61, "grade": "high", "image": made["image"]}
+    expected = httpx.post(f"{addresses['lake']}/predict", json=asked).json()
+    assert browser.find_element("class name", "risk").text == f"{round(100 * expected['risk'])}%"
+    assert browser.find_element("class name", "by").text.startswith("Answered by the usual model")
+    assert "DCE-MRI\nthe picture" in browser.find_element("class name", "waterfall").text
+    assert _shown(browser, "#attention img") > 100
+    assert "Where the model sees a higher risk" in browser.find_element("id", "result").text
+    assert "undefined" not in browser.find_element("tag name", "body").text
+    assert _faults(browser) == []
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    # Another file: the picture is no longer that of what is chosen.
+    browser.find_element("id", "picture-file-1").send_keys(str(tmp_path / "Jane Doe 0.nii.gz"))
+    assert status.text == "Make the picture again."
+    assert not browser.find_element("id", "picture-shown").is_displayed()
+    browser.find_element("id", "picture-make").click()
+    _wait(browser, lambda b: "the same image" in error.text)
+    assert _faults(browser) == []
+    _choose(browser, tmp_path, lake)
+    browser.find_element("id", "picture-make").click()
+    _wait(browser, lambda b: status.text == "The picture is made.")
+    browser.find_element("css selector", "button[type=reset]").click()
+    assert (status.text, browser.execute_script("return taken")) == ("", None)
+    assert not browser.find_elements("css selector", "img")
+    assert _complaints(browser) == []
+
+
+def test_a_picture_that_is_forgotten_is_asked_for_and_without_it_the_reference_answers(browser, addresses):
+    _open(browser, addresses["lake"])
+    _fill(browser, {"age": 61, "grade": "high"})
+    browser.find_element("id", "submit").click()
+    error = browser.find_element("id", "block-imaging-error")
+    assert error.text == "Please make the picture, or tick “DCE-MRI: not available”."
+    assert browser.switch_to.active_element.get_attribute("id") == "block-imaging-out"
+    browser.switch_to.active_element.click()
+    assert not browser.find_element("id", "picture-make").is_displayed()
+    _send(browser)
+    assert "no value of block imaging (DCE-MRI) was given" in browser.find_element("css selector", ".by.instead").text
+    assert not browser.find_elements("id", "attention")
+
+
+def test_a_picture_that_was_not_the_services_is_refused_at_its_block(browser, addresses):
+    _open(browser, addresses["lake"])
+    _fill(browser, {"age": 61, "grade": "high"})
+    browser.execute_script("taken = 'no picture'")
+    _send(browser)
+    assert "is no base64" in browser.find_element("id", "picture-error").text
+    assert browser.find_element("id", "summary").text == "1 field needs another look."
+    assert browser.switch_to.active_element.get_attribute("id") == "picture-file-0"
+    assert _faults(browser) == []
+
+
+def test_a_noisy_picture_is_noted_under_the_name_of_its_block(browser, addresses, lake):
+    from relapse.bundle.eyes import noise
+    from relapse.imaging.uploads import as_text
+
+    _open(browser, addresses["lake"])
+    _fill(browser, {"age": 61, "grade": "high"})
+    browser.execute_script("taken = arguments[0]", as_text(noise(lake.images)))
+    _send(browser)
+    assert "DCE-MRI: This picture is unlike" in browser.find_element("class name", "notes").text
 
 
 PASTED = [

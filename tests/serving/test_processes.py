@@ -61,6 +61,38 @@ def test_loading_and_predicting_import_no_training_library(tmp_path, cohorts, ta
     assert ("xgboost" in imported) == (candidate == "xgboost")
 
 
+VOLUMES = """
+import sys
+from pathlib import Path
+from relapse.bundle.load import load_bundle
+from relapse.serving.patients import patient_model
+from relapse.serving.predictor import Predictor
+from relapse.serving.volumes import pictured
+bundle = load_bundle(Path(sys.argv[1]))
+files = [path.read_bytes() for path in map(Path, sys.argv[2:])]
+woman = patient_model(bundle.cohort, bundle.optional_blocks)
+image = pictured(files[:-1], files[-1], bundle.cohort.images).image
+assert Predictor(bundle).explain(woman(age=61, grade="high", image=image)).attention
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def test_volumes_are_read_seen_and_explained_without_what_trains(tmp_path, lake):
+    phases, mask = lake.volumes[0]
+    paths = [tmp_path / f"{number}.nii.gz" for number in range(4)]
+    for path, content in zip(paths, [*phases, mask], strict=True):
+        path.write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-c", VOLUMES, str(lake.bundle), *map(str, paths)],
+        env=environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # Pictures are drawn with matplotlib.
+    assert set(done.stdout.split()) & (NEVER | {"monai", "onnx", "onnxscript"}) == {"matplotlib"}
+
+
 @pytest.fixture(scope="module")
 def bento(bundles, tmp_path_factory):
     """A Bento built from the small bundle of gbsg, unpacked."""

@@ -53,13 +53,14 @@ TRUSTED_TYPES = (
     "sksurv.tree.tree.SurvivalTree",
 )
 
-#: Modules that any model needs for predicting, and those needed only where a type's name starts like this.
+#: Modules that any model needs for predicting, and those needed only where a type's name starts like this. A model that
+#: looks at pictures is asked about volumes, which are read, corrected and drawn.
 _ALWAYS = ("numpy", "pandas", "scipy", "sklearn", "skops", "pydantic", "ruamel")
 _WHERE_NAMED = {
-    "sksurv.": "sksurv",
-    "relapse.candidates.catboost.": "catboost",
-    "relapse.candidates.pictures.PictureScore": "onnxruntime",
-    "relapse.candidates.xgboost.": "xgboost",
+    "sksurv.": ("sksurv",),
+    "relapse.candidates.catboost.": ("catboost",),
+    "relapse.candidates.pictures.PictureScore": ("onnxruntime", "nibabel", "pydicom", "SimpleITK", "matplotlib"),
+    "relapse.candidates.xgboost.": ("xgboost",),
 }
 
 
@@ -94,7 +95,8 @@ def load_models(path: Path) -> tuple[RiskModel, ...]:
 def needed_packages(path: Path) -> dict[str, str]:
     """The installed distributions, with their versions, that predicting with a model file needs."""
     named = _beyond_defaults(path)
-    modules = [*_ALWAYS, *(module for start, module in _WHERE_NAMED.items() if any(n.startswith(start) for n in named))]
+    needed = (some for start, some in _WHERE_NAMED.items() if any(name.startswith(start) for name in named))
+    modules = [*_ALWAYS, *(module for some in needed for module in some)]
     distributions = packages_distributions()
     found = sorted({distributions[module][0] for module in modules}, key=str.lower)
     return {name: version(name) for name in found}

@@ -5,6 +5,7 @@ one at a time. A picture that was packed here can be sent in their place. Whatev
 :mod:`relapse.imaging.faults`.
 """
 
+import base64
 import io
 import struct
 import zipfile
@@ -98,6 +99,20 @@ def picture_of_volumes(phases: Sequence[bytes], mask: bytes, images: DceMri, *, 
 def pack(picture: Picture) -> bytes:
     """A picture as a client keeps it and sends it back; equal pictures are equal bytes."""
     return packed(picture)
+
+
+def as_text(picture: Picture) -> str:
+    """A packed picture in base64, as JSON and tables hold it."""
+    return base64.b64encode(pack(picture)).decode()
+
+
+def from_text(text: str, images: DceMri) -> Picture:
+    """The picture that :func:`as_text` wrote; raises as :func:`unpack`."""
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise _foreign("its text is no base64") from None
+    return unpack(content, images)
 
 
 def unpack(content: bytes, images: DceMri) -> Picture:

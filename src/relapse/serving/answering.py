@@ -30,7 +30,7 @@ from relapse.serving.contract import (
     SurvivalPrediction,
 )
 from relapse.serving.encoding import quick, quickly_explained
-from relapse.serving.patients import Patient, opened
+from relapse.serving.patients import Patient
 from relapse.serving.uncertainty import FEWEST, LEVEL, interval
 
 if TYPE_CHECKING:
@@ -180,7 +180,9 @@ class Answerer:
         text = getattr(patient, IMAGE, None)
         if eyes is None or images is None or text is None:
             return None
-        picture = opened(text, images)
+        from relapse.imaging.uploads import from_text
+
+        picture = from_text(text, images)
         sight = eyes.see(picture)
         return _Look(picture, sight, eyes.judge(picture, sight))
 

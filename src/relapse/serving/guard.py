@@ -7,6 +7,7 @@ bodies of any size. So bodies are checked here, against the same models that Ben
 import asyncio
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -28,11 +29,12 @@ MAX_UPLOAD = 256 * 1024 * 1024
 #: Pictures that a body has room for.
 MAX_PICTURES = 8
 
-#: Nothing of the page comes from elsewhere, nothing is written into it, nobody frames it, and nothing is kept.
+#: Nothing of the page comes from elsewhere, nothing is written into it, nobody frames it, and nothing is kept. What
+#: stands in a blob a script of the page holds already.
 HEADERS = (
     (
         b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
         b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
@@ -46,6 +48,27 @@ HEADERS = (
 
 #: The one option of a query, and the paths that take it.
 _OPTIONS = {"/predict": {("curve", "true"), ("curve", "false")}}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a path takes: its content type, and what is said of another one and of a body that is too large."""
+
+    kind: bytes
+    foreign: str
+    too_large: str
+
+
+JSON = Body(
+    b"application/json",
+    "Send JSON with the header Content-Type: application/json.",
+    "The body is larger than {} bytes. Send fewer patients.",
+)
+VOLUMES = Body(
+    b"multipart/form-data",
+    "Send the volumes as multipart/form-data.",
+    "The volumes are larger than {} bytes together. Send the declared phases only, compressed.",
+)
 
 
 class Guard:
@@ -113,14 +136,14 @@ class Guard:
         if refused := self._refuse_client(scope):
             await _answer(send, *refused)
             return
-        if scope["path"] == f"/{PICTURE}" and scope["method"] == "POST":
+        if self.cohort.images and scope["path"] == f"/{PICTURE}" and scope["method"] == "POST":
             await self._admit_upload(scope, receive, send)
             return
         model = self.bodies.get(scope["path"]) if scope["method"] == "POST" else None
         if model is None:
             await self.app(scope, receive, send)
             return
-        if refused := _refuse_headers(dict(scope["headers"]), self.largest) or _refuse_query(scope):
+        if refused := _refuse_headers(dict(scope["headers"]), JSON, self.largest) or _refuse_query(scope):
             await _answer(send, *refused)
             return
         try:
@@ -130,7 +153,7 @@ class Guard:
             await _answer(send, 408, of_body("The body did not arrive in time."))
             return
         if body is None:
-            await _answer(send, 413, of_body(_too_large(self.largest)))
+            await _answer(send, 413, of_body(JSON.too_large.format(self.largest)))
             return
         try:
             model.model_validate_json(body)
@@ -144,19 +167,10 @@ class Guard:
 
     async def _admit_upload(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Pass volumes on as they come, as far as the limit; they are looked at where they are read."""
-        headers = dict(scope["headers"])
-        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if kind != b"multipart/form-data":
-            await _answer(send, 415, of_body("Send the volumes as multipart/form-data."))
+        if refused := _refuse_headers(dict(scope["headers"]), VOLUMES, MAX_UPLOAD) or _refuse_query(scope):
+            await _answer(send, *refused)
             return
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > MAX_UPLOAD:
-            await _answer(send, 413, of_body(_too_large_upload()))
-            return
-        try:
-            await self.app(scope, _limited(receive), send)
-        except UploadTooLarge:
-            await _answer(send, 413, of_body(_too_large_upload()))
+        await self.app(scope, _limited(receive), send)
 
     def _refuse_client(self, scope: "Scope") -> tuple[int, Problems] | None:
         token = self.settings.token
@@ -178,7 +192,7 @@ class Guard:
 
 
 class UploadTooLarge(Exception):
-    """More was sent than fits."""
+    """More was sent than fits; :mod:`relapse.serving.volumes`, which reads it, answers."""
 
 
 def _limited(receive: "Receive") -> "Receive":
@@ -206,23 +220,15 @@ def largest_body(cohort: Cohort) -> int:
     return MAX_BODY + MAX_PICTURES * (each * 4 // 3 + 4)
 
 
-def _too_large(largest: int) -> str:
-    return f"The body is larger than {largest} bytes. Send fewer patients."
-
-
-def _too_large_upload() -> str:
-    return f"The volumes are larger than {MAX_UPLOAD} bytes together. Send the declared phases only, compressed."
-
-
-def _refuse_headers(headers: dict[bytes, bytes], largest: int) -> tuple[int, Problems] | None:
+def _refuse_headers(headers: dict[bytes, bytes], body: "Body", largest: int) -> tuple[int, Problems] | None:
     kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-    if kind != b"application/json":
-        return 415, of_body("Send JSON with the header Content-Type: application/json.")
+    if kind != body.kind:
+        return 415, of_body(body.foreign)
     if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         return 415, of_body("Send the body uncompressed, without Content-Encoding.")
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > largest:
-        return 413, of_body(_too_large(largest))
+        return 413, of_body(body.too_large.format(largest))
     return None
 
 

@@ -66,6 +66,15 @@ _REFUSALS = _STRANGERS | {
     "503": "Not answered in time.",
 }
 
+#: Volumes are read as they arrive, in the time of the request: there is no 408.
+_UPLOAD_REFUSALS = _STRANGERS | {
+    "400": "The body is not readable as a form of files.",
+    "413": "The volumes are too large.",
+    "415": "The body is not sent as multipart/form-data, or compressed as a whole.",
+    "422": "No picture can be made of the volumes; the message says what is wrong with which.",
+    "503": "Not arrived and made in time.",
+}
+
 
 def model_card(description: Description) -> ModelCard:
     """What is served."""
@@ -196,7 +205,8 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
         }
     ]
     if description.cohort.images:
-        document["paths"][f"/{PICTURE}"] = {"post": security | _upload(description.cohort.images, refused)}
+        refusals = {status: _response(text, _reference("Problems")) for status, text in _UPLOAD_REFUSALS.items()}
+        document["paths"][f"/{PICTURE}"] = {"post": security | _upload(description.cohort.images, refusals)}
     for path, text, name in (
         ("/model", "What is served: name, version, manifest, decision, metrics, declaration, model card.", "ModelCard"),
         ("/schema", "What to ask for: fields with labels, units, ranges and levels.", "Form"),

@@ -8,10 +8,9 @@ Where the model looks at a picture, that is one more field: the preprocessed pic
 volumes and gave back, in base64. Nothing is kept between requests.
 """
 
-import base64
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -28,12 +27,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from relapse.bundle.fallback import whole_blocks
 from relapse.cohorts.declared.features import Categorical, Numeric
-from relapse.cohorts.declared.images import DceMri
 from relapse.cohorts.schema import IMAGE, Cohort
 from relapse.ground.errors import ImageError
-
-if TYPE_CHECKING:
-    from relapse.imaging.slices import Picture
 
 #: The path that makes pictures of uploaded volumes, and with it the answer's field.
 PICTURE = "picture"
@@ -201,8 +196,10 @@ def _picture(cohort: Cohort, *, optional: bool) -> tuple[Any, Any]:
     images = cohort.images
 
     def usable(text: str) -> str:
+        from relapse.imaging.uploads import from_text
+
         try:
-            opened(text, images)
+            from_text(text, images)
         except ImageError as error:
             # Words of the faults, which hold nothing that was sent.
             raise PydanticCustomError(UNUSABLE, "{said}", {"said": str(error)}) from None
@@ -215,18 +212,6 @@ def _picture(cohort: Cohort, *, optional: bool) -> tuple[Any, Any]:
         "json_schema_extra": {"contentEncoding": "base64", "block": images.block},
     }
     return (kind | None, Field(default=None, **about)) if optional else (kind, Field(**about))
-
-
-def opened(text: str, images: DceMri) -> "Picture":
-    """The picture in a text; raises :class:`~relapse.ground.errors.ImageError` where it holds none that can be used."""
-    from relapse.imaging.faults import fault
-    from relapse.imaging.uploads import unpack
-
-    try:
-        content = base64.b64decode(text, validate=True)
-    except ValueError:
-        raise fault("upload-foreign", "the text is no base64.") from None
-    return unpack(content, images)
 
 
 def _number(feature: Numeric) -> Any:

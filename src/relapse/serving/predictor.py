@@ -1,6 +1,5 @@
 """From patients to predictions: the champion answers, or the reference for whom a whole block is missing."""
 
-import base64
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -85,7 +84,7 @@ class Predictor:
             rows = [row for row, model in enumerate(served) if model.role is role]
             if rows:
                 asked, models = [patients[row] for row in rows], [served[row] for row in rows]
-                with _quiet():
+                with quiet():
                     found |= zip(rows, self._answerer(role).predict(asked, models, curve=curve), strict=True)
         return [found[row] for row in range(len(patients))]
 
@@ -98,7 +97,7 @@ class Predictor:
             The model raised an error.
         """
         served = self._answering(patient)
-        with _quiet():
+        with quiet():
             return self._answerer(served.role).explain(patient, served)
 
     def _answerer(self, role: Role) -> Answerer:
@@ -126,17 +125,19 @@ def typical_patient(cohort: Cohort, optional_blocks: Sequence[str] = ()) -> Pati
             middle = sum(feature.range) / 2
             values[name] = math.floor(middle) if feature.type == "count" else middle
     if cohort.images:
-        from relapse.imaging.uploads import pack
+        from relapse.imaging.uploads import as_text
 
-        values[IMAGE] = base64.b64encode(pack(noise(cohort.images))).decode()
+        values[IMAGE] = as_text(noise(cohort.images))
     return patient_model(cohort, optional_blocks)(**values)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Whatever a library raises may quote a patient's value, and the server logs it with its text."""
+def quiet(besides: type[Exception] | tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Raise :class:`PredictionFailed` in place of all else: it may quote a patient, and the server logs its text."""
     try:
         yield
+    except besides:
+        raise
     except Exception as error:
         raise PredictionFailed(f"{type(error).__name__} at {_origin(error)}.") from None
 

@@ -14,7 +14,9 @@ const isWide = (block) => block.features.length > WIDE;
 function blockPart(block, items) {
   const id = `block-${block.name}`;
   const fields = make("div", { className: "fields" }, ...items.map(field));
-  const body = make("div", { id: `${id}-body` }, ...(isWide(block) ? wideBody(block, items, fields) : [fields]));
+  const rest = isWide(block) ? wideBody(block, items, fields) : items.length ? [fields] : [];
+  const seen = block.features.includes(PICTURE) ? [picturePart(block)] : [];
+  const body = make("div", { id: `${id}-body` }, ...seen, ...rest);
   const parts = [make("legend", {}, block.title)];
   if (block.description) parts.push(make("p", { className: "hint" }, block.description));
   if (block.optional) {
@@ -190,7 +192,10 @@ function forgotten(patient) {
   const found = asked.blocks.filter(
     (block) => block.optional && !leftOut(block) && block.features.every((name) => patient[name] === undefined),
   );
-  for (const block of found) complainOf(block, `Please fill in, or tick “${block.title}: not available”.`);
+  for (const block of found) {
+    const please = block === pictureBlock() ? "make the picture" : "fill in";
+    complainOf(block, `Please ${please}, or tick “${block.title}: not available”.`);
+  }
   return found;
 }
 
@@ -202,6 +207,7 @@ function unfold(name) {
 
 /** Blocks as they were at first. */
 function resetBlocks() {
+  resetPicture();
   for (const block of asked.blocks) {
     find(`block-${block.name}-body`).hidden = false;
     complainOf(block, "");

@@ -101,12 +101,19 @@ function entered() {
     const number = !item.levels && /^[+-]?(\d+([.,]\d*)?|[.,]\d+)$/.test(text);
     patient[item.name] = number ? Number(text.replace(",", ".")) : text;
   }
+  if (taken && !leftOut(pictureBlock())) patient[PICTURE] = taken;
   return patient;
 }
 
 function show(problems) {
   const known = new Set(asked.fields.map((item) => item.name));
-  const general = problems.filter((problem) => !known.has(problem.field)).map((problem) => problem.message);
+  const ofPicture = pictureBlock() ? problems.filter((problem) => problem.field === PICTURE) : [];
+  const others = problems.filter((problem) => !known.has(problem.field) && !ofPicture.includes(problem));
+  const general = others.map((problem) => problem.message);
+  for (const problem of ofPicture) {
+    const missing = problem.message.includes("required and missing");
+    complainOfPicture(missing ? "Please make the picture." : problem.message, pictureInputs());
+  }
   for (const problem of problems.filter((one) => known.has(one.field))) {
     const missing = problem.message.includes("required and missing");
     const allowed = problem.allowed ? ` Allowed: ${problem.allowed.replace("; or null", "")}.` : "";
@@ -116,7 +123,10 @@ function show(problems) {
   const parts = count ? [`${count} ${count === 1 ? "field needs" : "fields need"} another look.`] : [];
   find("summary").textContent = [...parts, ...general].join(" ");
   const first = asked.fields.find((item) => problems.some((problem) => problem.field === item.name));
-  if (!first) return;
+  if (!first) {
+    if (ofPicture.length) pictureInputs()[0].focus();
+    return;
+  }
   unfold(first.name);
   find(`field-${first.name}`).focus();
 }
@@ -169,9 +179,10 @@ function draw(answer, reasons, patient) {
     parts.push(make("h3", {}, "Share free of the outcome over time"));
     parts.push(relapseFree(answer.curve, Object.entries(asked.horizons), label));
   }
-  if (reasons) parts.push(...waterfall(reasons, patient));
+  if (reasons) parts.push(...waterfall(reasons, patient), ...attention(reasons));
   const { name, version, title } = answer.model;
   parts.push(make("p", { className: "fine" }, `Model ${name}, version ${version}: ${title}.`));
+  release(find("answer"));
   find("answer").replaceChildren(...parts);
   find("result").hidden = false;
   document.querySelector("main").classList.add("answered");
@@ -213,6 +224,7 @@ const TOGETHER = {
 
 function trust(notes) {
   const labels = Object.fromEntries(asked.fields.map((item) => [item.name, item.label]));
+  if (pictureBlock()) labels[PICTURE] = pictureBlock().title;
   if (!notes.length) return [make("p", {}, "Nothing about this patient is unlike those the model was trained on.")];
   const blocks = Object.fromEntries(asked.blocks.filter(isWide).map((block) => [block.name, block]));
   const of = Object.fromEntries(asked.fields.map((item) => [item.name, blocks[item.block]]));
@@ -231,7 +243,7 @@ function waterfall(reasons, patient) {
   const items = Object.fromEntries(asked.fields.map((item) => [item.name, item]));
   const used = reasons.contributions.filter((one) => one.value !== 0);
   used.sort((one, other) => Math.abs(other.value) - Math.abs(one.value));
-  const shown = used.slice(0, 10).map((one) => [one.label, told(items[one.field], patient), one.value]);
+  const shown = used.slice(0, 10).map((one) => [one.label, told(items[one.field], patient, one.field), one.value]);
   const rest = used.slice(10);
   if (rest.length) shown.push([`${rest.length} other features together`, "", rest.reduce((sum, one) => sum + one.value, 0)]);
   const ends = [reasons.base];
@@ -260,7 +272,8 @@ function signed(value) {
   return value.toFixed(2).replace("-", "−");
 }
 
-function told(item, patient) {
+function told(item, patient, name) {
+  if (!item && pictureBlock()?.name === name) return pictureBlock().features.length > 1 ? "picture and values together" : "the picture";
   if (!item) return "all its values together";
   const value = patient[item.name];
   if (value === undefined) return "not given, filled in";
@@ -280,6 +293,8 @@ find("patient").addEventListener("reset", () => {
   asked.fields.forEach((item) => complain(item.name, ""));
   find("summary").textContent = "";
   resetBlocks();
+  release(find("answer"));
+  find("answer").replaceChildren();
   find("result").hidden = true;
   document.querySelector("main").classList.remove("answered");
 });
