@@ -5,7 +5,7 @@ import pytest
 
 from relapse.cohorts.declared.images import Correction
 from relapse.imaging.correction import BiasField, estimate, foreground
-from relapse.imaging.phantoms import SITES, Phantoms, draw_phantom
+from relapse.imaging.phantoms import FAT, SITES, Phantoms, draw_phantom
 
 FLAT = Phantoms(patients=1, shape=(96, 96, 24), bias=0.0, sites=0.0)
 BENT = Phantoms(patients=1, shape=(96, 96, 24), bias=0.3, sites=0.0)
@@ -17,17 +17,34 @@ def spread(values: np.ndarray) -> float:
 
 @pytest.mark.parametrize("of", ["slice", pytest.param("volume", marks=pytest.mark.slow)])
 def test_a_planted_bias_field_is_undone(of: str) -> None:
-    made = draw_phantom(BENT, 1, texture=0, washout=0, site=SITES[1])
-    before, planted = made.phases[0], made.bias
-    if of == "slice":
-        before, planted = before[:, :, 12], planted[:, :, 12]
-    correction = Correction(of=of, shrink=3)
-    field = estimate(before, (1.5, 1.5, 3.0)[: before.ndim], correction)
-    found = field.factor(*[slice(None)] * before.ndim, shape=before.shape)
-    tissue = foreground(before)
-    left = spread(planted[tissue] / found[tissue])
-    assert spread(planted[tissue]) > 0.15
-    assert left < 0.55 * spread(planted[tissue])
+    planted_spread, left = [], []
+    # How well tissue and coil can be told apart differs from one breast to the next: several are looked at.
+    for number in range(9 if of == "slice" else 2):
+        made = draw_phantom(BENT, number, texture=0, washout=0, site=SITES[1])
+        before, planted = made.phases[0], made.bias
+        if of == "slice":
+            before, planted = before[:, :, 12], planted[:, :, 12]
+        field = estimate(before, (1.5, 1.5, 3.0)[: before.ndim], Correction(of=of, shrink=3))
+        found = field.factor(*[slice(None)] * before.ndim, shape=before.shape)
+        tissue = foreground(before)
+        planted_spread.append(spread(planted[tissue]))
+        left.append(spread(planted[tissue] / found[tissue]) / planted_spread[-1])
+    assert np.median(planted_spread) > 0.15
+    assert np.median(left) < 0.55
+
+
+def test_fat_is_more_even_without_the_field_and_the_field_found_follows_the_planted_one() -> None:
+    followed, before, after = [], [], []
+    for number in range(6):
+        made = draw_phantom(Phantoms(patients=6), number, texture=0, washout=0, site=SITES[1])
+        seen, planted = made.phases[0][:, :, 20], np.log(made.bias[:, :, 20])
+        found = estimate(seen, (1.5, 1.5), Correction()).factor(slice(None), slice(None), shape=seen.shape)
+        tissue, fat = foreground(seen), made.tissue[:, :, 20] == FAT
+        followed.append(np.corrcoef(planted[tissue], np.log(found[tissue]))[0, 1])
+        before.append(seen[fat].std() / seen[fat].mean())
+        after.append((seen / found)[fat].std() / (seen / found)[fat].mean())
+    assert np.median(followed) > 0.75
+    assert np.median(after) < 0.75 * np.median(before)
 
 
 def test_where_there_is_no_field_hardly_any_is_found() -> None:

@@ -91,7 +91,7 @@ def simulate(
     patients: Annotated[int, typer.Option(min=1, max=9999, help="How many phantoms.")] = 60,
     signal: Annotated[
         float, typer.Option(min=0, help="Log-hazard a standard deviation of what phantoms hide; 0 plants nothing.")
-    ] = 1.0,
+    ] = 1.5,
 ) -> None:
     """Write data that are drawn, not measured: what is true of them is known.
 

@@ -31,16 +31,24 @@ CLINICAL, TRUTH = "clinical.csv", "truth.csv"
 _FAT, _GLAND, _CHEST, _TUMOUR = 260.0, 400.0, 330.0, 380.0
 _GLAND_GAIN, _CHEST_GAIN, _TUMOUR_GAIN = 0.15, 0.1, 1.3
 
-#: Millimetres between voxels of the middle site; half-axes of the breast; radii of tumours.
-_SPACING, _BREAST, _RADII = (1.5, 1.5, 3.0), (70.0, 75.0, 55.0), (7.0, 15.0)
+#: What a voxel is: air, and the tissues.
+AIR, FAT, GLAND, CHEST, TUMOUR = range(5)
 
-#: Unevenness of uptake at the middle of its range, and its growth with the hidden number; the same of wash-out. Over
-#: the range all three types of curve come: contrast that rises still, stays, or goes, by up to three quarters.
-_TEXTURE, _TEXTURE_STEP = 0.15, 0.7
-_WASHOUT, _WASHOUT_STEP = 0.25, 0.2
+#: Millimetres between voxels of the middle site; half-axes of the breast; radii of tumours.
+_SPACING, _BREAST, _RADII = (1.5, 1.5, 3.0), (70.0, 75.0, 55.0), (11.0, 12.5)
+
+#: Unevenness of uptake at the middle of its range, its growth with the hidden number, and its grain in millimetres.
+_TEXTURE, _TEXTURE_STEP, _GRAIN = 0.2, 0.75, 1.6
+
+#: Wash-out at the middle of its range, and its growth with the hidden number: all three types of curve come, contrast
+#: that rises still, stays, or goes. How much of it the tumour's centre and its surface have: it begins at the rim.
+_WASHOUT, _WASHOUT_STEP, _CORE, _RIM = 0.3, 0.22, 0.2, 2.0
+
+#: Unevenness of a tumour's surface, as a share of its radius; noise of the middle site.
+_UNEVEN, _NOISE = 0.04, 6.0
 
 #: Log-hazards of hormone receptors and HER2; shape and scale (days) of the Weibull times; days of follow-up.
-_HR, _HER2, _SHAPE, _SCALE, _FOLLOWED = -0.6, 0.3, 1.2, 3300.0, (700.0, 3000.0)
+_HR, _HER2, _SHAPE, _SCALE, _FOLLOWED = -0.6, 0.3, 1.2, 3300.0, (2500.0, 6000.0)
 
 SITES = ("site A", "site B", "site C")
 
@@ -66,7 +74,7 @@ class Phantoms:
     patients: int = 60
     phases: int = 3
     shape: tuple[int, int, int] = (128, 128, 40)
-    signal: float = 1.0
+    signal: float = 1.5
     bias: float = 0.2
     sites: float = 0.5
     seed: int = 0
@@ -82,12 +90,16 @@ class Phantoms:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phantom:
-    """One patient: ``phases`` (phases, i, j, k), ``mask`` (i, j, k), ``affine``, and the ``bias`` that was put in."""
+    """One patient: ``phases`` (phases, i, j, k), ``mask`` (i, j, k), ``affine``, and the ``bias`` that was put in.
+
+    ``tissue`` (i, j, k) says what each voxel is, by the numbers of this module.
+    """
 
     phases: NDArray[np.int16]
     mask: NDArray[np.uint8]
     affine: Array
     bias: Array
+    tissue: NDArray[np.uint8]
 
 
 def draw_patients(phantoms: Phantoms) -> "tuple[pd.DataFrame, pd.DataFrame]":
@@ -141,8 +153,9 @@ def draw_phantom(phantoms: Phantoms, number: int, *, texture: float, washout: fl
     where = _millimetres(phantoms.shape, spacing)
     breast, chest = _body(where)
     gland = breast & (_smooth(rng, phantoms.shape, 9 / spacing) > 0.3)
-    tumour = _tumour(rng, where, spacing)
-    uptake = np.exp(_TEXTURE * np.exp(_TEXTURE_STEP * texture) * _smooth(rng, phantoms.shape, 2.5 / spacing))
+    depth = _depth(rng, where, spacing)
+    tumour = depth < 1
+    uptake = np.exp(_TEXTURE * np.exp(_TEXTURE_STEP * texture) * _smooth(rng, phantoms.shape, _GRAIN / spacing))
     bias = np.exp(phantoms.bias * _smooth(rng, phantoms.shape, 60 / spacing))
     still = _FAT * breast + (_GLAND - _FAT) * gland + _CHEST * chest
     still[tumour] = _TUMOUR
@@ -150,8 +163,9 @@ def draw_phantom(phantoms: Phantoms, number: int, *, texture: float, washout: fl
     gained = np.zeros(phantoms.shape)
     gained[gland], gained[chest] = _GLAND_GAIN * _GLAND, _CHEST_GAIN * _CHEST
     peak = np.where(tumour, _TUMOUR_GAIN * _TUMOUR * uptake, gained)
-    kept = 1 - (_WASHOUT + _WASHOUT_STEP * washout)
-    gain, noise = np.exp(0.3 * away), 10 * np.exp(0.5 * away)
+    # Contrast goes from the rim first, as radiologists know it of cancers.
+    kept = 1 - (_WASHOUT + _WASHOUT_STEP * washout) * (_CORE + (_RIM - _CORE) * depth.clip(0, 1) ** 2)
+    gain, noise = np.exp(0.3 * away), _NOISE * np.exp(0.5 * away)
     phases = []
     for phase in range(phantoms.phases):
         # From its peak in the first phase after contrast the tumour washes out evenly, until the last.
@@ -161,7 +175,8 @@ def draw_phantom(phantoms: Phantoms, number: int, *, texture: float, washout: fl
         phases.append(np.abs(gain * seen).round().clip(0, 32767).astype(np.int16))
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = where[0, 0, 0]
-    return Phantom(np.stack(phases), tumour.astype(np.uint8), affine, bias)
+    tissue = np.select([tumour, gland, breast, chest], [TUMOUR, GLAND, FAT, CHEST], AIR).astype(np.uint8)
+    return Phantom(np.stack(phases), tumour.astype(np.uint8), affine, bias, tissue)
 
 
 def write_phantoms(phantoms: Phantoms, folder: Path, machinery: Machinery) -> None:
@@ -211,15 +226,15 @@ def _body(where: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return breast & (from_wall[..., 1] >= 0), from_wall[..., 1] < 0
 
 
-def _tumour(rng: np.random.Generator, where: Array, spacing: Array) -> NDArray[np.bool_]:
-    """An ellipsoid with an uneven surface, well inside the breast."""
+def _depth(rng: np.random.Generator, where: Array, spacing: Array) -> Array:
+    """How far from the tumour's centre (0) to its surface (1) and beyond: an uneven ellipsoid, inside the breast."""
     back = where[..., 1].min() + 0.2 * np.ptp(where[..., 1])
     # Where the volume is small, the tumour still lies within it.
     reach = np.minimum([25.0, 15.0, 18.0], 0.2 * np.ptp(where.reshape(-1, 3), axis=0))
     centre = rng.uniform(-reach, reach) + np.array([0.0, back + 28.0, 0.0])
     radii = rng.uniform(*_RADII, 3)
     distance = np.sqrt((((where - centre) / radii) ** 2).sum(-1))
-    return np.asarray(distance + 0.12 * _smooth(rng, where.shape[:3], 4 / spacing) < 1)
+    return np.asarray(distance + _UNEVEN * _smooth(rng, where.shape[:3], 4 / spacing))
 
 
 def _smooth(rng: np.random.Generator, shape: tuple[int, ...], width: Array) -> Array:

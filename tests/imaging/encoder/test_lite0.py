@@ -92,7 +92,7 @@ def test_heads_trained_together_are_those_trained_alone_and_those_in_numpy(made:
     np.testing.assert_allclose(one, other, atol=1e-5)
     assert np.abs(one[0] - one[1]).max() > 1e-4
     stacked = [np.stack(parts) for parts in zip(*together, strict=True)]
-    np.testing.assert_allclose(plain_lite0.outputs(stacked, frozen, some.values[:, 0, 0], 3), one, atol=1e-5)
+    np.testing.assert_allclose(plain_lite0.outputs(stacked, frozen, some.values[:, 0, 0], 3), one, rtol=1e-4, atol=1e-4)
 
 
 def test_a_head_with_coefficients_of_covariates_answers_for_the_image_alone(made: Encoder) -> None:

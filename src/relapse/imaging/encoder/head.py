@@ -118,7 +118,21 @@ def outputs(
     side: int,
     kind: str = "densenet",
 ) -> "torch.Tensor":
-    """The output (networks, rows) of heads.
+    """The output (networks, rows) of heads: their classifiers' sums of what :func:`pooled` gives; its parameters."""
+    import torch
+
+    seen = pooled(leaves, norms, maps, side, kind)
+    return torch.bmm(seen, leaves[-2][..., None])[..., 0] + leaves[-1]
+
+
+def pooled(
+    leaves: "list[torch.Tensor]",
+    norms: "list[tuple[torch.Tensor, torch.Tensor]]",
+    maps: "torch.Tensor",
+    side: int,
+    kind: str = "densenet",
+) -> "torch.Tensor":
+    """What the classifiers of heads take: the mean over places of each channel (networks, rows, channels).
 
     Parameters
     ----------
@@ -135,7 +149,7 @@ def outputs(
     from torch.nn.functional import fold
 
     if kind == "efficientnet-lite0":
-        return lite0.outputs(leaves, norms, maps, side)
+        return lite0.pooled(leaves, norms, maps)
 
     networks, rows, places, base = maps.shape
     flat = maps.reshape(networks, rows * places, base)
@@ -160,15 +174,13 @@ def outputs(
         added = fold(spread, (side, side), kernel_size=3, padding=1).flatten(2).transpose(1, 2)
         added = added.reshape(networks, rows * places, -1)
         grown = added if grown is None else torch.cat([grown, added], 2)
-    scale, shift, kernel, constant = leaves[-_END:]
+    scale, shift = leaves[-_END:-2]
     last = len(norms) - 1
-
-    def pooled(values: "torch.Tensor", which: slice) -> "torch.Tensor":
-        seen = active(values, last, which, scale, shift).view(networks, rows, places, -1).mean(2)
-        return torch.bmm(seen, kernel[:, which, None])[..., 0]
-
-    total = pooled(flat, old) if grown is None else pooled(flat, old) + pooled(grown, new)
-    return total + constant
+    ends = [(flat, old)] if grown is None else [(flat, old), (grown, new)]
+    means = [
+        active(values, last, which, scale, shift).view(networks, rows, places, -1).mean(2) for values, which in ends
+    ]
+    return torch.cat(means, 2)
 
 
 def _array(values: "torch.Tensor") -> Array:

@@ -95,18 +95,20 @@ def trunk(made: Any, images: "torch.Tensor") -> "torch.Tensor":
     return found
 
 
-def outputs(
-    leaves: "list[torch.Tensor]", norms: "list[tuple[torch.Tensor, torch.Tensor]]", maps: "torch.Tensor", side: int
+def pooled(
+    leaves: "list[torch.Tensor]", norms: "list[tuple[torch.Tensor, torch.Tensor]]", maps: "torch.Tensor"
 ) -> "torch.Tensor":
-    """The output (networks, rows) of heads, as :func:`relapse.imaging.encoder.head.outputs` gives a DenseNet's."""
+    """What classifiers take (networks, rows, 1280), as :func:`relapse.imaging.encoder.head.pooled` gives a DenseNet's.
+
+    Of the ``leaves`` only the first three are asked.
+    """
     import torch
 
     networks, rows, places, channels = maps.shape
-    kernel, scale, shift, classifier, constant = leaves
+    kernel, scale, shift = leaves[:3]
     mean, inverse = norms[0]
     factor = scale * inverse
     # The normalisation is linear: it is taken into the kernel, which is smaller than the maps it makes.
     moved = (shift - mean * factor)[:, None]
     seen = torch.baddbmm(moved, maps.reshape(networks, rows * places, channels), kernel * factor[:, None])
-    pooled = seen.clamp(0, 6).view(networks, rows, places, -1).mean(2)
-    return torch.bmm(pooled, classifier[..., None])[..., 0] + constant
+    return seen.clamp(0, 6).view(networks, rows, places, -1).mean(2)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse.imaging.encoder.head import Frozen, Weights, outputs
+from relapse.imaging.encoder.beginning import ridge
+from relapse.imaging.encoder.head import Frozen, Weights, outputs, pooled
 from relapse.imaging.encoder.maps import Maps
 from relapse.workers import one_thread
 
@@ -66,14 +67,19 @@ class HeadSchedule:
     A head stops once ``patience`` epochs have not lowered the loss of its held rows, and goes back to its best weights.
     ``covariate_rate`` is the learning rate of covariates' coefficients, which start at 0 and have some tenths to go
     where kernels have thousandths. ``double`` computes in double precision.
+
+    A head starts from the encoder's weights and a classifier of its own: that of
+    :func:`relapse.imaging.encoder.beginning.ridge` on its training rows, where ``expected`` is the deviation of
+    log-hazards that the penalty expects; where it is 0, from small random weights.
     """
 
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
     covariate_rate: float = 1e-2
     weight_decay: float = 1e-2
-    batch: int = 32
-    epochs: int = 40
-    patience: int = 6
+    batch: int = 64
+    epochs: int = 12
+    patience: int = 4
+    expected: float = 1.0
     balanced: bool = False
     double: bool = False
 
@@ -105,7 +111,10 @@ def fit_heads(
         each = schedule.batch * maps.values.shape[3] * maps.values.shape[4] * 4 * copies
         together = max(1, min(together, _AT_ONCE // each))
     parts = [tasks[first : first + together] for first in range(0, len(tasks), together)]
-    return [weights for part in parts for weights in _Heads(maps, beginning, loss, part, schedule, device).trained()]
+    seen = _pooled(maps, beginning, tasks, device) if schedule.expected else None
+    return [
+        weights for part in parts for weights in _Heads(maps, beginning, loss, part, schedule, device, seen).trained()
+    ]
 
 
 def predict_heads(
@@ -157,6 +166,26 @@ def _asked(
     return np.concatenate(found, axis=1).astype(np.float64)
 
 
+def _pooled(
+    maps: Maps, beginning: tuple[Weights, Frozen], tasks: Sequence[HeadTask], device: str, *, most: int = 32
+) -> NDArray[np.float64]:
+    """What all classifiers start from (pictures, channels): plain views, averaged over slices; unasked rows stay 0."""
+    import torch
+
+    weights, frozen = beginning
+    leaves = [torch.from_numpy(one)[None].to(device) for one in weights]
+    norms = _norms(frozen, device, torch.float32)
+    rows = np.unique(np.concatenate([task.rows for task in tasks]))
+    found = np.zeros((len(maps.values), weights[-2].size))
+    with one_thread(), torch.inference_mode():
+        for first in range(0, len(rows), most):
+            chosen = rows[first : first + most]
+            plain = torch.from_numpy(maps.values[chosen, :, 0]).to(device)
+            slices = [pooled(leaves, norms, one[None], maps.side, frozen.kind)[0] for one in plain.unbind(1)]
+            found[chosen] = torch.stack(slices).mean(0).cpu().numpy()
+    return found
+
+
 def _norms(frozen: Frozen, device: str, kind: "torch.dtype") -> "list[tuple[torch.Tensor, torch.Tensor]]":
     import torch
 
@@ -177,6 +206,7 @@ class _Heads:
         tasks: Sequence[HeadTask],
         schedule: HeadSchedule,
         device: str,
+        seen: NDArray[np.float64] | None = None,
     ) -> None:
         import torch
 
@@ -189,8 +219,8 @@ class _Heads:
         self.streams = [np.random.default_rng(task.seed) for task in tasks]
         self.images, width = len(beginning[0]), tasks[0].width
         self.shapes = [*(one.shape for one in beginning[0]), *([(width,)] if width else [])]
-        drawn = [np.append(_drawn(beginning[0], stream), np.zeros(width, np.float32)) for stream in self.streams]
-        self.flat = torch.from_numpy(np.stack(drawn)).to(device, self.kind)
+        begun = [self._begun(beginning[0], number, seen) for number in range(len(tasks))]
+        self.flat = torch.from_numpy(np.stack(begun)).to(device, self.kind)
         decayed = [_decays(shape, place, self.images) for place, shape in enumerate(self.shapes)]
         rates = [schedule.learning_rate] * self.images + [schedule.covariate_rate]
         self.decayed, self.rates = (self._spread(values) for values in (decayed, rates[: len(self.shapes)]))
@@ -203,7 +233,8 @@ class _Heads:
         self._view()
 
     def trained(self) -> list[Weights]:
-        """Train until every head has stopped."""
+        """Train until every head has stopped; one that no epoch makes better stays as it started."""
+        self.look()
         for _ in range(self.schedule.epochs):
             self.epoch()
             running = self.look()
@@ -279,6 +310,25 @@ class _Heads:
         change = self.first / (1 - 0.9**count) / spread + self.schedule.weight_decay * self.decayed * self.flat
         self.flat.sub_(torch.where(moves, self.rates * change, torch.zeros_like(change)))
 
+    def _begun(self, beginning: Weights, number: int, seen: NDArray[np.float64] | None) -> NDArray[np.float32]:
+        """The weights that a head starts from, in one row: the encoder's, and a classifier of its own."""
+        task = self.tasks[number]
+        if seen is None:
+            drawn = self.streams[number].normal(0, 0.01, beginning[-2].shape)
+            own = np.concatenate([drawn, np.zeros(1 + task.width)])
+        else:
+            learnt = np.flatnonzero(~task.held)
+            known = None if task.covariates is None else task.covariates[learnt]
+            own = ridge(
+                seen[task.rows[learnt]],
+                known,
+                task.target[learnt],
+                self.loss,
+                expected=self.schedule.expected,
+                balanced=self.schedule.balanced,
+            )
+        return np.concatenate([*(one.ravel() for one in beginning[:-2]), own]).astype(np.float32)
+
     def _dealt(
         self, task: HeadTask, stream: np.random.Generator
     ) -> "list[tuple[NDArray[np.int_], dict[str, Any], NDArray[np.int_]]]":
@@ -341,12 +391,6 @@ class _Heads:
             end = begin + math.prod(shape)
             self.leaves.append(self.flat[:, begin:end].view(-1, *shape).detach().requires_grad_())
             begin = end
-
-
-def _drawn(beginning: Weights, stream: np.random.Generator) -> NDArray[np.float32]:
-    """The weights that a head starts from, in one row: the encoder's, and a small classifier of its own."""
-    classifier = stream.normal(0, 0.01, beginning[-2].shape)
-    return np.concatenate([*(one.ravel() for one in beginning[:-2]), classifier, [0.0]]).astype(np.float32)
 
 
 def _decays(shape: tuple[int, ...], place: int, count: int) -> bool:
