@@ -12,6 +12,7 @@ from relapse.candidates.catalogue import family
 from relapse.candidates.risk_model import Isotonic, RiskModel
 from relapse.ground.errors import BundleError
 from tests.bundle.making import PAIRS, small_model
+from tests.pictured import pictured_cohort
 from tests.wide import wide_cohort, wide_table
 
 BUILT: list[str] = []
@@ -54,6 +55,10 @@ def test_the_trusted_types_are_those_that_the_candidates_need_and_no_others(file
     wide = family("linear").head(cohort).model(cohort, params, 1).fit(table, outcome(table, cohort))
     dump_model(RiskModel(wide), tmp_path / "wide.skops")
     paths = [tmp_path / "wide.skops", *(path for path, _ in files.values())]
+    for binary in (True, False):
+        pictured = pictured_cohort(binary=binary)
+        paths.append(tmp_path / f"pictured-{binary}.skops")
+        dump_model(RiskModel(family("densenet121").head(pictured).build(pictured, {}, 1)), paths[-1])
     found = {kind for path in paths for kind in skops.io.get_untrusted_types(file=path)}
     assert found == set(TRUSTED_TYPES)
 
@@ -114,3 +119,11 @@ def test_an_isotonic_recalibration_is_read_back_as_it_was(cohorts, tables, tmp_p
 def test_serving_imports_catboost_only_for_its_own_model(files):
     for key, (path, _) in files.items():
         assert ("catboost" in needed_packages(path)) == (key[1] == "catboost")
+
+
+def test_a_model_that_looks_at_pictures_needs_what_reads_and_draws_volumes(tmp_path):
+    cohort = pictured_cohort()
+    dump_model(RiskModel(family("densenet121").head(cohort).build(cohort, {}, 1)), tmp_path / "model.skops")
+    needed = set(needed_packages(tmp_path / "model.skops"))
+    assert needed >= {"onnxruntime", "nibabel", "pydicom", "simpleitk", "matplotlib"}
+    assert needed & {"torch", "monai", "onnx", "onnxscript"} == set()
