@@ -11,6 +11,7 @@ from typing import Any
 import bentoml
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
 from starlette.concurrency import run_in_threadpool
+from threadpoolctl import threadpool_limits
 
 from relapse.bundle.load import check_packages, describe_bundle, load_bundle
 from relapse.ground.console import readable_errors
@@ -58,6 +59,10 @@ class RelapseService:
     """Risk of relapse for one patient or many."""
 
     def __init__(self) -> None:
+        if DESCRIPTION.cohort.images:
+            # A picture is many small products of matrices. Threads that wait for each other in each made an answer
+            # twenty times slower where something else runs on the machine.
+            threadpool_limits(1)
         self._desk = Desk(load_bundle(FOLDER), SETTINGS)
 
     # A single positional body: BentoML then validates the model itself, which keeps values out of its messages.
