@@ -42,6 +42,7 @@ _TEXTURE, _TEXTURE_STEP, _GRAIN = 0.2, 0.75, 1.6
 
 #: Wash-out at the middle of its range, and its growth with the hidden number: all three types of curve come, contrast
 #: that rises still, stays, or goes. How much of it the tumour's centre and its surface have: it begins at the rim.
+#: At the rim of the strongest more goes than came, which no tissue does; docs/imaging.md says how often.
 _WASHOUT, _WASHOUT_STEP, _CORE, _RIM = 0.3, 0.22, 0.2, 2.0
 
 #: Unevenness of a tumour's surface, as a share of its radius; noise of the middle site.
