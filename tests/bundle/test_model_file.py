@@ -120,3 +120,11 @@ def test_an_isotonic_recalibration_is_read_back_as_it_was(cohorts, tables, tmp_p
 def test_serving_imports_catboost_only_for_its_own_model(files):
     for key, (path, _) in files.items():
         assert ("catboost" in needed_packages(path)) == (key[1] == "catboost")
+
+
+def test_a_model_that_looks_at_pictures_needs_what_reads_and_draws_volumes(tmp_path):
+    cohort = pictured_cohort()
+    dump_model(RiskModel(family("densenet121").head(cohort).build(cohort, {}, 1)), tmp_path / "model.skops")
+    needed = set(needed_packages(tmp_path / "model.skops"))
+    assert needed >= {"onnxruntime", "nibabel", "pydicom", "simpleitk", "matplotlib"}
+    assert needed & {"torch", "monai", "onnx", "onnxscript"} == set()
