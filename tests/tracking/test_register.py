@@ -11,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from relapse.bundle.load import describe_bundle, load_bundle, verify_bundle
+from relapse.cohorts.catalogue import read_cohort
 from relapse.ground.errors import NoTrialError, RegistryError
 from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
@@ -185,7 +186,9 @@ def test_a_candidate_without_a_successful_trial_is_left_out_and_named(project: P
     for path in (at.predictions("linear"), at.trials("linear"), at.model("linear")):
         path.unlink()
     error = NoTrialError("Elastic net: none of 2 trials succeeded (ValueError: planted).")
-    write_failure(at.record("linear"), error, candidate="linear", seed=params.seed, settings=params.train)
+    declared = read_cohort(at.resolved)
+    asked = {"candidate": "linear", "seed": params.seed, "settings": params.train}
+    write_failure(at.record("linear"), error, cohort=declared, **asked)
     for stage in ("evaluate", "register", "report"):
         project.stage(stage, cohort=COHORT)
     assert [item["name"] for item in json.loads(at.evidence.read_text())["candidates"]] == ["reference"]
