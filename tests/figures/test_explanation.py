@@ -10,8 +10,9 @@ import pytest
 
 from relapse.cohorts.schema import Cohort
 from relapse.explanation.out_of_fold import Explained, explain
-from relapse.figures.explanation.drawn import _value
+from relapse.figures.explanation.drawn import _value, waterfall
 from relapse.figures.explanation.files import write_explanation
+from relapse.figures.style import save
 from relapse.ground.files import read_json
 from relapse.machinery import Machinery
 from relapse.params import ExplainParams
@@ -114,3 +115,12 @@ def test_values_are_rounded_as_declared(cohorts: dict[str, Cohort]) -> None:
     assert _value("III", cohort, "tgrade") == "III"
     assert _value(np.nan, cohort, "tsize") == "missing"
     assert _value(0.08712, cohorts["wpbc"], "mean_smoothness") == "0.087"
+
+
+def test_a_model_that_says_the_same_of_everybody_is_drawn_without_bars(tmp_path: Path) -> None:
+    rows = [
+        {"patient": size, "base": 0.4, "output": 0.4, "feature": "age", "label": "Age", "value": "50", "shap": 0.0}
+        for size in ("low", "middle", "high")
+    ]
+    save(waterfall(pd.DataFrame(rows), scale="log-hazard", title="A forest"), tmp_path / "waterfall")
+    assert "low risk, average 0.40, this patient 0.40" in (tmp_path / "waterfall.svg").read_text()

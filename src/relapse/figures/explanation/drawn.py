@@ -185,6 +185,8 @@ def waterfall(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
         figure.suptitle(title, fontsize=9, x=0.01, ha="left", color=INK)
         rows = figure.subplots(3, 1, sharex=True, height_ratios=[len(steps) + 1.5 for steps in panels])
         ends = [edge for steps in panels for edge in (*(s[1] for s in steps), *(s[1] + s[2] for s in steps))]
+        # A model that says the same of everybody has no bars.
+        ends += frame["base"].tolist()
         reach = (max(ends) - min(ends)) or 1.0
         said = []
         for axes, size, steps in zip(rows, _SIZES, panels, strict=True):
