@@ -25,10 +25,11 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from relapse.imaging.encoder.asking import predict_heads  # noqa: E402
 from relapse.imaging.encoder.head import start  # noqa: E402
 from relapse.imaging.encoder.maps import Maps, make_maps, trunk  # noqa: E402
 from relapse.imaging.encoder.network import DENSENET121, Architecture, Encoder, build  # noqa: E402
-from relapse.imaging.encoder.training import HeadSchedule, HeadTask, _Heads, predict_heads  # noqa: E402
+from relapse.imaging.encoder.training import HeadSchedule, HeadTask, _Heads  # noqa: E402
 from relapse.imaging.slices import Picture  # noqa: E402
 
 #: MAMA-MIA: patients in all, and those with a known course whom the published study trained on.

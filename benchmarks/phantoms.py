@@ -23,9 +23,10 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from relapse.candidates.base import outcome  # noqa: E402
 from relapse.candidates.catalogue import family  # noqa: E402
-from relapse.candidates.pictures import picture_step  # noqa: E402
+from relapse.candidates.picture_score import picture_step  # noqa: E402
+from relapse.cohorts.blocked import IMAGE  # noqa: E402
 from relapse.cohorts.catalogue import read_cohort  # noqa: E402
-from relapse.cohorts.schema import IMAGE, Cohort  # noqa: E402
+from relapse.cohorts.schema import Cohort  # noqa: E402
 from relapse.cohorts.table import ingest, read_table  # noqa: E402
 from relapse.evaluation.statistics.ranking.concordance import concordance  # noqa: E402
 from relapse.ground.files import write_csv, write_parquet  # noqa: E402

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from relapse.candidates import pictures
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.candidates import picture_score, pictures
+from relapse.cohorts.blocked import IMAGE
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import picture_path, typed
 from relapse.ground.files import sha256_of_text
 from relapse.ground.workspace import Workspace
@@ -107,5 +108,6 @@ def _drawn(folder: Path, number: int, value: float, seed: int) -> str:
 def tiny_encoder(patch: pytest.MonkeyPatch) -> Encoder:
     """Put a tiny DenseNet in the place of the families' encoders, in this process."""
     made = build(None, share=0.5, architecture=Architecture(blocks=(2, 3), growth=4, first=8))
-    patch.setattr(pictures, "open_encoder", lambda network, weights, project: made)
+    for module in (picture_score, pictures):
+        patch.setattr(module, "open_encoder", lambda network, weights, project: made)
     return made

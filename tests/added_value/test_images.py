@@ -6,7 +6,7 @@ import pytest
 
 from relapse.added_value.analysis import _learns
 from relapse.added_value.questions import questions
-from relapse.cohorts.schema import IMAGE
+from relapse.cohorts.blocked import IMAGE
 from tests.pictured import declared, pictured_cohort, pictured_table, tiny_encoder
 
 from .conftest import analysed, small_params

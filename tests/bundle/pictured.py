@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.images import DceMri
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import picture_path, typed
 from relapse.ground.workspace import Workspace
 from relapse.workers import one_thread

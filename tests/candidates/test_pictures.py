@@ -10,12 +10,14 @@ import pytest
 from sklearn.base import clone
 
 from relapse.bundle.model_file import dump_model, load_model
-from relapse.candidates import pictures
+from relapse.candidates import picture_score
 from relapse.candidates.base import BinaryModel, SurvivalModel, outcome
 from relapse.candidates.catalogue import family
-from relapse.candidates.pictures import Sight, fit_together, picture_step
+from relapse.candidates.picture_score import PictureScore, Sight, picture_step
+from relapse.candidates.pictures import fit_together
 from relapse.candidates.risk_model import RiskModel
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.blocked import IMAGE
+from relapse.cohorts.schema import Cohort
 from relapse.explanation.background import typical_patients
 from relapse.explanation.shapley import attribute
 from relapse.ground.errors import SourceError
@@ -49,8 +51,10 @@ def unfitted(cohort: Cohort, seed: int = 7) -> BinaryModel | SurvivalModel:
     return head.model(cohort, {}, seed)
 
 
-def step_of(fitted: BinaryModel | SurvivalModel) -> pictures.PictureScore:
-    return picture_step(fitted.transform_ if isinstance(fitted, SurvivalModel) else fitted.pipeline_)
+def step_of(fitted: BinaryModel | SurvivalModel) -> PictureScore:
+    found = picture_step(fitted.transform_ if isinstance(fitted, SurvivalModel) else fitted.pipeline_)
+    assert found is not None
+    return found
 
 
 def test_it_is_a_scikit_learn_estimator_and_fit_leaves_its_parameters_alone(case) -> None:
@@ -197,7 +201,7 @@ def test_an_explanation_adds_up_and_gives_the_images_block_its_share(case) -> No
 
 def test_kept_maps_change_no_prediction(case, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _, table, target, model, fitted = case
-    monkeypatch.setattr(pictures, "kept_maps", lambda project: tmp_path / "none yet")
+    monkeypatch.setattr(picture_score, "kept_maps", lambda project: tmp_path / "none yet")
     fresh = clone(model).fit(table[:36], target[:36])
     np.testing.assert_array_equal(fresh.predict_score(table), fitted.predict_score(table))
     kept = sorted((tmp_path / "none yet").rglob("*.npy"))

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.catalogue import read_cohort, to_yaml
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.schema import Cohort
 from relapse.ground.errors import DeclarationError
 from tests.pictured import declared, pictured_cohort
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.blocked import IMAGE
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import Ingested, ingest, picture_path, read_table
 from relapse.ground.errors import SourceError
 from relapse.ground.files import write_parquet

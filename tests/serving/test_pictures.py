@@ -14,7 +14,7 @@ import pytest
 
 from relapse.bundle.eyes import noise
 from relapse.bundle.load import load_bundle
-from relapse.cohorts.schema import IMAGE
+from relapse.cohorts.blocked import IMAGE
 from relapse.imaging.stored import open_picture
 from relapse.imaging.uploads import as_text, picture_of_volumes
 from relapse.serving import guard, volumes

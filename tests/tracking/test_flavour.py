@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from relapse.bundle.load import load_bundle
-from relapse.cohorts.schema import IMAGE
+from relapse.cohorts.blocked import IMAGE
 from relapse.ground.errors import SourceError
 from relapse.tracking.flavour import _load_pyfunc
 

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from relapse.candidates.pictures import PictureBinaryModel, PictureSurvivalModel
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.blocked import IMAGE
+from relapse.cohorts.schema import Cohort
 from relapse.ground.files import read_json
 from relapse.ground.workspace import Workspace
 from relapse.params import AuditParams, TrainParams, read_params

@@ -17,7 +17,8 @@ from relapse.added_value.protocol import Role, Workbench
 from relapse.added_value.questions import Question, questions
 from relapse.added_value.sites import left_out_sites
 from relapse.candidates.catalogue import family
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.blocked import IMAGE
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import counts
 from relapse.evaluation.statistics.multiplicity import holm
 from relapse.ground.errors import NoTrialError

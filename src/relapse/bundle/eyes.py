@@ -19,7 +19,7 @@ from relapse.ground.files import write_atomic
 if TYPE_CHECKING:
     import pandas as pd
 
-    from relapse.candidates.pictures import Sight
+    from relapse.candidates.picture_score import Sight
     from relapse.candidates.risk_model import RiskModel
     from relapse.imaging.encoder.exported import Trunk
     from relapse.imaging.familiarity import Familiarity, Verdict
@@ -35,7 +35,7 @@ class Eyes:
 
     def see(self, picture: "Picture") -> "Sight":
         """What a model is given for a picture."""
-        from relapse.candidates.pictures import Sight
+        from relapse.candidates.picture_score import Sight
 
         return Sight(self.trunk.maps(picture))
 
@@ -52,12 +52,12 @@ def write_eyes(folder: Path, model: "RiskModel", table: "pd.DataFrame") -> tuple
     table
         The typed canonical table that the model was trained on.
     """
-    from relapse.candidates.pictures import open_encoder, score_of
+    from relapse.candidates.picture_score import open_encoder, score_of
 
     score = score_of(model)
     if score is None:
         return ()
-    from relapse.cohorts.schema import IMAGE
+    from relapse.cohorts.blocked import IMAGE
     from relapse.ground.workspace import project_of
     from relapse.imaging.encoder.exported import export
     from relapse.imaging.familiarity import learn, pooled, statistics

@@ -36,7 +36,7 @@ TRUSTED_TYPES = (
     "relapse.candidates.pictures.PictureBinaryModel",
     "relapse.candidates.pictures.PictureClassifier",
     "relapse.candidates.pictures.PictureCox",
-    "relapse.candidates.pictures.PictureScore",
+    "relapse.candidates.picture_score.PictureScore",
     "relapse.candidates.pictures.PictureSurvivalModel",
     "relapse.candidates.svm.MarginClassifier",
     "relapse.candidates.svm.SurvivalMargin",
@@ -59,7 +59,7 @@ _ALWAYS = ("numpy", "pandas", "scipy", "sklearn", "skops", "pydantic", "ruamel")
 _WHERE_NAMED = {
     "sksurv.": ("sksurv",),
     "relapse.candidates.catboost.": ("catboost",),
-    "relapse.candidates.pictures.PictureScore": ("onnxruntime", "nibabel", "pydicom", "SimpleITK", "matplotlib"),
+    "relapse.candidates.picture_score.PictureScore": ("onnxruntime", "nibabel", "pydicom", "SimpleITK", "matplotlib"),
     "relapse.candidates.xgboost.": ("xgboost",),
 }
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.features import Categorical
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.schema import Cohort
 from relapse.ground.declarations import Declared
 from relapse.ground.errors import BundleError
 

@@ -1,6 +1,7 @@
 """EfficientNet-lite0 with ImageNet weights on each patient's picture: pretrained, and at hand without a download."""
 
-from relapse.candidates.pictures import LITE0, MEMBERS, picture_family
+from relapse.candidates.picture_score import LITE0
+from relapse.candidates.pictures import MEMBERS, picture_family
 
 FAMILY = picture_family(
     LITE0,

@@ -1,23 +1,20 @@
 """The declaration of a cohort: the single source of truth about a data set."""
 
 import re
-from collections.abc import Collection
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from relapse.cohorts.blocked import IMAGE, Blocked
 from relapse.cohorts.checklist import ITEMS, NUMBERS
-from relapse.cohorts.declared.blocks import REFERENCE, WIDE, Block, Method
+from relapse.cohorts.declared.blocks import REFERENCE, Block
 from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
 from relapse.cohorts.declared.features import Categorical, Feature, Known, Numeric
 from relapse.cohorts.declared.groups import Group, is_group
 from relapse.cohorts.declared.images import DceMri
 from relapse.cohorts.declared.source import NamedSource, SimulatedSource, Source
 from relapse.ground.declarations import Declared
-
-#: The column of a canonical table that says which picture belongs to a row.
-IMAGE = "image"
 
 #: Columns that stand beside the features in canonical tables and in tables of Shapley values; no feature is called so.
 RESERVED_COLUMNS = ("row", "patient", "site", "event", "time", "fold", "base", "output", IMAGE)
@@ -70,7 +67,7 @@ class Translation(Declared):
         return self
 
 
-class Cohort(Declared):
+class Cohort(Blocked, Declared):
     """A cohort as its YAML file declares it. Everything else about the data set is derived from this.
 
     ``tripod`` answers items of the TRIPOD+AI checklist, by number, that only the study's people can answer.
@@ -291,80 +288,6 @@ class Cohort(Declared):
         needed |= {column: "the endpoint" for column in self.outcome_columns if column not in needed}
         roles = [(self.patient, "patient"), *((column, "view") for column in self.view), (self.site, "site")]
         return needed | {column: f"the {role}" for column, role in roles if column}
-
-    def block_features(self, block: str) -> list[str]:
-        """The predictors of a block, in declared order."""
-        return [name for name in self.predictors if self.features[name].block == block]
-
-    def block_inputs(self, block: str) -> list[str]:
-        """All that a block gives to a model: its predictors, and :data:`IMAGE` where the images belong to it."""
-        with_images = [IMAGE] if self.images and self.images.block == block else []
-        return [*self.block_features(block), *with_images]
-
-    def base_features(self, base: str) -> list[str]:
-        """The predictors of a base that a block may be asked to add to: the reference, or a block beside it."""
-        return [name for name in self.predictors if name in self.reference or self.features[name].block == base]
-
-    @property
-    def inputs(self) -> list[str]:
-        """All that a model may be given: the predictors, and :data:`IMAGE` where there are images."""
-        return [*self.predictors, *([IMAGE] if self.images else [])]
-
-    def block_title(self, block: str) -> str:
-        """A block's name for people."""
-        return self.blocks[block].title or block
-
-    def block_methods(self, block: str) -> tuple[Method, ...]:
-        """The methods of dimension reduction that inner folds choose from for a block's numbers."""
-        return self.blocks[block].methods(len(self.numeric(self.block_features(block))))
-
-    @property
-    def reducible(self) -> list[str]:
-        """The blocks whose numbers may reach a model as fewer columns, so that no column stands for one of them."""
-        return [name for name in self.blocks if self.block_features(name) and self.block_methods(name) != ("none",)]
-
-    @property
-    def explained(self) -> list[str]:
-        """What explanations speak of: the predictors, and blocks in place of what is reduced or seen as a whole."""
-        with_images = [self.images.block] if self.images else []
-        together = [*self.reducible, *with_images]
-        blocks = [self.features[name].block for name in self.predictors]
-        parts = [block if block in together else name for name, block in zip(self.predictors, blocks, strict=True)]
-        return [name for name in dict.fromkeys([*parts, *with_images]) if name is not None]
-
-    @property
-    def wide_blocks(self) -> dict[str, int]:
-        """Blocks with more numbers than anybody looks at one by one, and how many they are."""
-        counted = {name: len(self.numeric(self.block_features(name))) for name in self.blocks}
-        return {name: count for name, count in counted.items() if count > WIDE}
-
-    @property
-    def one_by_one(self) -> "Cohort":
-        """The same cohort with the features that people look at one by one: without the numbers of wide blocks."""
-        together = {name for block in self.wide_blocks for name in self.numeric(self.block_features(block))}
-        kept = {name: feature for name, feature in self.features.items() if name not in together}
-        return self.model_copy(update={"features": kept})
-
-    def members(self, part: str) -> list[str]:
-        """The inputs that a part of an explanation stands for."""
-        return self.block_inputs(part) if part in self.blocks else [part]
-
-    def part_title(self, part: str) -> str:
-        """A part of an explanation for people, without a unit."""
-        return self.block_title(part) if part in self.blocks else self.features[part].label or part
-
-    def restricted(self, predictors: Collection[str], *, name: str) -> "Cohort":
-        """The same cohort under another name, with no other inputs than these; all else is described, as before.
-
-        Its reference is made of all of them but the images.
-        """
-        features = {
-            key: feature if key in predictors else feature.model_copy(update={"known": Known.AFTER})
-            for key, feature in self.features.items()
-        }
-        reference = tuple(key for key in predictors if key != IMAGE)
-        images = self.images if IMAGE in predictors else None
-        return self.model_copy(update={"name": name, "features": features, "reference": reference, "images": images})
 
     def numeric(self, names: list[str]) -> list[str]:
         """Those of ``names`` that are numbers."""

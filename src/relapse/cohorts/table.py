@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.declared.source import Source
 from relapse.cohorts.diagnosis import columns as cells
@@ -16,7 +17,7 @@ from relapse.cohorts.numbers import as_text, read_numbers
 from relapse.cohorts.outcomes import outcome_of, spelled, without_outcome
 from relapse.cohorts.required import require_columns
 from relapse.cohorts.resolution import resolve
-from relapse.cohorts.schema import IMAGE, Cohort, Exclusion
+from relapse.cohorts.schema import Cohort, Exclusion
 from relapse.cohorts.sources import describe, fingerprint
 from relapse.ground.errors import SourceError
 from relapse.ground.workspace import PICTURES
@@ -168,7 +169,7 @@ def levels_of(values: pd.Series, feature: Categorical) -> pd.Series:
 def read_table(path: Path, cohort: Cohort) -> pd.DataFrame:
     """Read a canonical table that passed the gate, with its categorical columns typed as declared.
 
-    Where there are images, the column :data:`~relapse.cohorts.schema.IMAGE` holds the path of each picture, from
+    Where there are images, the column :data:`~relapse.cohorts.blocked.IMAGE` holds the path of each picture, from
     wherever it is asked for: they lie beside the table.
     """
     table = typed(pd.read_parquet(path), cohort)

@@ -32,7 +32,7 @@ def _seen(table: "pd.DataFrame", declared: "Cohort", bundle: "Bundle") -> "pd.Da
     """The rows of a table whose pictures can be used, with what the bundle's encoder sees of them."""
     import pandas as pd
 
-    from relapse.cohorts.schema import IMAGE
+    from relapse.cohorts.blocked import IMAGE
     from relapse.cohorts.table import picture_path
     from relapse.ground.errors import DeclarationError
     from relapse.ground.workspace import Workspace

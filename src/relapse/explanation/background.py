@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.features import Categorical
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
 
 Array = NDArray[np.float64]

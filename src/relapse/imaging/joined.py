@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.images import DceMri
-from relapse.cohorts.schema import IMAGE
 from relapse.cohorts.sources import folder_of
 from relapse.cohorts.table import Excluded, Ingested, SetAside, picture_path
 from relapse.ground.errors import SourceError
@@ -29,7 +29,7 @@ class Kept:
 
 
 def join_images(found: Ingested, images: DceMri, kept: Kept, *, root: Path, machinery: Machinery) -> Ingested:
-    """Make the picture of every patient of a table, and add the column :data:`~relapse.cohorts.schema.IMAGE` to it.
+    """Make the picture of every patient of a table, and add the column :data:`~relapse.cohorts.blocked.IMAGE` to it.
 
     Returns
     -------

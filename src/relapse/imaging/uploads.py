@@ -245,16 +245,7 @@ def _sound() -> Iterator[None]:
     """What goes wrong in reading an archive is a fault of the archive."""
     try:
         yield
-    except (
-        zipfile.BadZipFile,
-        ArithmeticError,
-        EOFError,
-        LookupError,
-        RuntimeError,
-        ValueError,
-        struct.error,
-        zlib.error,
-    ) as error:
+    except _DAMAGE as error:
         raise fault("upload-archive", f"the archive is damaged ({type(error).__name__}). Send it again.") from None
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from relapse.bundle.eyes import Eyes
 from relapse.bundle.reference import USUAL, Distance, Reference
 from relapse.bundle.summary import LevelSummary, Summary
+from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.features import Categorical, Feature, Numeric
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import Counts
 from relapse.cohorts.table import typed
 from relapse.serving.contract import (
@@ -34,7 +35,7 @@ from relapse.serving.patients import Patient
 from relapse.serving.uncertainty import FEWEST, LEVEL, interval
 
 if TYPE_CHECKING:
-    from relapse.candidates.pictures import Sight
+    from relapse.candidates.picture_score import Sight
     from relapse.candidates.risk_model import RiskModel
     from relapse.imaging.familiarity import Verdict
     from relapse.imaging.slices import Picture
@@ -198,7 +199,7 @@ class Answerer:
         """Where in the picture the model sees a higher risk, painted over it."""
         if look is None:
             return None
-        from relapse.candidates.pictures import score_of
+        from relapse.candidates.picture_score import score_of
         from relapse.imaging.overlay import paint
 
         score = score_of(self._given.model)

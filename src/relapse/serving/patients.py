@@ -26,8 +26,9 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from relapse.bundle.fallback import whole_blocks
+from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.features import Categorical, Numeric
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.schema import Cohort
 from relapse.ground.errors import ImageError
 
 #: The path that makes pictures of uploaded volumes, and with it the answer's field.

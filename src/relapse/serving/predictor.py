@@ -9,8 +9,9 @@ from typing import Any
 from relapse.bundle.eyes import noise
 from relapse.bundle.fallback import without_blocks
 from relapse.bundle.load import Bundle
+from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.features import Categorical
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.schema import Cohort
 from relapse.serving.answering import Answerer, Answering
 from relapse.serving.contract import Explanation, Prediction, Role, ServedModel
 from relapse.serving.patients import Patient, patient_model

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from relapse.bundle.eyes import Eyes
 from relapse.bundle.load import Bundle, load_bundle
+from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.images import DceMri
-from relapse.cohorts.schema import IMAGE
 from relapse.cohorts.table import typed
 from relapse.ground.errors import ImageError, SourceError
 

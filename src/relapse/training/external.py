@@ -3,8 +3,9 @@
 import pandas as pd
 
 from relapse.candidates.risk_model import RiskModel
+from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.endpoint import horizon
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.translation import as_features_of
 from relapse.evaluation.evidence import endpoint_of
 from relapse.evaluation.recalibration import recalibrated

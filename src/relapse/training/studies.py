@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import relapse
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.blocked import IMAGE
+from relapse.cohorts.schema import Cohort
 from relapse.ground.files import sha256_of_text
 from relapse.machinery import is_url
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 #: Files of the library that shape a trial's value.
 _CODE = (
     "candidates/**/*.py",
+    "cohorts/blocked.py",
     "cohorts/schema.py",
     "cohorts/declared/*.py",
     "evaluation/statistics/**/*.py",

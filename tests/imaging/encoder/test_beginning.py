@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from relapse.candidates.networks.losses import BINARY, COX
+from relapse.imaging.encoder.asking import predict_heads
 from relapse.imaging.encoder.beginning import ridge
 from relapse.imaging.encoder.head import start
-from relapse.imaging.encoder.training import HeadSchedule, HeadTask, fit_heads, predict_heads
+from relapse.imaging.encoder.training import HeadSchedule, HeadTask, fit_heads
 
 from .making import encoder, maps
 

@@ -10,10 +10,11 @@ import pytest
 
 from relapse.candidates.networks.losses import COX
 from relapse.cohorts.declared.images import Preprocessing
+from relapse.imaging.encoder.asking import predict_heads
 from relapse.imaging.encoder.head import start
 from relapse.imaging.encoder.maps import Maps, make_maps
 from relapse.imaging.encoder.network import build
-from relapse.imaging.encoder.training import HeadSchedule, HeadTask, fit_heads, predict_heads
+from relapse.imaging.encoder.training import HeadSchedule, HeadTask, fit_heads
 from relapse.imaging.phantoms import Phantoms, draw_patients, draw_phantom
 from relapse.imaging.reading.volume import Volume
 from relapse.imaging.slices import Picture, cut, picture, tumour_slices

@@ -11,11 +11,12 @@ import torch
 
 from relapse.candidates.networks.losses import BINARY, COX
 from relapse.ground.errors import SourceError
-from relapse.imaging.encoder import lite0, plain_lite0
+from relapse.imaging.encoder import lite0, plain
+from relapse.imaging.encoder.asking import predict_heads
 from relapse.imaging.encoder.head import put_in, start
 from relapse.imaging.encoder.maps import Maps, make_maps, trunk
 from relapse.imaging.encoder.network import Encoder, build
-from relapse.imaging.encoder.training import HeadSchedule, HeadTask, fit_heads, predict_heads
+from relapse.imaging.encoder.training import HeadSchedule, HeadTask, fit_heads
 
 from .making import encoder, pictures, tasks
 
@@ -77,7 +78,7 @@ def test_cached_head_and_numpy_head_are_the_packages_network(made: Encoder) -> N
     expected = whole(made, some)
     np.testing.assert_allclose(predict_heads(kept, frozen, [weights], np.arange(3))[0], expected, atol=1e-5)
     stacked = [one[None] for one in weights]
-    found = plain_lite0.outputs(stacked, frozen, kept.values[:, 0, 0], 7)
+    found = plain.outputs(stacked, frozen, kept.values[:, 0, 0], 7)
     np.testing.assert_allclose(found[0], expected, atol=1e-5)
 
 
@@ -91,8 +92,10 @@ def test_heads_trained_together_are_those_trained_alone_and_those_in_numpy(made:
     one, other = (predict_heads(some, frozen, heads, rows, double=True) for heads in (together, alone))
     np.testing.assert_allclose(one, other, atol=1e-5)
     assert np.abs(one[0] - one[1]).max() > 1e-4
-    stacked = [np.stack(parts) for parts in zip(*together, strict=True)]
-    np.testing.assert_allclose(plain_lite0.outputs(stacked, frozen, some.values[:, 0, 0], 3), one, rtol=1e-4, atol=1e-4)
+    # In double precision as well: what is compared is the computation, not its rounding.
+    stacked = [np.stack(parts).astype(np.float64) for parts in zip(*together, strict=True)]
+    maps = some.values[:, 0, 0].astype(np.float64)
+    np.testing.assert_allclose(plain.outputs(stacked, frozen, maps, 3), one, atol=1e-5)
 
 
 def test_a_head_with_coefficients_of_covariates_answers_for_the_image_alone(made: Encoder) -> None:
@@ -103,7 +106,7 @@ def test_a_head_with_coefficients_of_covariates_answers_for_the_image_alone(made
     found = predict_heads(some, frozen, heads, np.arange(30))
     stacked = [np.stack(parts) for parts in zip(*heads, strict=True)]
     assert len(stacked) == lite0.WEIGHTS + 1
-    np.testing.assert_allclose(plain_lite0.outputs(stacked, frozen, some.values[:, 0, 0], 3), found, atol=1e-5)
+    np.testing.assert_allclose(plain.outputs(stacked, frozen, some.values[:, 0, 0], 3), found, atol=1e-5)
 
 
 def test_a_trained_head_fits_back_into_the_network(made: Encoder) -> None:
@@ -133,9 +136,9 @@ def test_attention_is_grad_cam_by_gradients_at_the_maps_after_relu6(made: Encode
     summed = (gradient.mean((2, 3), keepdim=True) * last).sum(1).detach().numpy()
     stacked = [one[None] for one in weights]
     flat = maps.flatten(2).transpose(1, 2).numpy()
-    found = plain_lite0.attention(stacked, frozen, flat, 7)
+    found = plain.attention(stacked, frozen, flat, 7)
     np.testing.assert_allclose(found, np.maximum(summed, 0), atol=1e-5)
-    lowered = plain_lite0.attention(stacked, frozen, flat, 7, lowers=True)
+    lowered = plain.attention(stacked, frozen, flat, 7, lowers=True)
     np.testing.assert_allclose(found - lowered, summed, atol=1e-5)
 
 

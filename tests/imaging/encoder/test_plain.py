@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from relapse.imaging.encoder.asking import predict_heads
 from relapse.imaging.encoder.head import put_in, start
 from relapse.imaging.encoder.maps import Maps, make_maps
 from relapse.imaging.encoder.network import Encoder
 from relapse.imaging.encoder.plain import attention, outputs, shares
-from relapse.imaging.encoder.training import predict_heads
 
 from .making import encoder, pictures
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from relapse.candidates.networks.losses import BINARY, COX
+from relapse.imaging.encoder.asking import predict_heads
 from relapse.imaging.encoder.head import put_in, start
 from relapse.imaging.encoder.maps import Maps, make_maps
 from relapse.imaging.encoder.network import build
-from relapse.imaging.encoder.training import HeadSchedule, HeadTask, _Heads, fit_heads, predict_heads
+from relapse.imaging.encoder.training import HeadSchedule, HeadTask, _Heads, fit_heads
 
 from .making import encoder, maps, pictures, tasks
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from relapse.candidates.pictures import score_of
+from relapse.candidates.picture_score import score_of
 from relapse.candidates.risk_model import RiskModel
-from relapse.cohorts.schema import IMAGE
+from relapse.cohorts.blocked import IMAGE
 from relapse.figures.style import INK, describe, drawing, new_figure
 from relapse.imaging.overlay import draw_painted
 from relapse.imaging.stored import open_picture

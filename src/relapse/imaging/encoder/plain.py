@@ -4,6 +4,9 @@ What a head says is the mean over places of a weighted sum of its last maps (aft
 and a constant. So it is a sum of shares, one a place, and they are all that Grad-CAM (Selvaraju et al. 2017, ICCV)
 asks gradients for: with one linear layer behind global average pooling, the gradient of the output by a channel's map
 is the channel's weight, divided by the number of places, everywhere. Computed here as sums, in closed form.
+
+The ReLU6 of EfficientNet-lite0 lies before its last maps: where it clips at 6, a place's share is that of 6. (By what
+goes into ReLU6 the gradient would be 0 there, and the strongest places would vanish.)
 """
 
 from collections.abc import Sequence
@@ -25,7 +28,8 @@ def outputs(heads: Sequence[Array], frozen: Frozen, maps: Array, side: int) -> N
     Parameters
     ----------
     heads
-        The weights of :func:`relapse.imaging.encoder.head.start`, each array with the members as its first axis.
+        The weights of :func:`relapse.imaging.encoder.head.start`, each array with the members as its first axis; what
+        follows them (coefficients of covariates) is left out.
     frozen
         What all heads share.
     maps
@@ -33,7 +37,8 @@ def outputs(heads: Sequence[Array], frozen: Frozen, maps: Array, side: int) -> N
     side
         Places in a row of a map.
     """
-    return shares(heads, frozen, maps, side).sum(axis=(2, 3)) + heads[-1].astype(np.float64).reshape(-1, 1)
+    constant = heads[frozen.weights - 1].astype(np.float64).reshape(-1, 1)
+    return shares(heads, frozen, maps, side).sum(axis=(2, 3)) + constant
 
 
 def attention(
@@ -51,13 +56,14 @@ def attention(
 
 def shares(heads: Sequence[Array], frozen: Frozen, maps: Array, side: int) -> NDArray[np.float64]:
     """What each place adds to the output (members, rows, side, side); with the constant they sum to the output."""
-    members = zip(*heads, strict=True)
-    found = np.stack([_last(member, frozen, maps, side) @ member[-2] for member in members])
+    last = _last_of_lite0 if frozen.kind == "efficientnet-lite0" else _last
+    members = zip(*heads[: frozen.weights], strict=True)
+    found = np.stack([last(member, frozen, maps, side) @ member[-2] for member in members])
     return found.reshape(len(found), len(maps), side, side).astype(np.float64) / (side * side)
 
 
 def _last(member: Sequence[Array], frozen: Frozen, maps: Array, side: int) -> Array:
-    """One member's last maps (rows, places, channels), after the final normalisation and ReLU."""
+    """One member's last maps of a DenseNet (rows, places, channels), after the final normalisation and ReLU."""
     norms = iter(zip(frozen.means, frozen.scales, strict=True))
     for number in range((len(member) - _END) // _EACH):
         scale1, shift1, kernel1, scale2, shift2, kernel2 = member[_EACH * number : _EACH * (number + 1)]
@@ -65,6 +71,13 @@ def _last(member: Sequence[Array], frozen: Frozen, maps: Array, side: int) -> Ar
         spread = _active(squeezed, *next(norms), scale2, shift2) @ kernel2
         maps = np.concatenate([maps, _gathered(spread, side)], axis=2)
     return _active(maps, *next(norms), *member[-_END:-2])
+
+
+def _last_of_lite0(member: Sequence[Array], frozen: Frozen, maps: Array, side: int) -> Array:
+    """One member's last maps (rows, places, channels), after the normalisation and ReLU6."""
+    kernel, scale, shift = member[:3]
+    factor = scale * frozen.scales[0]
+    return np.clip(maps @ (kernel * factor) + (shift - frozen.means[0] * factor), 0, 6)
 
 
 def _active(values: Array, mean: Array, inverse: Array, scale: Array, shift: Array) -> Array:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from relapse.imaging.encoder.asking import asked, norms_of, start_features
 from relapse.imaging.encoder.beginning import ridge
-from relapse.imaging.encoder.head import Frozen, Weights, outputs, pooled
+from relapse.imaging.encoder.head import Frozen, Weights, outputs
 from relapse.imaging.encoder.maps import Maps
-from relapse.workers import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -111,87 +111,12 @@ def fit_heads(
         each = schedule.batch * maps.values.shape[3] * maps.values.shape[4] * 4 * copies
         together = max(1, min(together, _AT_ONCE // each))
     parts = [tasks[first : first + together] for first in range(0, len(tasks), together)]
-    seen = _pooled(maps, beginning, tasks, device) if schedule.expected else None
+    seen = None
+    if schedule.expected:
+        rows = np.unique(np.concatenate([task.rows for task in tasks]))
+        seen = start_features(maps, beginning, rows, device)
     return [
         weights for part in parts for weights in _Heads(maps, beginning, loss, part, schedule, device, seen).trained()
-    ]
-
-
-def predict_heads(
-    maps: Maps,
-    frozen: Frozen,
-    heads: Sequence[Weights],
-    rows: NDArray[np.int_],
-    *,
-    device: str = "cpu",
-    double: bool = False,
-) -> NDArray[np.float64]:
-    """Outputs (heads, rows) on the plain view, averaged over the slices of a picture.
-
-    Of a head that was trained beside covariates this is the image's part alone.
-    """
-    import torch
-
-    kind = torch.float64 if double else torch.float32
-    images = [head[: frozen.weights] for head in heads]
-    leaves = [torch.from_numpy(np.stack(parts)).to(device, kind) for parts in zip(*images, strict=True)]
-    values = torch.from_numpy(maps.values)
-    with one_thread(), torch.inference_mode():
-        return _asked(
-            values, maps.side, leaves, _norms(frozen, device, kind), np.tile(rows, (len(heads), 1)), frozen.kind
-        )
-
-
-def _asked(
-    values: "torch.Tensor",
-    side: int,
-    leaves: "list[torch.Tensor]",
-    norms: "list[tuple[torch.Tensor, torch.Tensor]]",
-    rows: NDArray[np.int_],
-    network: str,
-    *,
-    most: int = 32,
-) -> NDArray[np.float64]:
-    """Outputs (networks, rows) for ``rows`` (networks, rows) of each, on the plain view, averaged over slices."""
-    import torch
-
-    found = []
-    for first in range(0, rows.shape[1], most):
-        chosen = torch.from_numpy(rows[:, first : first + most]).to(values.device)
-        per_slice = [
-            outputs(leaves, norms, values[chosen, number, 0].to(norms[0][0]), side, network)
-            for number in range(values.shape[1])
-        ]
-        found.append(torch.stack(per_slice).mean(0).cpu().numpy())
-    return np.concatenate(found, axis=1).astype(np.float64)
-
-
-def _pooled(
-    maps: Maps, beginning: tuple[Weights, Frozen], tasks: Sequence[HeadTask], device: str, *, most: int = 32
-) -> NDArray[np.float64]:
-    """What all classifiers start from (pictures, channels): plain views, averaged over slices; unasked rows stay 0."""
-    import torch
-
-    weights, frozen = beginning
-    leaves = [torch.from_numpy(one)[None].to(device) for one in weights]
-    norms = _norms(frozen, device, torch.float32)
-    rows = np.unique(np.concatenate([task.rows for task in tasks]))
-    found = np.zeros((len(maps.values), weights[-2].size))
-    with one_thread(), torch.inference_mode():
-        for first in range(0, len(rows), most):
-            chosen = rows[first : first + most]
-            plain = torch.from_numpy(maps.values[chosen, :, 0]).to(device)
-            slices = [pooled(leaves, norms, one[None], maps.side, frozen.kind)[0] for one in plain.unbind(1)]
-            found[chosen] = torch.stack(slices).mean(0).cpu().numpy()
-    return found
-
-
-def _norms(frozen: Frozen, device: str, kind: "torch.dtype") -> "list[tuple[torch.Tensor, torch.Tensor]]":
-    import torch
-
-    return [
-        (torch.from_numpy(mean).to(device, kind), torch.from_numpy(scale).to(device, kind))
-        for mean, scale in zip(frozen.means, frozen.scales, strict=True)
     ]
 
 
@@ -214,7 +139,7 @@ class _Heads:
         self.kind = torch.float64 if schedule.double else torch.float32
         # On a GPU the maps are there once for all heads; a CPU's tensors share the array's memory.
         self.values = torch.from_numpy(maps.values).to(device)
-        self.norms, self.network = _norms(beginning[1], device, self.kind), beginning[1].kind
+        self.norms, self.network = norms_of(beginning[1], device, self.kind), beginning[1].kind
         self.tasks = list(tasks)
         self.streams = [np.random.default_rng(task.seed) for task in tasks]
         self.images, width = len(beginning[0]), tasks[0].width
@@ -262,7 +187,7 @@ class _Heads:
         prepared = [self._prepared(task, np.flatnonzero(task.held)) for task in self.tasks]
         rows, columns = self._padded(prepared)
         with torch.no_grad():
-            found = _asked(self.values, self.side, self.leaves[: self.images], self.norms, rows, self.network)
+            found = asked(self.values, self.side, self.leaves[: self.images], self.norms, rows, self.network)
             output = self._beside(torch.from_numpy(found).to(self.device, self.kind), columns)
             value = self.loss.value(output, columns).cpu().numpy()
         better = value < self.lowest

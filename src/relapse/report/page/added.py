@@ -6,7 +6,8 @@ from relapse.added_value.evidence import AddedValue, Addition, Answer, FamilyEvi
 from relapse.added_value.frames import WAY_WORDS
 from relapse.added_value.protocol import Role
 from relapse.added_value.questions import base_title
-from relapse.cohorts.schema import IMAGE, Cohort
+from relapse.cohorts.blocked import IMAGE
+from relapse.cohorts.schema import Cohort
 from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.report.page.tables import Cell, estimate_cell
 from relapse.wording import SIGNIFICANCE, count, horizon_words, interval, listing, number, p_equals, p_value
