@@ -14,6 +14,7 @@ from relapse.figures.style import save
 from relapse.promotion.rules import adds_value
 from relapse.report.page.added import difference_columns, title, told
 from relapse.wording import number
+from tests.pictured import pictured_cohort
 
 from .making import marked_cohort
 
@@ -98,6 +99,12 @@ def test_a_costly_block_needs_to_be_shown_and_the_reference_needs_no_block(plant
     assert adds_value(COHORT, "reference", None) == []
     cheap = marked_cohort(blocks={"markers": {"title": "Serum markers"}})
     assert adds_value(cheap, "linear", None) == []
+
+
+def test_a_block_of_images_is_needed_by_families_that_see_them_alone() -> None:
+    cohort = pictured_cohort(blocks={"blood": {"title": "Blood"}, "scan": {"title": "Scan", "costly": True}})
+    assert [rule.name for rule in adds_value(cohort, "densenet121", None)] == ["adds value: scan"]
+    assert adds_value(cohort, "mlp", None) == []
 
 
 @pytest.mark.parametrize(

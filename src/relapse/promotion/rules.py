@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from relapse.added_value.evidence import AddedValue
-from relapse.candidates.catalogue import REFERENCE
+from relapse.candidates.catalogue import REFERENCE, family
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import counts, for_parameters, parameters
 from relapse.evaluation.evidence import Evidence
@@ -123,9 +123,10 @@ def adds_value(cohort: Cohort, name: str, added: AddedValue | None) -> list[Rule
     A block that costs an examination is not needed by luck: a model that learnt from it must not become champion
     where nothing shows that the block, rather than what is known without it, does the work.
     """
-    needed = [] if name == REFERENCE else [block for block, declared in cohort.blocks.items() if declared.costly]
     found = []
-    for block in needed:
+    for block in (
+        block for block, declared in cohort.blocks.items() if declared.costly and _needs(name, cohort, block)
+    ):
         answers = added.answers_on(block) if added else ()
         said = [
             f"to {item.base}: {'shown' if item.shown else 'not shown'}, "
@@ -136,6 +137,11 @@ def adds_value(cohort: Cohort, name: str, added: AddedValue | None) -> list[Rule
         shown = bool(answers) and all(item.shown for item in answers)
         found.append(Rule(f"adds value: {block}", requirement, "; ".join(said) or "it was not asked", shown))
     return found
+
+
+def _needs(name: str, cohort: Cohort, block: str) -> bool:
+    """Whether a candidate is given anything of a block: images are given to families that see them alone."""
+    return name != REFERENCE and bool(cohort.block_features(block) or family(name).sees)
 
 
 def in_words(test: PairedTest, label: str) -> str:
