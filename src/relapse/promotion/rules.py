@@ -123,10 +123,9 @@ def adds_value(cohort: Cohort, name: str, added: AddedValue | None) -> list[Rule
     A block that costs an examination is not needed by luck: a model that learnt from it must not become champion
     where nothing shows that the block, rather than what is known without it, does the work.
     """
+    costly = [block for block, declared in cohort.blocks.items() if declared.costly]
     found = []
-    for block in (
-        block for block, declared in cohort.blocks.items() if declared.costly and _needs(name, cohort, block)
-    ):
+    for block in (block for block in costly if _needs(name, cohort, block)):
         answers = added.answers_on(block) if added else ()
         said = [
             f"to {item.base}: {'shown' if item.shown else 'not shown'}, "

@@ -170,6 +170,8 @@ def _run_together(
     machinery: Machinery,
     held_out: bool,
 ) -> list[_Result]:
+    from threadpoolctl import threadpool_limits
+
     parts = [_parts(job, table, folds) for job in jobs]
     tuned, seconds = tune_and_fit_together(
         [seen for seen, _ in parts],
@@ -182,10 +184,12 @@ def _run_together(
         seconds=params.seconds,
         held_out=held_out,
     )
-    return [
-        (one, _measured(job, one, unseen, cohort), seconds / len(jobs))
-        for job, one, (_, unseen) in zip(jobs, tuned, parts, strict=True)
-    ]
+    # With one thread, as everything else: see _run.
+    with threadpool_limits(limits=1):
+        return [
+            (one, _measured(job, one, unseen, cohort), seconds / len(jobs))
+            for job, one, (_, unseen) in zip(jobs, tuned, parts, strict=True)
+        ]
 
 
 def _parts(job: _Job, table: pd.DataFrame, folds: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
