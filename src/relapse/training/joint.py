@@ -98,28 +98,16 @@ def tune_and_fit_together(
         for table, seed in zip(tables, seeds, strict=True)
     ]
     sets = _drawn(head, cohort, trials, seed=seeds[0])
-    results: list[FinishedSet] = []
+    label = f"{cohort.name} {family.name}"
     if head.space is None:
         # Nothing to compare it with.
-        results.append(FinishedSet(tuple(Tried(float("nan")) for _ in rows), 0.0))
-    label = f"{cohort.name} {family.name}"
-    name = f"{cohort.name}-{family.name}-{trials}"
-    kept = (
-        kept_sets(machinery.storage, name, tables, cohort, seeds=seeds, folds=inner_folds)
-        if machinery.storage and head.space
-        else None
-    )
-    done = kept.read() if kept else {}
-
-    def offered() -> Iterator[Any]:
-        for number, params in enumerate(sets if head.space else ()):
-            if seconds is not None and results and sum(one.seconds for one in results) >= seconds:
-                return
-            yield delayed(_compare)(number, params, rows, cohort, head, kept, done.get(number))
-
-    # One ahead of each worker at most, so that the time budget is looked at before a set is begun.
-    for found in shared_out(offered(), machinery, total=len(sets), label=label, ahead="n_jobs"):
-        results.append(found)
+        results = [FinishedSet(tuple(Tried(float("nan")) for _ in rows), 0.0)]
+    else:
+        kept = None
+        if machinery.storage:
+            name = f"{cohort.name}-{family.name}-{trials}"
+            kept = kept_sets(machinery.storage, name, tables, cohort, seeds=seeds, folds=inner_folds)
+        results = _searched(sets, rows, cohort, head, kept, machinery, label=label, seconds=seconds)
     chosen = [_best(index, results, sets, family) for index in range(len(rows))]
     # Each with its own members only: what stands beside it in a batch must not hang on the other folds' choices.
     fits = (delayed(_fit)(one, params, cohort, head, held_out) for one, params in zip(rows, chosen, strict=True))
@@ -135,6 +123,35 @@ def _drawn(head: Head, cohort: Cohort, trials: int, *, seed: int) -> list[Params
     if head.space is None:
         return [{}]
     return [head.draw(trial, cohort) for trial in islice(blind_trials(seed=seed), trials)]
+
+
+def _searched(
+    sets: list[Params],
+    rows: list[_Rows],
+    cohort: Cohort,
+    head: Head,
+    kept: KeptSets | None,
+    machinery: Machinery,
+    *,
+    label: str,
+    seconds: float | None,
+) -> list[FinishedSet]:
+    """Every set on all tables, as far as the time goes."""
+    from joblib import delayed
+
+    done = kept.read() if kept else {}
+    results: list[FinishedSet] = []
+
+    def offered() -> Iterator[Any]:
+        for number, params in enumerate(sets):
+            if seconds is not None and results and sum(one.seconds for one in results) >= seconds:
+                return
+            yield delayed(_compare)(number, params, rows, cohort, head, kept, done.get(number))
+
+    # One ahead of each worker at most, so that the time budget is looked at before a set is begun.
+    for found in shared_out(offered(), machinery, total=len(sets), label=label, ahead="n_jobs"):
+        results.append(found)
+    return results
 
 
 def _compare(
