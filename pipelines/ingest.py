@@ -18,11 +18,11 @@ def main(cohort: str) -> None:
     # There in any case: DVC looks for them.
     for folder in (at.pictures, at.contact_sheets):
         folder.mkdir(parents=True, exist_ok=True)
-    if found.cohort.images:
+    if found.cohort.volumes:
         from relapse.imaging.joined import Kept, join_images
 
         kept = Kept(at.kept_pictures, at.pictures, at.contact_sheets)
-        found = join_images(found, found.cohort.images, kept, root=at.root, machinery=machinery())
+        found = join_images(found, found.cohort.volumes, kept, root=at.root, machinery=machinery())
         for one in found.flow.set_aside:
             say(f"{cohort}: {one.patient} is set aside: {one.fault}, {one.message}")
     table, flow, resolved = found

@@ -44,7 +44,7 @@ def written(tmp_path: Path, content: dict[str, Any]) -> Path:
         (changed("images", "encoder", "views", to=9), r"images.*views.*8"),
         (changed("images", "kind", to="mri"), r"images.*kind.*dce_mri"),
         (changed("images", "phases", to=[0, 1, 1]), r"images.*phases: each is named once"),
-        (changed("images", "folders", to="x"), r"images\.folders: unknown key"),
+        (changed("images", "folders", to="x"), r"images\.dce_mri\.folders: unknown key"),
         (changed("features", IMAGE, to={"type": "continuous", "range": [0, 1]}), r"feature 'image': a feature's name is .*none of .*image"),
         (changed("blocks", IMAGE, to={}), r"block 'image': a feature or a column of every table is called so"),
         (changed("blocks", "empty", to={}), r"block 'empty' has no feature known at baseline"),

@@ -54,7 +54,7 @@ class Reference(Declared):
 
         table = typed(pd.DataFrame(self.typical), cohort)
         # No picture stands for several patients; to a model, none is an average one.
-        return Background(table.assign(**{IMAGE: None}) if cohort.images else table, np.array(self.weights))
+        return Background(table.assign(**{IMAGE: None}) if cohort.volumes else table, np.array(self.weights))
 
 
 class Distance:

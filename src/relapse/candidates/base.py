@@ -120,7 +120,7 @@ class Family:
 
     def suits(self, cohort: Cohort) -> bool:
         """Whether the cohort has what the family learns from."""
-        return bool(cohort.images) if self.sees else bool(cohort.predictors)
+        return bool(cohort.volumes) if self.sees else bool(cohort.predictors)
 
 
 def outcome(table: "pd.DataFrame", cohort: Cohort) -> NDArray[Any]:

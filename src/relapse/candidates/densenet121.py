@@ -5,7 +5,7 @@ from relapse.cohorts.schema import Cohort
 
 
 def _remark(cohort: Cohort) -> str | None:
-    return None if cohort.images and cohort.images.encoder.weights == "imagenet" else "not pretrained"
+    return None if cohort.volumes and cohort.volumes.encoder.weights == "imagenet" else "not pretrained"
 
 
 FAMILY = picture_family(

@@ -174,8 +174,8 @@ def picture_family(name: str, title: str, *, description: str, remark: Callable[
     """A family of ensembles of heads on one encoder; ``remark`` as of :class:`relapse.candidates.base.Family`."""
 
     def settings(cohort: Cohort) -> dict[str, Any]:
-        assert cohort.images is not None
-        return {"network": name, "weights": cohort.images.encoder.file, "views": cohort.images.encoder.views}
+        assert cohort.volumes is not None
+        return {"network": name, "weights": cohort.volumes.encoder.file, "views": cohort.volumes.encoder.views}
 
     def binary(cohort: Cohort, params: Params, seed: int) -> PictureBinaryModel:
         plain = binary_model(

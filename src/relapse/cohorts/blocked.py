@@ -15,7 +15,7 @@ IMAGE = "image"
 
 
 class Blocked:
-    """A declaration with ``features``, ``blocks`` of them, a ``reference``, and ``images`` where there are any."""
+    """A declaration with ``features``, ``blocks`` of them, a ``reference``, and ``volumes`` where there are any."""
 
     __slots__ = ()
 
@@ -23,7 +23,10 @@ class Blocked:
         features: Mapping[str, Feature]
         blocks: Mapping[str, Block]
         reference: tuple[str, ...]
-        images: DceMri | None
+
+        @property
+        def volumes(self) -> DceMri | None:
+            """Images that a candidate looks at."""
 
         @property
         def predictors(self) -> list[str]:
@@ -41,7 +44,7 @@ class Blocked:
 
     def block_inputs(self, block: str) -> list[str]:
         """All that a block gives to a model: its predictors, and :data:`IMAGE` where the images belong to it."""
-        with_images = [IMAGE] if self.images and self.images.block == block else []
+        with_images = [IMAGE] if self.volumes and self.volumes.block == block else []
         return [*self.block_features(block), *with_images]
 
     def base_features(self, base: str) -> list[str]:
@@ -51,7 +54,7 @@ class Blocked:
     @property
     def inputs(self) -> list[str]:
         """All that a model may be given: the predictors, and :data:`IMAGE` where there are images."""
-        return [*self.predictors, *([IMAGE] if self.images else [])]
+        return [*self.predictors, *([IMAGE] if self.volumes else [])]
 
     def block_title(self, block: str) -> str:
         """A block's name for people."""
@@ -69,7 +72,7 @@ class Blocked:
     @property
     def explained(self) -> list[str]:
         """What explanations speak of: the predictors, and blocks in place of what is reduced or seen as a whole."""
-        with_images = [self.images.block] if self.images else []
+        with_images = [self.volumes.block] if self.volumes else []
         together = [*self.reducible, *with_images]
         blocks = [self.features[name].block for name in self.predictors]
         parts = [block if block in together else name for name, block in zip(self.predictors, blocks, strict=True)]
@@ -106,5 +109,5 @@ class Blocked:
             for key, feature in self.features.items()
         }
         reference = tuple(key for key in predictors if key != IMAGE)
-        images = self.images if IMAGE in predictors else None
+        images = self.volumes if IMAGE in predictors else None
         return self.model_copy(update={"name": name, "features": features, "reference": reference, "images": images})

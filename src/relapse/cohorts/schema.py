@@ -12,7 +12,7 @@ from relapse.cohorts.declared.blocks import REFERENCE, Block
 from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
 from relapse.cohorts.declared.features import Categorical, Feature, Known, Numeric
 from relapse.cohorts.declared.groups import Group, is_group
-from relapse.cohorts.declared.images import DceMri
+from relapse.cohorts.declared.images import DceMri, Images, Mammogram
 from relapse.cohorts.declared.source import NamedSource, SimulatedSource, Source
 from relapse.ground.declarations import Declared
 
@@ -20,6 +20,9 @@ from relapse.ground.declarations import Declared
 RESERVED_COLUMNS = ("row", "patient", "site", "event", "time", "fold", "base", "output", IMAGE)
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+#: The study's codes of shape, margin and density, as keys of levels.
+_FILM_CODES = {"0", "1", "2", "3"}
 
 
 class Exclusion(Declared):
@@ -77,8 +80,8 @@ class Cohort(Blocked, Declared):
 
     ``source`` is the table, or ``sources`` several by name: the first holds patients and outcome, the others are joined
     to it by patient. ``groups`` are the wide groups among the declared ``features``; a resolved cohort, which ingest
-    makes once it has read the columns, has none of them left. ``images`` are what a patient has beside the table; their
-    preprocessed picture stands in it as the column :data:`IMAGE`.
+    makes once it has read the columns, has none of them left. ``images`` are what a patient has beside the table:
+    of ``volumes`` the preprocessed picture stands in it as the column :data:`IMAGE`; ``films`` are read into features.
     """
 
     name: str
@@ -97,7 +100,7 @@ class Cohort(Blocked, Declared):
     groups: Annotated[dict[str, Group], Field(validation_alias="features", exclude=True, default_factory=dict)]
     reference: Annotated[tuple[str, ...], Field(min_length=1)]
     blocks: Annotated[dict[str, Block], Field(default_factory=dict)]
-    images: DceMri | None = None
+    images: Images | None = None
     subgroups: tuple[str, ...] = ()
     imbalance: Literal["none", "smotenc"] = "none"
     tripod: Annotated[dict[str, str], Field(default_factory=dict)]
@@ -217,9 +220,9 @@ class Cohort(Blocked, Declared):
                 )
             if feature.block is not None and name in self.reference:
                 raise ValueError(f"feature {name!r} belongs to the reference and to block {feature.block!r}: to one.")
-        if self.images and self.images.block not in self.blocks:
+        if self.volumes and self.volumes.block not in self.blocks:
             raise ValueError(
-                f"images: block {self.images.block!r} is not declared. Name it under blocks; "
+                f"images: block {self.volumes.block!r} is not declared. Name it under blocks; "
                 f"there are: {', '.join(self.blocks) or 'none'}."
             )
         for name, block in self.blocks.items():
@@ -242,12 +245,27 @@ class Cohort(Blocked, Declared):
             unknown = [base for base in block.over if base not in bases]
             if unknown:
                 raise ValueError(f"block {name!r}: over names {', '.join(unknown)}. Allowed: {', '.join(bases)}.")
-        asking = [name for name, block in self.blocks.items() if self.images and self.images.block in block.over]
+        asking = [name for name, block in self.blocks.items() if self.volumes and self.volumes.block in block.over]
         if asking:
             raise ValueError(
                 f"block {asking[0]!r}: over names the block of the images, which a regression cannot hold fixed. Ask "
                 "what the images add to it instead."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _readable_films(self) -> "Cohort":
+        for read, name in (self.films.proposed if self.films else {}).items():
+            feature = self.features.get(name)
+            if feature is None:
+                raise ValueError(f"images: {read} names {name!r}, which is no declared feature.")
+            if read == "size" and not (isinstance(feature, Numeric) and feature.unit == "mm"):
+                raise ValueError(f"images: size is read in mm: declare feature {name!r} as continuous with unit: mm.")
+            if read != "size" and not (isinstance(feature, Categorical) and set(feature.levels) <= _FILM_CODES):
+                raise ValueError(
+                    f"images: {read} is read as codes: give the levels of {name!r} by their codes, "
+                    f"{', '.join(sorted(_FILM_CODES))}."
+                )
         return self
 
     @property
@@ -271,6 +289,16 @@ class Cohort(Blocked, Declared):
     def survival(self) -> SurvivalEndpoint | None:
         """The endpoint where it has a time, else None."""
         return self.endpoint if isinstance(self.endpoint, SurvivalEndpoint) else None
+
+    @property
+    def volumes(self) -> DceMri | None:
+        """Images that a candidate looks at."""
+        return self.images if isinstance(self.images, DceMri) else None
+
+    @property
+    def films(self) -> Mammogram | None:
+        """Images that a reader proposes values of features from."""
+        return self.images if isinstance(self.images, Mammogram) else None
 
     @property
     def outcome_columns(self) -> list[str]:

@@ -173,7 +173,7 @@ def read_table(path: Path, cohort: Cohort) -> pd.DataFrame:
     wherever it is asked for: they lie beside the table.
     """
     table = typed(pd.read_parquet(path), cohort)
-    if cohort.images:
+    if cohort.volumes:
         folder = (path.parent / PICTURES).resolve()
         table[IMAGE] = [str(picture_path(folder, image)) for image in table[IMAGE]]
     return table

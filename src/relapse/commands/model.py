@@ -40,7 +40,7 @@ def _seen(table: "pd.DataFrame", declared: "Cohort", bundle: "Bundle") -> "pd.Da
     from relapse.imaging.stored import open_picture
     from relapse.machinery import machinery
 
-    theirs, mine = bundle.cohort.images, declared.images
+    theirs, mine = bundle.cohort.volumes, declared.volumes
     if mine is None:
         raise DeclarationError(f"{declared.name}.yaml: images: the model looks at pictures. Declare where images lie.")
     if theirs is None or bundle.eyes is None:

@@ -87,7 +87,7 @@ def _centre(group: pd.DataFrame, table: pd.DataFrame, cohort: Cohort) -> dict[st
             centre[name] = None if known.empty else str(known.mode().iloc[0])
         else:
             centre[name] = float(known.mean()) if len(known) else np.nan
-    if cohort.images:
+    if cohort.volumes:
         # Nobody's: an average picture, to the models that look at one.
         centre[IMAGE] = None
     return centre

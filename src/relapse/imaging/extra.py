@@ -5,7 +5,7 @@ import importlib.util
 from relapse.ground.errors import SourceError
 
 #: Packages of the extra, as they are imported. An encoder with weights in a package of its own asks for that itself.
-NEEDED = ("SimpleITK", "monai", "nibabel", "onnx", "onnxruntime", "onnxscript", "pydicom")
+NEEDED = ("SimpleITK", "monai", "nibabel", "onnx", "onnxruntime", "onnxscript", "pydicom", "skimage")
 
 
 def absent() -> list[str]:

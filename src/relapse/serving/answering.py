@@ -177,7 +177,7 @@ class Answerer:
 
     def _look(self, patient: Patient) -> _Look | None:
         """The patient's picture looked at; None where there is none, or nobody looks."""
-        eyes, images = self._given.eyes, self._cohort.images
+        eyes, images = self._given.eyes, self._cohort.volumes
         text = getattr(patient, IMAGE, None)
         if eyes is None or images is None or text is None:
             return None

@@ -236,7 +236,7 @@ def form(description: Description) -> Form:
         fields=[_form_field(cohort, name) for name in names],
         blocks=feature_blocks(cohort, optional),
         fallback=description.fallback.title if description.fallback else None,
-        phases=list(map(str, cohort.images.phases)) if cohort.images else None,
+        phases=list(map(str, cohort.volumes.phases)) if cohort.volumes else None,
         patient=with_blocks(patient.model_json_schema(), patient),
     )
 

@@ -136,7 +136,7 @@ class Guard:
         if refused := self._refuse_client(scope):
             await _answer(send, *refused)
             return
-        if self.cohort.images and scope["path"] == f"/{PICTURE}" and scope["method"] == "POST":
+        if self.cohort.volumes and scope["path"] == f"/{PICTURE}" and scope["method"] == "POST":
             await self._admit_upload(scope, receive, send)
             return
         model = self.bodies.get(scope["path"]) if scope["method"] == "POST" else None
@@ -212,10 +212,10 @@ def _limited(receive: "Receive") -> "Receive":
 
 def largest_body(cohort: Cohort) -> int:
     """Bytes that a body may have: more where patients bring pictures."""
-    if cohort.images is None:
+    if cohort.volumes is None:
         return MAX_BODY
-    made = cohort.images.preprocessing
-    each = made.slices * made.size * (2 * len(cohort.images.phases) * made.size + made.size // 8 + 1) + 8192
+    made = cohort.volumes.preprocessing
+    each = made.slices * made.size * (2 * len(cohort.volumes.phases) * made.size + made.size // 8 + 1) + 8192
     # Base64 takes four bytes for three.
     return MAX_BODY + MAX_PICTURES * (each * 4 // 3 + 4)
 

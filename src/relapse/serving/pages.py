@@ -148,7 +148,7 @@ def pages(description: Description, specification: Callable[[], dict[str, Any]])
             *(Route(path, fixed(*content), methods=["GET"]) for path, content in contents.items()),
             Route("/docs.json", get_docs, methods=["GET"]),
             Route("/metrics", get_metrics, methods=["GET"]),
-            *([upload(description.cohort.images)] if description.cohort.images else []),
+            *([upload(description.cohort.volumes)] if description.cohort.volumes else []),
         ]
     )
 
@@ -171,7 +171,7 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
         ModelCard,
         Form,
     )
-    if description.cohort.images:
+    if description.cohort.volumes:
         models = (*models, Pictured)
     schemas = _schemas(*models)
     schemas["Patient"] = with_blocks(schemas["Patient"], patient)
@@ -204,9 +204,9 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
             "schema": {"type": "boolean", "default": False},
         }
     ]
-    if description.cohort.images:
+    if description.cohort.volumes:
         refusals = {status: _response(text, _reference("Problems")) for status, text in _UPLOAD_REFUSALS.items()}
-        document["paths"][f"/{PICTURE}"] = {"post": security | _upload(description.cohort.images, refusals)}
+        document["paths"][f"/{PICTURE}"] = {"post": security | _upload(description.cohort.volumes, refusals)}
     for path, text, name in (
         ("/model", "What is served: name, version, manifest, decision, metrics, declaration, model card.", "ModelCard"),
         ("/schema", "What to ask for: fields with labels, units, ranges and levels.", "Form"),

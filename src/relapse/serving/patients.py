@@ -96,8 +96,8 @@ class Patient(BaseModel):
 def patient_model(cohort: Cohort, optional_blocks: Collection[str] = ()) -> type[Patient]:
     """The request model of one patient; its fields are the cohort's predictors."""
     fields: dict[str, Any] = {name: _field(cohort, name, optional_blocks) for name in cohort.predictors}
-    if cohort.images:
-        fields[IMAGE] = _picture(cohort, optional=cohort.images.block in optional_blocks)
+    if cohort.volumes:
+        fields[IMAGE] = _picture(cohort, optional=cohort.volumes.block in optional_blocks)
     made: type[Patient] = create_model("Patient", __base__=Patient, __doc__=f"A patient of {cohort.title}.", **fields)
     made.blocks = tuple(feature_blocks(cohort, optional_blocks))
     made.needed = frozenset(name for name in cohort.inputs if name == IMAGE or not cohort.features[name].max_missing)
@@ -193,8 +193,8 @@ def _field(cohort: Cohort, name: str, optional_blocks: Collection[str]) -> tuple
 
 def _picture(cohort: Cohort, *, optional: bool) -> tuple[Any, Any]:
     """The field of the picture, checked as far as it is looked at: what passes the door can be answered."""
-    assert cohort.images is not None
-    images = cohort.images
+    assert cohort.volumes is not None
+    images = cohort.volumes
 
     def usable(text: str) -> str:
         from relapse.imaging.uploads import from_text

@@ -125,10 +125,10 @@ def typical_patient(cohort: Cohort, optional_blocks: Sequence[str] = ()) -> Pati
         else:
             middle = sum(feature.range) / 2
             values[name] = math.floor(middle) if feature.type == "count" else middle
-    if cohort.images:
+    if cohort.volumes:
         from relapse.imaging.uploads import as_text
 
-        values[IMAGE] = as_text(noise(cohort.images))
+        values[IMAGE] = as_text(noise(cohort.volumes))
     return patient_model(cohort, optional_blocks)(**values)
 
 

@@ -36,8 +36,8 @@ class BundleModel:
         cohort, model = self.bundle.cohort, self.bundle.model
         times = [horizon.time for horizon in cohort.survival.horizons] if cohort.survival else None
         features = typed(table[cohort.predictors], cohort)
-        if self.bundle.eyes and cohort.images:
-            features[IMAGE] = _seen(table, self.bundle.eyes, cohort.images)
+        if self.bundle.eyes and cohort.volumes:
+            features[IMAGE] = _seen(table, self.bundle.eyes, cohort.volumes)
         risks = pd.DataFrame(
             model.predict_risk(features, times), columns=cohort.endpoint.risk_columns, index=table.index
         )

@@ -1,5 +1,7 @@
 """What a cohort declares of its images: where they lie, which of them count, and what is made of them.
 
+Volumes are looked at by a candidate; of films a reader's values are proposed, and stand in the table as any others.
+
 ::
 
     images:
@@ -10,6 +12,14 @@
       block: imaging                    # one of the cohort's blocks
       encoder: {weights: imagenet, file: "${RELAPSE_DENSENET121}"}
       preprocessing: {spacing: 1.0, margin: 10, size: 224, correction: {of: slice, shrink: 4}}
+
+    images:
+      kind: mammogram
+      reader: ${RELAPSE_FILM_READER}    # the folder that `relapse films train` wrote
+      size: size                        # the features that it proposes values of
+      shape: shape
+      margin: margin
+      density: density
 """
 
 from typing import Annotated, Literal
@@ -119,3 +129,36 @@ class DceMri(Declared):
         if len(set(self.phases)) < len(self.phases):
             raise ValueError("phases: each is named once.")
         return self
+
+
+class Mammogram(Declared):
+    """Features whose values may be read from a film, by the trained ``reader`` in a folder.
+
+    Each names one of the cohort's features: ``size`` a number in mm, the others levels by the study's codes 0 to 3. The
+    reader goes into the bundle, so that the service proposes values for an uploaded film.
+    """
+
+    kind: Literal["mammogram"]
+    reader: str
+    size: str | None = None
+    shape: str | None = None
+    margin: str | None = None
+    density: str | None = None
+
+    @property
+    def proposed(self) -> dict[str, str]:
+        """Feature of the cohort by what is read of a film: ``size``, ``shape``, ``margin``, ``density``."""
+        return {read: name for read in READ if (name := getattr(self, read)) is not None}
+
+    @model_validator(mode="after")
+    def _something(self) -> "Mammogram":
+        names = list(self.proposed.values())
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"name the features that films give values of, each once, under {', '.join(READ)}.")
+        return self
+
+
+#: What is read of a film, in the order of the study.
+READ = ("size", "shape", "margin", "density")
+
+Images = Annotated[DceMri | Mammogram, Field(discriminator="kind")]
