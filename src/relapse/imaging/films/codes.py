@@ -3,7 +3,8 @@
 What is known differs from lesion to lesion: of a drawn mass all is known, of a real one what kind it is. So a code is
 put together from heads that each learn from those of which it is known. Whether a lesion is a mass, an asymmetry or a
 distortion is learnt from real ones only, else drawn and real would be told apart instead; whether a mass is oval, from
-drawn ones. Margins are learnt from both. Heads are logistic regressions, whose penalty is chosen in folds that keep women together.
+drawn ones. Margins are learnt from both. Heads are logistic regressions, whose penalty is chosen in folds that keep
+women together.
 """
 
 from collections.abc import Mapping, Sequence
