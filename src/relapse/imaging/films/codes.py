@@ -30,7 +30,7 @@ SHAPE_OF: dict[str, int] = {"ASYM": 2, "ARCH": 3}
 _MASSES = ("CIRC", "SPIC", "MISC")
 
 #: Penalties (inverse strength) to choose from, and how many folds choose.
-_PENALTIES, _FOLDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), 5
+_PENALTIES, _FOLDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0), 5
 
 #: Right to a quarter: what a size's confidence is the probability of. Ends of its interval. Limits of what is said.
 _QUARTER, _ENDS, _SURE = 0.25, (0.05, 0.95), (0.01, 0.99)
