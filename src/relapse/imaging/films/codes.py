@@ -208,7 +208,7 @@ def fitted(values: Array, codes: NDArray[np.int64], groups: NDArray[Any], weight
         )
 
     best = _PENALTIES[len(_PENALTIES) // 2]
-    folds = min(_FOLDS, len(np.unique(groups)))
+    folds = min(_FOLDS, len(np.unique(groups)), int(np.unique(codes, return_counts=True)[1].min()))
     if folds >= 2:
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         splits = [
