@@ -19,7 +19,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_NO_PROGRESS := 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup run run-imaging pull push remote retrain promote test test-fast lint lint-workflows ui serve bento check-api bench clean
+.PHONY: help setup run run-films run-imaging pull push remote retrain promote test test-all test-fast lint lint-workflows ui serve bento check-api bench clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,14 @@ setup: .venv/.done  ## make .venv with every dependency at its pinned version
 
 run: setup  ## run the whole pipeline on every cohort of params.yaml
 	dvc repro
+
+run-films: setup  ## draw films and take them through a trained reader to report and served model; sets cohorts and budget in params.yaml
+	relapse simulate films --patients 148 --out data/raw/film_phantoms
+	relapse films train --drawn 60 --out data/raw/film_phantoms/reader
+	relapse films read data/raw/film_phantoms/films.csv --reader data/raw/film_phantoms/reader --clinical data/raw/film_phantoms/clinical.csv --out data/raw/film_phantoms/readings
+	relapse use film_phantoms --budget quick
+	dvc repro
+	@echo "The report: results/report/film_phantoms/report.html. params.yaml now names film_phantoms; git checkout params.yaml brings back yours."
 
 run-imaging: setup  ## draw DCE-MRI phantoms and take them from volumes to report and served model; sets cohorts and budget in params.yaml
 	relapse simulate phantoms --out data/raw/phantoms
@@ -58,7 +66,10 @@ retrain: setup  ## run what changed, decide against the champion, write results/
 promote: setup  ## carry out what the decisions of the last retraining allow
 	relapse registry promote
 
-test: setup  ## run all tests, the files of tests shared out to the cores
+test: setup  ## run the tests: those that take seconds, and one whole run of the pipeline; files are shared out to the cores
+	pytest -n auto --dist loadfile -m 'not slow or whole'
+
+test-all: setup  ## run all tests, an hour of them
 	pytest -n auto --dist loadfile
 
 test-fast: setup  ## run the tests that take seconds

@@ -1,9 +1,11 @@
 """Stage *ingest*: the declared sources become the canonical table, with a record of every row left out.
 
-Where the cohort has images, each patient's become a picture beside the table.
+Where the cohort has volumes, each patient's become a picture beside the table; where it has films, their reader is kept
+there.
 """
 
 from relapse.cohorts.catalogue import read_cohort, to_yaml
+from relapse.cohorts.sources import folder_of
 from relapse.cohorts.table import ingest
 from relapse.ground.console import say, stage
 from relapse.ground.files import write_json, write_parquet, write_text
@@ -16,7 +18,7 @@ def main(cohort: str) -> None:
     at = Workspace(cohort)
     found = ingest(read_cohort(at.declaration), root=at.root)
     # There in any case: DVC looks for them.
-    for folder in (at.pictures, at.contact_sheets):
+    for folder in (at.pictures, at.contact_sheets, at.film_reader):
         folder.mkdir(parents=True, exist_ok=True)
     if found.cohort.volumes:
         from relapse.imaging.joined import Kept, join_images
@@ -25,6 +27,10 @@ def main(cohort: str) -> None:
         found = join_images(found, found.cohort.volumes, kept, root=at.root, machinery=machinery())
         for one in found.flow.set_aside:
             say(f"{cohort}: {one.patient} is set aside: {one.fault}, {one.message}")
+    if found.cohort.films:
+        from relapse.imaging.films.parts import read_parts, write_parts
+
+        write_parts(read_parts(folder_of(found.cohort.films.reader, root=at.root)), at.film_reader)
     table, flow, resolved = found
     write_parquet(at.table, table)
     write_text(at.resolved, to_yaml(resolved))

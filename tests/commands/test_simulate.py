@@ -47,6 +47,6 @@ def test_without_a_signal_nothing_of_what_is_hidden_tells_of_relapse(tmp_path: P
 
 
 def test_an_unknown_simulation_is_refused_with_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(DeclarationError, match=r"'films' is no simulation. There are: radiomics, phantoms"):
-        simulate("films", tmp_path / "x", seed=1, patients=1, signal=1.0)
+    with pytest.raises(DeclarationError, match=r"'ghosts' is no simulation. There are: radiomics, films, phantoms"):
+        simulate("ghosts", tmp_path / "x", seed=1, patients=1, signal=1.0)
     assert not (tmp_path / "x").exists()

@@ -83,3 +83,12 @@ def test_sites_and_bias_can_be_switched_off() -> None:
 def test_too_small_a_phantom_is_refused() -> None:
     with pytest.raises(ValueError, match="12 voxels along each axis"):
         Phantoms(shape=(64, 64, 8))
+
+
+def test_no_more_contrast_goes_than_came() -> None:
+    # The strongest wash-out there is, and noise of deviation 6 in either phase.
+    drawn = draw_phantom(Phantoms(1, shape=SMALL.shape, bias=0, sites=0), 0, texture=0.0, washout=2.5, site="site B")
+    tumour = drawn.mask > 0
+    change = drawn.phases[-1][tumour].astype(int) - drawn.phases[0][tumour]
+    assert change.min() > -60
+    assert change.min() < 60  # the rim has lost all of it

@@ -34,6 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.mark.whole
 def test_one_command_gives_every_result(finished: Project) -> None:
     for cohort in ("gbsg", "wpbc"):
         results = finished.root / "results"
@@ -48,6 +49,7 @@ def test_one_command_gives_every_result(finished: Project) -> None:
         assert f"results/evaluate/{cohort}/metrics/linear.json" in shown
 
 
+@pytest.mark.whole
 def test_a_second_run_computes_nothing_and_asks_mlflow_whether_all_is_there(finished: Project) -> None:
     start = time.perf_counter()
     again = finished.run("dvc", "repro")

@@ -101,6 +101,7 @@ def test_volumes_become_a_report_that_says_what_the_images_add_and_a_record_in_m
     record = json.loads((results / "train" / COHORT / "densenet121" / "record.json").read_text())
     assert record["title"] == "DenseNet121 (not pretrained)"
     page = (results / "report" / COHORT / "report.html").read_text()
+    assert "from up to 2 features known at baseline and breast MRI were compared" in page
     assert "What do “age” and “breast MRI” add?" in page
     assert "DenseNet121 (not pretrained)" in page
     added = json.loads((results / "added_value" / COHORT / "added_value.json").read_text())

@@ -85,19 +85,21 @@ def audit(
 
 
 def simulate(
-    name: Annotated[str, typer.Argument(help="What to simulate: radiomics, or phantoms.")],
-    out: Annotated[Path, typer.Option(help="The CSV file to write, or the folder of the phantoms.")],
+    name: Annotated[str, typer.Argument(help="What to simulate: radiomics, films, or phantoms.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write, or the folder of the images.")],
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal tables and images.")] = 1,
-    patients: Annotated[int, typer.Option(min=1, max=9999, help="How many phantoms.")] = 60,
+    patients: Annotated[int, typer.Option(min=1, max=9999, help="How many patients have images drawn.")] = 60,
     signal: Annotated[
         float, typer.Option(min=0, help="Log-hazard a standard deviation of what phantoms hide; 0 plants nothing.")
     ] = 1.5,
 ) -> None:
     """Write data that are drawn, not measured: what is true of them is known.
 
-    `radiomics` is a two-view table of the radiomics study: 148 patients, 270 views, five features. `phantoms` are small
-    DCE-MRI studies of three phases, with masks and a clinical sheet, in MAMA-MIA's layout. The cohorts of these names
-    declare both. This command is also for trying out a declaration of your own.
+    `radiomics` is a two-view table of the radiomics study: 148 patients, 270 views, five features. `films` are
+    mammograms of its first patients, with a sheet of them and a clinical sheet; the cohort `film_phantoms` is what is
+    read of them. `phantoms` are small DCE-MRI studies of three phases, with masks and a clinical sheet, in MAMA-MIA's
+    layout. The cohorts of the names `radiomics` and `phantoms` declare these. This command is also for trying out a
+    declaration of your own.
     """
     from relapse.ground.errors import DeclarationError
 
@@ -108,6 +110,14 @@ def simulate(
         table = simulate_radiomics(seed)
         write_csv(out, table)
         drawn = f"{len(table)} simulated views of {table['patient'].nunique()} patients"
+    elif name == "films":
+        from relapse.imaging.extra import require
+        from relapse.imaging.films.simulation import write_films
+        from relapse.machinery import machinery
+        from relapse.wording import count
+
+        require("films")
+        drawn = f"{count(write_films(out, machinery(), patients=patients, seed=seed), 'film')} of drawn patients"
     elif name == "phantoms":
         from relapse.imaging.phantoms import Phantoms, write_phantoms
         from relapse.machinery import machinery
@@ -115,7 +125,7 @@ def simulate(
         write_phantoms(Phantoms(patients=patients, signal=signal, seed=seed), out, machinery())
         drawn = f"images and clinical sheet of {patients} phantoms"
     else:
-        raise DeclarationError(f"{name!r} is no simulation. There are: radiomics, phantoms.")
+        raise DeclarationError(f"{name!r} is no simulation. There are: radiomics, films, phantoms.")
     say(f"{out}: {drawn}; no real patient is among them")
 
 

@@ -54,6 +54,11 @@ class Workspace:
         return self.of("ingest") / "table.parquet"
 
     @property
+    def film_reader(self) -> Path:
+        """The reader of films as ingest found it, where the cohort has films; empty elsewhere."""
+        return self.of("ingest") / "film_reader"
+
+    @property
     def flow(self) -> Path:
         """The patient flow: rows read, excluded and why, kept."""
         return self.of("ingest") / "flow.json"

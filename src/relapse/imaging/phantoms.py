@@ -42,7 +42,6 @@ _TEXTURE, _TEXTURE_STEP, _GRAIN = 0.2, 0.75, 1.6
 
 #: Wash-out at the middle of its range, and its growth with the hidden number: all three types of curve come, contrast
 #: that rises still, stays, or goes. How much of it the tumour's centre and its surface have: it begins at the rim.
-#: At the rim of the strongest more goes than came, which no tissue does; docs/imaging.md says how often.
 _WASHOUT, _WASHOUT_STEP, _CORE, _RIM = 0.3, 0.22, 0.2, 2.0
 
 #: Unevenness of a tumour's surface, as a share of its radius; noise of the middle site.
@@ -164,8 +163,9 @@ def draw_phantom(phantoms: Phantoms, number: int, *, texture: float, washout: fl
     gained = np.zeros(phantoms.shape)
     gained[gland], gained[chest] = _GLAND_GAIN * _GLAND, _CHEST_GAIN * _CHEST
     peak = np.where(tumour, _TUMOUR_GAIN * _TUMOUR * uptake, gained)
-    # Contrast goes from the rim first, as radiologists know it of cancers.
-    kept = 1 - (_WASHOUT + _WASHOUT_STEP * washout) * (_CORE + (_RIM - _CORE) * depth.clip(0, 1) ** 2)
+    # Contrast goes from the rim first, as radiologists know it of cancers; no more of it than came.
+    gone = (_WASHOUT + _WASHOUT_STEP * washout) * (_CORE + (_RIM - _CORE) * depth.clip(0, 1) ** 2)
+    kept = 1 - np.minimum(gone, 1)
     gain, noise = np.exp(0.3 * away), _NOISE * np.exp(0.5 * away)
     phases = []
     for phase in range(phantoms.phases):

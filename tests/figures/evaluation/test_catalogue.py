@@ -7,11 +7,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from relapse.candidates.catalogue import MODULES
 from relapse.figures.evaluation.catalogue import figures
+from relapse.figures.evaluation.survival import risk_groups
 from relapse.figures.shown import compared, compared_words, labels
 from relapse.figures.style import marks
 from tests.report.conftest import HOSTILE, Made
@@ -130,3 +132,12 @@ def test_marks_tell_candidates_apart_in_black_and_white() -> None:
 def test_png_and_svg_are_what_their_names_say(binary: Made) -> None:
     assert (binary.folder / "roc.png").read_bytes().startswith(base64.b64decode("iVBORw0KGgo="))
     assert ElementTree.parse(binary.folder / "roc.svg").getroot().tag.endswith("svg")
+
+
+def test_names_of_curves_that_end_together_do_not_lie_on_each_other(survival: Made) -> None:
+    frame = survival.frames["risk_groups"]["linear"].assign(survival=0.99)
+    drawn = risk_groups(frame, survival.evidence.endpoint.horizons[-1], title="a model")
+    heights = sorted(text.xy[1] for text in drawn.axes[0].texts)
+    assert len(heights) == frame["group"].nunique()
+    assert np.diff(heights).min() > 0.059
+    assert heights[-1] <= 1

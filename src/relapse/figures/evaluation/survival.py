@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relapse.evaluation.curves import RISK_GROUPS
 from relapse.evaluation.metrics import Horizon
@@ -63,23 +64,26 @@ def risk_groups(frame: "pd.DataFrame", horizon: Horizon, *, title: str) -> "Figu
     figure = new_figure(4.3)
     axes, table = figure.subplots(2, 1, sharex=True, height_ratios=[1, 0.06 + 0.065 * len(groups)])
     ticks = horizon.time * np.arange(7) / 5
-    said = []
+    said, ends = [], list[tuple[float, float]]()
     for place, name in enumerate(groups):
         part = frame[frame["group"] == name]
         colour, dash = _LOOKS[name]
         time = part["time"] / scale
         axes.step(time, part["survival"], where="post", color=colour, linestyle=dash)
         axes.fill_between(time, part["lower"], part["upper"], step="post", color=colour, alpha=0.16, linewidth=0)
-        axes.annotate(
-            f"{name} of risk", (time.iloc[-1], part["survival"].iloc[-1]), xytext=(5, 0), textcoords="offset points",
-            va="center", color=INK, fontsize=7.5,
-        )  # fmt: skip
+        ends.append((float(time.iloc[-1]), float(part["survival"].iloc[-1])))
         at_horizon = part[part["time"] <= horizon.time]["survival"].iloc[-1]
         said.append(f"{name} {number(float(at_horizon), 2)}")
         for tick in ticks:
             here = part[np.isclose(part["time"], tick)]
             at_risk = str(int(here["at_risk"].iloc[0])) if len(here) else "0"
             table.text(tick / scale, place, at_risk, ha="center", va="center", fontsize=7.5)
+    heights = _spread(np.array([survival for _, survival in ends]), least=0.06)
+    for name, (time, _), height in zip(groups, ends, heights, strict=True):
+        axes.annotate(
+            f"{name} of risk", (time, height), xytext=(5, 0), textcoords="offset points", va="center", color=INK,
+            fontsize=7.5,
+        )  # fmt: skip
     axes.axvline(amount, color=RULE, linewidth=1, zorder=0)
     axes.set(ylim=(0, 1.02), xlim=(0, ticks[-1] / scale), ylabel="Free of the event")
     axes.set_title(f"Thirds of the risk at {horizon_words(horizon.label)} predicted by {title}")
@@ -97,3 +101,12 @@ def risk_groups(frame: "pd.DataFrame", horizon: Horizon, *, title: str) -> "Figu
     when = horizon_words(horizon.label)
     text = f"Kaplan-Meier curves by third of the risk at {when} predicted by {title}. Free of the event by then: "
     return describe(figure, f"{text}{'; '.join(said)}.")
+
+
+def _spread(heights: NDArray[np.float64], *, least: float) -> NDArray[np.float64]:
+    """Heights of labels, kept in their order, moved to lie ``least`` apart and none above 1."""
+    order = np.argsort(heights, kind="stable")
+    steps = least * np.arange(len(heights))
+    moved = np.empty_like(heights)
+    moved[order] = np.maximum.accumulate(heights[order] - steps) + steps
+    return moved - max(0.0, moved.max() - 1)

@@ -42,7 +42,7 @@ def export(encoder: Encoder, *, size: int = 224) -> bytes:
 
     # Two pictures: of a single one the tracer would take it that there is never another number.
     drawn = torch.zeros(2, encoder.architecture.channels, size, size)
-    with one_thread(), _quiet():
+    with one_thread(), quiet():
         program = torch.onnx.export(
             Trunk().eval(),
             (drawn,),
@@ -56,7 +56,7 @@ def export(encoder: Encoder, *, size: int = 224) -> bytes:
     if program is None:
         raise AssertionError("the exporter returns what it is not told to write")
     model = program.model_proto
-    _forget(model)
+    forget(model)
     onnx.helper.set_model_props(model, {_IDENTITY: encoder.identity})
     return bytes(model.SerializeToString(deterministic=True))
 
@@ -109,7 +109,7 @@ class Trunk:
         return np.concatenate(found)
 
 
-def _forget(model: Any) -> None:
+def forget(model: Any) -> None:
     """Take out what the exporter notes of every node: lines of our source, and paths of this machine."""
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
@@ -118,7 +118,7 @@ def _forget(model: Any) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without what the exporter says of packages that are not needed, and of its own use of torch."""
     log = logging.getLogger("torch.onnx")
     before = log.level

@@ -91,10 +91,11 @@ def with_interval(estimate: Estimate) -> str:
 
 def setting(cohort: Cohort, evidence: Evidence) -> str:
     """Who was studied, what was predicted, and from how much."""
+    seen = f" and {cohort.block_title(cohort.volumes.block)}" if cohort.volumes else ""
     return (
         f"In {people(evidence.size)}, {count(len(evidence.candidates), 'model')} predicting {cohort.endpoint.label} "
-        f"from up to {count(len(cohort.predictors), 'feature')} known at baseline were compared. Every figure is for "
-        "patients whom the model had not seen."
+        f"from up to {count(len(cohort.predictors), 'feature')} known at baseline{seen} were compared. Every figure is "
+        "for patients whom the model had not seen."
     )
 
 
