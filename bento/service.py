@@ -60,9 +60,12 @@ class RelapseService:
 
     def __init__(self) -> None:
         if DESCRIPTION.cohort.images:
-            # A picture is many small products of matrices. Threads that wait for each other in each made an answer
-            # twenty times slower where something else runs on the machine.
+            # A picture or a film is many small products of matrices. Threads that wait for each other in each made an
+            # answer twenty times slower where something else runs on the machine.
             threadpool_limits(1)
+        if DESCRIPTION.film_reader:
+            # A reader that cannot be opened stops the start.
+            DESCRIPTION.film_reader.opened()
         self._desk = Desk(load_bundle(FOLDER), SETTINGS)
 
     # A single positional body: BentoML then validates the model itself, which keeps values out of its messages.
@@ -73,7 +76,7 @@ class RelapseService:
         """The risk of one patient."""
         curve = ctx.request.query_params.get("curve") == "true"
         answer = partial(self._desk.predict, [patient], endpoint="predict", curve=curve)
-        return (await run_in_threadpool(answer) if DESCRIPTION.cohort.images else answer())[0]
+        return (await run_in_threadpool(answer) if DESCRIPTION.cohort.volumes else answer())[0]
 
     @bentoml.api
     def predict_batch(self, patients: Patients, /) -> list[Prediction]:

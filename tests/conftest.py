@@ -11,6 +11,9 @@ from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import ingest, typed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.bundle.filmed import Filmed
     from tests.bundle.pictured import Pictured
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,3 +53,14 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> "Pictured":
     from tests.bundle.pictured import pictured
 
     return pictured(tmp_path_factory.mktemp("lake"))
+
+
+@pytest.fixture(scope="session")
+def pond(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Filmed]":
+    """An invented cohort with films, and a bundle that reads them."""
+    for package in ("onnxruntime", "PIL", "pydicom", "skimage"):
+        pytest.importorskip(package, reason="the extra 'imaging' is not installed")
+    from tests.bundle.filmed import filmed, readable
+
+    with readable():
+        yield filmed(tmp_path_factory.mktemp("pond"))

@@ -13,6 +13,8 @@ from relapse.bundle.validations import Validation, write_validations
 from relapse.serving.predictor import Predictor
 from tests.bundle.blocks import Invented, invented
 from tests.bundle.making import ROOT, small_bundle
+from tests.project import without
+from tests.serving.browsing import BROWSER, DRIVER, OPTIONS
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +122,19 @@ def lake_client(lake_service):
         yield client
 
 
+@pytest.fixture(scope="session")
+def pond_service(pond):
+    """The service module, imported for the cohort with films."""
+    return service_of(pond.bundle, "pond")
+
+
+@pytest.fixture(scope="session")
+def pond_client(pond_service):
+    """A client of the service of the cohort with films."""
+    with client_of(pond_service.RelapseService) as client:
+        yield client
+
+
 @pytest.fixture
 def patients(tables, cohorts) -> dict[str, dict[str, object]]:
     """A valid patient of either cohort, inside what training has seen."""
@@ -137,3 +152,19 @@ def patients(tables, cohorts) -> dict[str, dict[str, object]]:
         },
         "wpbc": wpbc.to_dict() | {"pnodes": 2},
     }
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless browser that reaches nothing but this machine."""
+    if not (BROWSER and DRIVER):
+        without("Chromium with its driver (Debian packages chromium and chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for option in OPTIONS:
+        options.add_argument(option)
+    options.binary_location = BROWSER
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER)) as driver:
+        yield driver

@@ -1,143 +1,36 @@
 """The page in a real browser: filled in, sent, read, every error provoked, and held against WCAG."""
 
 import json
-import shutil
-import socket
-import threading
 import time
-import warnings
 
 import httpx
 import pytest
 
 from tests.bundle.blocks import a_patient
-from tests.project import without
+from tests.serving.browsing import addresses_of, complaints, faults, fill, open_page, send, shown, sized, wait
 from tests.serving.conftest import service_of
 from tests.serving.test_safety import TOKEN
 
 pytestmark = pytest.mark.slow
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # A host that is not this machine cannot even be looked up: the page has to do without.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    "--window-size=1280,1600",
-)
-#: Rules of WCAG 2.1, levels A and AA, and axe's own of good practice.
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
-
 
 @pytest.fixture(scope="module")
 def addresses(services, block_services, lake_service, bundles):
     """Each service on a port of its own; ``guarded`` asks for a token."""
-    import uvicorn
-    from _bentoml_impl.server.app import ServiceAppFactory
-
     guarded = service_of(bundles["gbsg"], "guarded_page", RELAPSE_TOKEN=TOKEN)
-    servers, found = [], {}
-    for name, module in {**services, **block_services, "lake": lake_service, "guarded": guarded}.items():
-        service = module.RelapseService
-        service.inject_config()
-        listening = socket.create_server(("127.0.0.1", 0))
-        found[name] = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        app = ServiceAppFactory(service, is_main=True)()
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, loop="asyncio", lifespan="on"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        servers.append((server, thread))
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.05)
-    yield found
-    for server, thread in servers:
-        server.should_exit = True
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless browser that reaches nothing but this machine."""
-    if not (BROWSER and DRIVER):
-        without("Chromium with its driver (Debian packages chromium and chromium-driver)")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    for option in OPTIONS:
-        options.add_argument(option)
-    options.binary_location = BROWSER
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER)) as driver:
-        yield driver
-
-
-def _wait(browser, condition):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(browser, 15).until(condition)
-
-
-def _open(browser, address):
-    browser.get(address)
-    _wait(
-        browser,
-        lambda b: b.find_elements("css selector", "#fields input") or b.find_element("id", "token").is_displayed(),
-    )
-
-
-def _fill(browser, patient):
-    from selenium.webdriver.support.ui import Select
-
-    for name, value in patient.items():
-        field = browser.find_element("id", f"field-{name}")
-        if field.tag_name == "select":
-            Select(field).select_by_value(str(value))
-        else:
-            field.clear()
-            field.send_keys("" if value is None else str(value))
-
-
-def _send(browser):
-    browser.find_element("id", "submit").click()
-    _wait(browser, lambda b: b.find_element("id", "submit").is_enabled())
-    _wait(browser, lambda b: b.find_element("id", "result").is_displayed() or b.find_element("id", "summary").text)
-
-
-def _faults(browser):
-    """What axe finds wrong with the page as it is now."""
-    from axe_core_python.selenium import Axe
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = Axe().run(browser, options=RULES)
-    return [(item["id"], [node["html"][:120] for node in item["nodes"]]) for item in found["violations"]]
-
-
-def _complaints(browser):
-    """Errors of the browser itself but for refused requests: a policy broken, a script failed, a host not found."""
-    return [line["message"] for line in browser.get_log("browser") if "status of 4" not in line["message"]]
+    with addresses_of({**services, **block_services, "lake": lake_service, "guarded": guarded}) as found:
+        yield found
 
 
 @pytest.mark.parametrize("name", ["gbsg", "wpbc"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_patient_is_filled_in_sent_and_answered(browser, addresses, patients, name, width):
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 1200, "deviceScaleFactor": 1, "mobile": width < 500},
-    )
-    _open(browser, addresses[name])
+    sized(browser, width)
+    open_page(browser, addresses[name])
     assert browser.current_url == f"{addresses[name]}/ui"
-    assert _faults(browser) == []
-    _fill(browser, patients[name])
-    _send(browser)
+    assert faults(browser) == []
+    fill(browser, patients[name])
+    send(browser)
     expected = httpx.post(f"{addresses[name]}/predict", json=patients[name]).json()
     why = httpx.post(f"{addresses[name]}/explain", json=patients[name]).json()
     text = browser.find_element("id", "result").text
@@ -151,9 +44,9 @@ def test_a_patient_is_filled_in_sent_and_answered(browser, addresses, patients, 
     first = max(why["contributions"], key=lambda one: abs(one["value"]))
     assert browser.find_element("css selector", ".waterfall tbody th").text.startswith(first["label"])
     assert browser.switch_to.active_element.get_attribute("id") == "result"
-    assert _faults(browser) == []
+    assert faults(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
-    assert _complaints(browser) == []
+    assert complaints(browser) == []
 
 
 ERRORS = [
@@ -168,10 +61,10 @@ ERRORS = [
 
 
 def test_each_error_is_said_beside_its_field_and_goes_when_it_is_mended(browser, addresses, patients):
-    _open(browser, addresses["gbsg"])
+    open_page(browser, addresses["gbsg"])
     for name, value, message in ERRORS:
-        _fill(browser, patients["gbsg"] | {name: value})
-        _send(browser)
+        fill(browser, patients["gbsg"] | {name: value})
+        send(browser)
         field, error = browser.find_element("id", f"field-{name}"), browser.find_element("id", f"field-{name}-error")
         assert error.text == message
         assert browser.find_element("id", "summary").text == "1 field needs another look."
@@ -179,30 +72,30 @@ def test_each_error_is_said_beside_its_field_and_goes_when_it_is_mended(browser,
         assert field.get_attribute("aria-invalid") == "true"
         assert f"field-{name}-error" in field.get_attribute("aria-describedby")
         assert browser.switch_to.active_element == field
-    assert _faults(browser) == []
-    _fill(browser, patients["gbsg"])
+    assert faults(browser) == []
+    fill(browser, patients["gbsg"])
     assert browser.find_element("id", "field-tgrade-error").text == ""
-    _send(browser)
+    send(browser)
     assert browser.find_element("id", "result").is_displayed()
     assert browser.find_element("id", "summary").text == ""
 
 
 def test_all_that_is_missing_is_said_at_once_and_the_first_is_reached(browser, addresses):
-    _open(browser, addresses["gbsg"])
-    _send(browser)
+    open_page(browser, addresses["gbsg"])
+    send(browser)
     assert browser.find_element("id", "summary").text == "8 fields need another look."
     assert browser.switch_to.active_element.get_attribute("id") == "field-tsize"
 
 
 def test_reasons_to_trust_it_less_are_shown(browser, addresses, patients):
-    _open(browser, addresses["gbsg"])
-    _fill(browser, patients["gbsg"] | {"tsize": "150,5"})
-    _send(browser)
+    open_page(browser, addresses["gbsg"])
+    fill(browser, patients["gbsg"] | {"tsize": "150,5"})
+    send(browser)
     notes = browser.find_element("class name", "notes").text
     assert "Tumour size: Outside what was seen in training, 3 to 120 mm." in notes
-    _open(browser, addresses["wpbc"])
-    _fill(browser, patients["wpbc"] | {"pnodes": ""})
-    _send(browser)
+    open_page(browser, addresses["wpbc"])
+    fill(browser, patients["wpbc"] | {"pnodes": ""})
+    send(browser)
     assert "Positive lymph nodes: No value was given" in browser.find_element("class name", "notes").text
 
 
@@ -210,23 +103,23 @@ def test_the_keyboard_alone_is_enough(browser, addresses, patients):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
-    _open(browser, addresses["gbsg"])
+    open_page(browser, addresses["gbsg"])
     browser.find_element("id", "field-tsize").send_keys("")
     form = httpx.get(f"{addresses['gbsg']}/schema").json()["fields"]
     keys = ActionChains(browser)
     for field in form:
         keys.send_keys(str(patients["gbsg"][field["name"]]), Keys.TAB)
     keys.send_keys(Keys.ENTER).perform()
-    _wait(browser, lambda b: b.find_element("id", "result").is_displayed())
+    wait(browser, lambda b: b.find_element("id", "result").is_displayed())
 
 
 def test_the_model_card_is_a_click_away_and_closes(browser, addresses):
     from selenium.webdriver.common.keys import Keys
 
-    _open(browser, addresses["gbsg"])
+    open_page(browser, addresses["gbsg"])
     browser.find_element("id", "open-card").click()
-    _wait(browser, lambda b: "To be tested." in b.find_element("id", "card-text").text)
-    assert _faults(browser) == []
+    wait(browser, lambda b: "To be tested." in b.find_element("id", "card-text").text)
+    assert faults(browser) == []
     browser.find_element("id", "close-card").send_keys(Keys.ESCAPE)
     assert not browser.find_element("id", "card").is_displayed()
 
@@ -250,35 +143,32 @@ def test_a_wide_block_is_read_from_a_file_and_a_block_can_be_left_out(
 ):
     from selenium.webdriver.support.ui import Select
 
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 1200, "deviceScaleFactor": 1, "mobile": width < 500},
-    )
+    sized(browser, width)
     cohort = invented_cohorts[name].cohort
-    _open(browser, addresses[name])
+    open_page(browser, addresses[name])
     assert [part.text for part in browser.find_elements("tag name", "legend")] == ["MRI texture", "Genomic assay"]
     assert not browser.find_element("id", "field-tex000").is_displayed()
-    assert _faults(browser) == []
-    _fill(browser, CLINIC)
+    assert faults(browser) == []
+    fill(browser, CLINIC)
     (tmp_path / "rows.csv").write_text(_table(cohort, ";", {}, {"tex001": "NA", "tex003": "6,1e1"}))
     browser.find_element("id", "block-texture-file").send_keys(str(tmp_path / "rows.csv"))
     status = browser.find_element("id", "block-texture-status")
-    _wait(browser, lambda b: status.text == "40 of 40 values taken. 1 other column was left aside.")
+    wait(browser, lambda b: status.text == "40 of 40 values taken. 1 other column was left aside.")
     row = Select(browser.find_element("id", "block-texture-row"))
     assert [option.text for option in row.options] == ["1: Z0", "2: Z1"]
     row.select_by_index(1)
-    _wait(browser, lambda b: status.text.startswith("39 of 40 values taken."))
-    _send(browser)
+    wait(browser, lambda b: status.text.startswith("39 of 40 values taken."))
+    send(browser)
     whole = a_patient(cohort, tex001=None, tex003=61.0)
     expected = httpx.post(f"{addresses[name]}/predict", json=whole).json()
     assert browser.find_element("class name", "risk").text == f"{round(100 * expected['risk'])}%"
     assert browser.find_element("class name", "by").text == "Answered by the usual model: Elastic net."
     assert "MRI texture, tex001: no value was given" in browser.find_element("class name", "notes").text
     assert "all its values together" in browser.find_element("class name", "waterfall").text
-    assert _faults(browser) == []
+    assert faults(browser) == []
     browser.find_element("id", "block-texture-out").click()
     assert not status.is_displayed()
-    _send(browser)
+    send(browser)
     said = browser.find_element("css selector", ".by.instead").text
     assert said.startswith("Answered by: Clinical reference. It is not the usual model")
     assert "MRI texture" in said
@@ -286,23 +176,23 @@ def test_a_wide_block_is_read_from_a_file_and_a_block_can_be_left_out(
     bare = {"age": 61, "grade": "high", "nodes": 3, "score": 31, "assay": "B"}
     expected = httpx.post(f"{addresses[name]}/predict", json=bare).json()
     assert browser.find_element("class name", "risk").text == f"{round(100 * expected['risk'])}%"
-    assert _faults(browser) == []
+    assert faults(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
-    assert _complaints(browser) == []
+    assert complaints(browser) == []
 
 
 def test_a_block_that_is_forgotten_is_asked_for(browser, addresses):
-    _open(browser, addresses["meadow"])
-    _fill(browser, CLINIC)
+    open_page(browser, addresses["meadow"])
+    fill(browser, CLINIC)
     browser.find_element("id", "submit").click()
     error = browser.find_element("id", "block-texture-error")
     assert error.text == "Please fill in, or tick “MRI texture: not available”."
     assert browser.switch_to.active_element.get_attribute("id") == "block-texture-out"
     assert not browser.find_element("id", "result").is_displayed()
-    assert _faults(browser) == []
+    assert faults(browser) == []
     browser.switch_to.active_element.click()
     assert error.text == ""
-    _send(browser)
+    send(browser)
     assert browser.find_element("id", "result").is_displayed()
     browser.find_element("css selector", "button[type=reset]").click()
     assert browser.find_element("id", "block-texture-text").is_displayed()
@@ -316,21 +206,12 @@ def _choose(browser, folder, lake):
         browser.find_element("id", f"picture-file-{at}").send_keys(str(folder / f"Jane Doe {at}.nii.gz"))
 
 
-def _shown(browser, selector):
-    """The size of an image once it is there."""
-    size = "const i = document.querySelector(arguments[0]); return i && i.complete ? i.naturalWidth : 0"
-    return _wait(browser, lambda b: b.execute_script(size, selector))
-
-
 @pytest.mark.parametrize("width", [1280, 390])
 def test_volumes_are_sent_their_picture_is_shown_and_the_answer_says_where_the_model_looked(
     browser, addresses, lake, tmp_path, width
 ):
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 1200, "deviceScaleFactor": 1, "mobile": width < 500},
-    )
-    _open(browser, addresses["lake"])
+    sized(browser, width)
+    open_page(browser, addresses["lake"])
     labels = [label.text for label in browser.find_elements("css selector", ".picture label")]
     assert labels == [
         "Phase before contrast",
@@ -338,83 +219,83 @@ def test_volumes_are_sent_their_picture_is_shown_and_the_answer_says_where_the_m
         "Last phase after contrast",
         "Mask of the tumour",
     ]
-    assert _faults(browser) == []
+    assert faults(browser) == []
     browser.find_element("id", "picture-make").click()
     error, status = (browser.find_element("id", f"picture-{part}") for part in ("error", "status"))
     assert error.text == f"Please choose a file: {', '.join(labels)}."
     assert browser.switch_to.active_element.get_attribute("id") == "picture-file-0"
-    assert _faults(browser) == []
+    assert faults(browser) == []
     _choose(browser, tmp_path, lake)
     assert error.text == ""
     browser.find_element("id", "picture-make").click()
-    _wait(browser, lambda b: status.text == "The picture is made.")
-    assert _shown(browser, "#picture-shown img") > 100
+    wait(browser, lambda b: status.text == "The picture is made.")
+    assert shown(browser, "#picture-shown img") > 100
     phases, mask = lake.volumes[0]
     files = [*(("phase", content) for content in phases), ("mask", mask)]
     made = httpx.post(f"{addresses['lake']}/picture", files=files).json()
     assert f"{made['width'][0]:.1f} mm wide" in browser.find_element("id", "picture-shown").text
-    assert _faults(browser) == []
-    _fill(browser, {"age": 61, "grade": "high"})
-    _send(browser)
+    assert faults(browser) == []
+    fill(browser, {"age": 61, "grade": "high"})
+    send(browser)
     asked = {"age": 61, "grade": "high", "image": made["image"]}
     expected = httpx.post(f"{addresses['lake']}/predict", json=asked).json()
     assert browser.find_element("class name", "risk").text == f"{round(100 * expected['risk'])}%"
     assert browser.find_element("class name", "by").text.startswith("Answered by the usual model")
     assert "DCE-MRI\nthe picture" in browser.find_element("class name", "waterfall").text
-    assert _shown(browser, "#attention img") > 100
+    assert shown(browser, "#attention img") > 100
     assert "Where the model sees a higher risk" in browser.find_element("id", "result").text
     assert "undefined" not in browser.find_element("tag name", "body").text
-    assert _faults(browser) == []
+    assert faults(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     # Another file: the picture is no longer that of what is chosen.
     browser.find_element("id", "picture-file-1").send_keys(str(tmp_path / "Jane Doe 0.nii.gz"))
     assert status.text == "Make the picture again."
     assert not browser.find_element("id", "picture-shown").is_displayed()
     browser.find_element("id", "picture-make").click()
-    _wait(browser, lambda b: "the same image" in error.text)
-    assert _faults(browser) == []
+    wait(browser, lambda b: "the same image" in error.text)
+    assert faults(browser) == []
     _choose(browser, tmp_path, lake)
     browser.find_element("id", "picture-make").click()
-    _wait(browser, lambda b: status.text == "The picture is made.")
+    wait(browser, lambda b: status.text == "The picture is made.")
     browser.find_element("css selector", "button[type=reset]").click()
     assert (status.text, browser.execute_script("return taken")) == ("", None)
     assert not browser.find_elements("css selector", "img")
-    assert _complaints(browser) == []
+    assert complaints(browser) == []
 
 
 def test_a_picture_that_is_forgotten_is_asked_for_and_without_it_the_reference_answers(browser, addresses):
-    _open(browser, addresses["lake"])
-    _fill(browser, {"age": 61, "grade": "high"})
+    open_page(browser, addresses["lake"])
+    fill(browser, {"age": 61, "grade": "high"})
     browser.find_element("id", "submit").click()
     error = browser.find_element("id", "block-imaging-error")
     assert error.text == "Please make the picture, or tick “DCE-MRI: not available”."
     assert browser.switch_to.active_element.get_attribute("id") == "block-imaging-out"
     browser.switch_to.active_element.click()
     assert not browser.find_element("id", "picture-make").is_displayed()
-    _send(browser)
+    send(browser)
     assert "no value of block imaging (DCE-MRI) was given" in browser.find_element("css selector", ".by.instead").text
     assert not browser.find_elements("id", "attention")
 
 
 def test_a_picture_that_was_not_the_services_is_refused_at_its_block(browser, addresses):
-    _open(browser, addresses["lake"])
-    _fill(browser, {"age": 61, "grade": "high"})
+    open_page(browser, addresses["lake"])
+    fill(browser, {"age": 61, "grade": "high"})
     browser.execute_script("taken = 'no picture'")
-    _send(browser)
+    send(browser)
     assert "is no base64" in browser.find_element("id", "picture-error").text
     assert browser.find_element("id", "summary").text == "1 field needs another look."
     assert browser.switch_to.active_element.get_attribute("id") == "picture-file-0"
-    assert _faults(browser) == []
+    assert faults(browser) == []
 
 
 def test_a_noisy_picture_is_noted_under_the_name_of_its_block(browser, addresses, lake):
     from relapse.bundle.eyes import noise
     from relapse.imaging.uploads import as_text
 
-    _open(browser, addresses["lake"])
-    _fill(browser, {"age": 61, "grade": "high"})
+    open_page(browser, addresses["lake"])
+    fill(browser, {"age": 61, "grade": "high"})
     browser.execute_script("taken = arguments[0]", as_text(noise(lake.images)))
-    _send(browser)
+    send(browser)
     assert "DCE-MRI: This picture is unlike" in browser.find_element("class name", "notes").text
 
 
@@ -436,7 +317,7 @@ PASTED = [
 
 
 def test_what_is_pasted_is_taken_or_told_why_not(browser, addresses):
-    _open(browser, addresses["meadow"])
+    open_page(browser, addresses["meadow"])
     text, status = (browser.find_element("id", f"block-texture-{part}") for part in ("text", "status"))
     for pasted, said in PASTED:
         browser.execute_script(
@@ -445,41 +326,41 @@ def test_what_is_pasted_is_taken_or_told_why_not(browser, addresses):
         assert status.text == said
     value = browser.execute_script("return document.getElementById('field-tex000').value")
     assert value == "0.0000005"
-    _fill(browser, CLINIC)
-    _send(browser)
+    fill(browser, CLINIC)
+    send(browser)
     assert browser.find_element("id", "field-tex002").is_displayed()
     assert "other values of its block are there" in browser.find_element("id", "field-tex002-error").text
 
 
 def test_that_it_is_no_medical_device_is_said_once(browser, addresses):
-    _open(browser, addresses["gbsg"])
+    open_page(browser, addresses["gbsg"])
     assert browser.find_element("tag name", "body").text.count("Not a medical device") == 1
 
 
 def test_the_token_is_asked_for_and_kept_nowhere(browser, addresses, patients):
-    _open(browser, addresses["guarded"])
+    open_page(browser, addresses["guarded"])
     browser.find_element("id", "token").send_keys("not the token", "\n")
-    _wait(browser, lambda b: "not the token" in b.find_element("id", "token-error").text)
-    assert _faults(browser) == []
+    wait(browser, lambda b: "not the token" in b.find_element("id", "token-error").text)
+    assert faults(browser) == []
     browser.find_element("id", "token").clear()
     browser.find_element("id", "token").send_keys(TOKEN, "\n")
-    _wait(browser, lambda b: b.find_element("id", "patient").is_displayed())
-    _fill(browser, patients["gbsg"])
-    _send(browser)
+    wait(browser, lambda b: b.find_element("id", "patient").is_displayed())
+    fill(browser, patients["gbsg"])
+    send(browser)
     assert browser.find_element("id", "result").is_displayed()
     stored = browser.execute_script("return JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
     assert json.loads(stored) == [{}, {}, ""]
 
 
 def test_a_fault_that_is_planted_is_found(browser, addresses):
-    _open(browser, addresses["gbsg"])
+    open_page(browser, addresses["gbsg"])
     browser.get_log("browser")
     browser.execute_script("document.querySelector('#fields label').remove()")
-    assert "label" in [rule for rule, _ in _faults(browser)]
+    assert "label" in [rule for rule, _ in faults(browser)]
     browser.execute_script(
         "const s = document.createElement('script'); s.textContent = 'window.planted = 1'; document.body.append(s);"
         "const i = document.createElement('img'); i.src = 'https://elsewhere.example/x.png'; document.body.append(i)"
     )
     time.sleep(0.5)
     assert browser.execute_script("return window.planted") is None
-    assert len(_complaints(browser)) >= 2
+    assert len(complaints(browser)) >= 2

@@ -226,7 +226,6 @@ def test_packed_forms_and_options_in_the_address_are_refused(lake_client, lake):
 @pytest.mark.parametrize("told", [True, False])
 def test_more_than_fits_is_refused_told_beforehand_or_not(lake_client, lake, monkeypatch, told):
     monkeypatch.setattr(guard, "MAX_UPLOAD", 5000)
-    monkeypatch.setattr(volumes, "MAX_UPLOAD", 5000)
     request = lake_client.build_request("POST", "/picture", files=parts(lake.volumes[0][0], [lake.volumes[0][1]]))
     body, headers = request.read(), {"content-type": request.headers["content-type"]}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from relapse.bundle.eyes import Eyes, read_eyes
 from relapse.bundle.fallback import CANDIDATE, Fallback, read_fallback, whole_blocks
+from relapse.bundle.films import KeptReader, read_reader
 from relapse.bundle.manifest import (
     CARD,
     CHECKLIST,
@@ -18,6 +19,7 @@ from relapse.bundle.manifest import (
     FALLBACK_CONTENT,
     FALLBACK_MODEL,
     FALLBACK_REFITS,
+    FILM_READER,
     MANIFEST,
     MODEL,
     REFERENCE,
@@ -50,8 +52,8 @@ class Description:
     """A bundle without its model: all that is needed to say what is served and which requests it takes.
 
     ``validations`` is what stands beside the bundle about external validations, None where nothing does. ``fallback``
-    is what is known of the model that answers without blocks, None where the bundle has none. ``cohort`` has images
-    only where the champion looks at them.
+    is what is known of the model that answers without blocks, None where the bundle has none. ``cohort`` has volumes
+    only where the champion looks at them. ``film_reader`` reads what the cohort's films show, None where it has none.
     """
 
     manifest: Manifest
@@ -64,6 +66,7 @@ class Description:
     reference: Reference
     validations: Validations | None
     fallback: Fallback | None
+    film_reader: KeptReader | None
 
     @property
     def optional_blocks(self) -> list[str]:
@@ -109,7 +112,7 @@ def verify_bundle(folder: Path) -> Manifest:
             )
     manifest = read_manifest(folder)
     besides = set(manifest.files) - set(CONTENT)
-    parts = [set(part) for part in (FALLBACK_CONTENT, EYES) if besides & set(part)]
+    parts = [set(part) for part in (FALLBACK_CONTENT, EYES, FILM_READER) if besides & set(part)]
     if not set(CONTENT) <= set(manifest.files) or besides != set().union(*parts):
         raise BundleError(f"{path}: lists other files than {', '.join(CONTENT)}. Write the bundle again.")
     for extra in sorted(folder.iterdir()):
@@ -138,7 +141,12 @@ def describe_bundle(folder: Path) -> Description:
         raise BundleError(str(error)) from None
     if cohort.name != manifest.cohort:
         raise BundleError(f"{folder}: the manifest is of cohort {manifest.cohort}, {DECLARATION} of {cohort.name}.")
-    if TRUNK not in manifest.files:
+    if bool(cohort.films) != (set(FILM_READER) <= set(manifest.files)):
+        raise BundleError(
+            f"{folder}: the films that {DECLARATION} declares and the files of their reader do not fit together. "
+            "Write the bundle again."
+        )
+    if cohort.volumes and TRUNK not in manifest.files:
         cohort = cohort.model_copy(update={"images": None})
     decision = read_json(folder / DECISION)
     if not isinstance(decision, dict):
@@ -154,6 +162,7 @@ def describe_bundle(folder: Path) -> Description:
         reference=read_reference(folder / REFERENCE, cohort),
         validations=read_validations(folder),
         fallback=read_fallback(folder, cohort),
+        film_reader=read_reader(folder),
     )
 
 

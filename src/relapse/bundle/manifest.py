@@ -33,6 +33,12 @@ FALLBACK_REFITS = "fallback-refits.skops"
 #: The frozen encoder of a model that looks at pictures, and how the training's pictures look.
 TRUNK = "trunk.onnx"
 FAMILIARITY = "familiarity.npz"
+#: The parts of the reader of films, by their names in a bundle: where the cohort's features may be read from films.
+FILM_READER = {
+    "film-reader.json": "reader.json",
+    "film-lesion.onnx": "lesion.onnx",
+    "film-heads.npz": "heads.npz",
+}
 MANIFEST = "manifest.json"
 #: Digest of the manifest itself, in the form that ``sha256sum --check`` reads.
 SEAL = "manifest.sha256"

@@ -7,7 +7,7 @@ were altered on purpose can crash the process, so the bundle's digests are compa
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import packages_distributions, version
@@ -96,7 +96,11 @@ def needed_packages(path: Path) -> dict[str, str]:
     """The installed distributions, with their versions, that predicting with a model file needs."""
     named = _beyond_defaults(path)
     needed = (some for start, some in _WHERE_NAMED.items() if any(name.startswith(start) for name in named))
-    modules = [*_ALWAYS, *(module for some in needed for module in some)]
+    return installed([*_ALWAYS, *(module for some in needed for module in some)])
+
+
+def installed(modules: Iterable[str]) -> dict[str, str]:
+    """The distributions that modules come from, with their installed versions."""
     distributions = packages_distributions()
     found = sorted({distributions[module][0] for module in modules}, key=str.lower)
     return {name: version(name) for name in found}

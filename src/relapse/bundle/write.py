@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from relapse.bundle.eyes import write_eyes
 from relapse.bundle.fallback import ToFallBackOn, write_fallback
+from relapse.bundle.films import NEEDED, write_reader
 from relapse.bundle.manifest import (
     CARD,
     CHECKLIST,
@@ -27,7 +28,7 @@ from relapse.bundle.manifest import (
     Manifest,
     seal,
 )
-from relapse.bundle.model_file import dump_models, load_model, needed_packages
+from relapse.bundle.model_file import dump_models, installed, load_model, needed_packages
 from relapse.bundle.reference import refer
 from relapse.bundle.summary import check_metrics, summarise
 from relapse.cohorts.catalogue import read_cohort
@@ -58,6 +59,7 @@ def write_bundle(
     refits: Sequence[Path] = (),
     fallback: ToFallBackOn | None = None,
     version: str | None = None,
+    root: Path = Path(),
 ) -> Manifest:
     """Write what is served into ``folder``, replacing what was there.
 
@@ -89,11 +91,15 @@ def write_bundle(
         The clinical reference, where :func:`relapse.bundle.fallback.needs_fallback` says so.
     version
         The name by which people tell this model from others; the first 12 characters of ``content_hash`` by default.
+    root
+        Folder that the declared folder of a reader of films starts from.
 
     Raises
     ------
     BundleError
         The model file cannot be loaded here, so nobody could serve it.
+    SourceError
+        The declared reader of films is not there.
     """
     cohort, found = read_cohort(declaration), counts(table)
     load_model(model)
@@ -116,6 +122,9 @@ def write_bundle(
             files += FALLBACK_CONTENT
             packages = dict(sorted((packages | needed_packages(new / FALLBACK_MODEL)).items()))
         files += write_eyes(new, load_model(model), table)
+        if cohort.films:
+            files += write_reader(new, cohort.films, root=root)
+            packages = dict(sorted((packages | installed(NEEDED)).items()))
         manifest = Manifest(
             format=FORMAT,
             cohort=cohort.name,

@@ -15,7 +15,15 @@ from relapse.bundle.manifest import Manifest
 from relapse.bundle.validations import Validations
 from relapse.cohorts.declared.features import Categorical, Numeric
 from relapse.cohorts.schema import Cohort
-from relapse.serving.patients import FeatureBlock, allowed, feature_blocks, limits, patient_model, with_blocks
+from relapse.serving.patients import (
+    FeatureBlock,
+    allowed,
+    feature_blocks,
+    limits,
+    patient_model,
+    proposed_features,
+    with_blocks,
+)
 
 
 class NoteKind(StrEnum):
@@ -150,6 +158,74 @@ class Pictured(BaseModel):
     width: list[float] = Field(description="Side of each slice's square, in mm.")
 
 
+class SizeInterval(BaseModel):
+    """Where the largest diameter lies, in mm."""
+
+    lower: float
+    upper: float
+    level: float = Field(ge=0, le=1, description="Nominal coverage.", examples=[0.9])
+
+
+class Proposal(BaseModel):
+    """What a film says of one feature; a proposal, which a radiologist's reading replaces."""
+
+    field: str = Field(description="Name of the feature.")
+    read: Literal["size", "shape", "margin", "density"]
+    value: float | str | None = Field(
+        default=None,
+        description="The largest diameter in mm, or the level's name; null where no lesion was found, or where the "
+        "cohort has no level for what was read.",
+    )
+    confidence: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="The probability of the level; of a size that it is right to a quarter.",
+    )
+    probabilities: dict[str, float] | None = Field(
+        default=None, description="Probability of each level by its name; null for a size."
+    )
+    interval: SizeInterval | None = Field(default=None, description="Of a size; null for levels.")
+
+
+class Axis(BaseModel):
+    """Which pixel of the film lies under pixel ``n`` of the preview, counted from 0: ``first + n * step``."""
+
+    first: float
+    step: float = Field(description="Below 0 where the preview shows the film mirrored.")
+
+
+class FilmRegion(BaseModel):
+    """Where a lesion was looked for, in pixels of the film as it was sent."""
+
+    x: float = Field(description="Columns from the left.")
+    y: float = Field(description="Rows from the top.")
+    radius: float | None
+
+
+class FilmRead(BaseModel):
+    """What ``POST /film`` gives: an uploaded film as it was looked at, and what is proposed of it."""
+
+    preview: str = Field(
+        description="The film, chest wall on the left, with the outline of the breast, dense tissue tinted and the "
+        "outline of the lesion: a PNG file in base64."
+    )
+    width: int = Field(description="Pixels of the preview.")
+    height: int
+    x: Axis = Field(description="From columns of the preview to columns of the film.")
+    y: Axis = Field(description="From rows of the preview to rows of the film.")
+    columns: int = Field(description="Pixels of the film.")
+    rows: int
+    spacing: float = Field(description="Millimetres between pixels of the film.")
+    laterality: str | None
+    view: str | None
+    proposals: list[Proposal]
+    percent: float = Field(ge=0, le=100, description="Dense share of the breast's area.")
+    region: FilmRegion | None = Field(description="Where was looked for a lesion; null where nowhere.")
+    proposed: bool = Field(description="Whether the reader found that place itself; false where it was marked.")
+    notes: list[str] = Field(description="What a radiologist should know of how the film was read.")
+
+
 class FormField(BaseModel):
     """How to ask for one feature."""
 
@@ -192,6 +268,10 @@ class Form(BaseModel):
     phases: list[str] | None = Field(
         description="Phases of the volumes that `/picture` takes, in their order (0 is before contrast); null where "
         "the model looks at no picture."
+    )
+    films: dict[str, str] | None = Field(
+        description="Feature by what `/film` reads of a film: size, shape, margin, density; null where no films "
+        "are read."
     )
     patient: dict[str, Any] = Field(description="JSON Schema of the body of `/predict` and `/explain`.")
 
@@ -237,6 +317,7 @@ def form(description: Description) -> Form:
         blocks=feature_blocks(cohort, optional),
         fallback=description.fallback.title if description.fallback else None,
         phases=list(map(str, cohort.volumes.phases)) if cohort.volumes else None,
+        films=proposed_features(cohort) or None,
         patient=with_blocks(patient.model_json_schema(), patient),
     )
 

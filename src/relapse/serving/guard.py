@@ -15,16 +15,18 @@ from pydantic import BaseModel, ValidationError
 
 from relapse.cohorts.schema import Cohort
 from relapse.serving.access import is_asked_for, is_authorised, is_loopback
-from relapse.serving.patients import PICTURE
+from relapse.serving.patients import FILM, PICTURE
 from relapse.serving.problems import Problems, is_malformed, of_body, of_repeated, of_validation
 from relapse.serving.settings import Serving
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Bytes of a body, without pictures; bytes of uploaded volumes.
+#: Bytes of a body, without pictures; bytes of uploaded volumes; bytes of an uploaded film, which has at most some 40
+#: million pixels of two bytes.
 MAX_BODY = 1024 * 1024
 MAX_UPLOAD = 256 * 1024 * 1024
+MAX_FILM = 128 * 1024 * 1024
 
 #: Pictures that a body has room for.
 MAX_PICTURES = 8
@@ -68,6 +70,11 @@ VOLUMES = Body(
     b"multipart/form-data",
     "Send the volumes as multipart/form-data.",
     "The volumes are larger than {} bytes together. Send the declared phases only, compressed.",
+)
+FILM_FORM = Body(
+    b"multipart/form-data",
+    "Send the film as multipart/form-data.",
+    "The film is larger than {} bytes. Send one film, as the device or the archive gave it.",
 )
 
 
@@ -136,8 +143,8 @@ class Guard:
         if refused := self._refuse_client(scope):
             await _answer(send, *refused)
             return
-        if self.cohort.volumes and scope["path"] == f"/{PICTURE}" and scope["method"] == "POST":
-            await self._admit_upload(scope, receive, send)
+        if scope["method"] == "POST" and (upload := self._upload(scope["path"])):
+            await _admit_upload(self.app, *upload, scope, receive, send)
             return
         model = self.bodies.get(scope["path"]) if scope["method"] == "POST" else None
         if model is None:
@@ -165,12 +172,11 @@ class Guard:
             return
         await self.app(scope, _replay(body, receive), send)
 
-    async def _admit_upload(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Pass volumes on as they come, as far as the limit; they are looked at where they are read."""
-        if refused := _refuse_headers(dict(scope["headers"]), VOLUMES, MAX_UPLOAD) or _refuse_query(scope):
-            await _answer(send, *refused)
-            return
-        await self.app(scope, _limited(receive), send)
+    def _upload(self, path: str) -> tuple[Body, int] | None:
+        """The form of files that a path takes, and most bytes of it; None where it takes none."""
+        if self.cohort.volumes and path == f"/{PICTURE}":
+            return VOLUMES, MAX_UPLOAD
+        return (FILM_FORM, MAX_FILM) if self.cohort.films and path == f"/{FILM}" else None
 
     def _refuse_client(self, scope: "Scope") -> tuple[int, Problems] | None:
         token = self.settings.token
@@ -191,20 +197,30 @@ class Guard:
         return 401, of_body("Send the token of this service: Authorization: Bearer <token>.")
 
 
+async def _admit_upload(
+    app: "ASGIApp", body: Body, largest: int, scope: "Scope", receive: "Receive", send: "Send"
+) -> None:
+    """Pass files on as they come, as far as the limit; they are looked at where they are read."""
+    if refused := _refuse_headers(dict(scope["headers"]), body, largest) or _refuse_query(scope):
+        await _answer(send, *refused)
+        return
+    await app(scope, _limited(receive, largest, body.too_large.format(largest)), send)
+
+
 class UploadTooLarge(Exception):
-    """More was sent than fits; :mod:`relapse.serving.volumes`, which reads it, answers."""
+    """More was sent than fits; :mod:`relapse.serving.uploads`, which reads it, answers in these words."""
 
 
-def _limited(receive: "Receive") -> "Receive":
-    """The same, which raises :class:`UploadTooLarge` once more than :data:`MAX_UPLOAD` bytes came."""
+def _limited(receive: "Receive", largest: int, said: str) -> "Receive":
+    """The same, which raises :class:`UploadTooLarge` once more than ``largest`` bytes came."""
     size = 0
 
     async def counted() -> "Message":
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > MAX_UPLOAD:
-            raise UploadTooLarge
+        if size > largest:
+            raise UploadTooLarge(said)
         return message
 
     return counted

@@ -9,12 +9,32 @@ from pydantic import BaseModel
 from relapse.bundle.load import Description
 from relapse.bundle.validations import in_words, section
 from relapse.cohorts.declared.images import DceMri
+from relapse.cohorts.schema import Cohort
 from relapse.documents import Document, html, markdown
-from relapse.serving.contract import Explanation, FallbackCard, Form, ModelCard, Pictured, form, prediction_model
-from relapse.serving.patients import PICTURE, batch_model, feature_blocks, patient_model, with_blocks
+from relapse.serving import films, volumes
+from relapse.serving.contract import (
+    Explanation,
+    FallbackCard,
+    FilmRead,
+    Form,
+    ModelCard,
+    Pictured,
+    form,
+    prediction_model,
+)
+from relapse.serving.patients import (
+    FILM,
+    PICTURE,
+    batch_model,
+    feature_blocks,
+    patient_model,
+    proposed_features,
+    with_blocks,
+)
 from relapse.serving.problems import Problems
 from relapse.serving.traffic import exposition
-from relapse.serving.volumes import MASK, PHASE, upload
+from relapse.serving.uploads import Upload, route
+from relapse.serving.volumes import MASK, PHASE
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -39,6 +59,7 @@ PUBLIC = ("/", "/ui", *_STATIC, *HEALTH)
 ENDPOINTS = (
     *PUBLIC,
     f"/{PICTURE}",
+    f"/{FILM}",
     "/predict",
     "/predict_batch",
     "/explain",
@@ -66,12 +87,12 @@ _REFUSALS = _STRANGERS | {
     "503": "Not answered in time.",
 }
 
-#: Volumes are read as they arrive, in the time of the request: there is no 408.
+#: Files are read as they arrive, in the time of the request: there is no 408.
 _UPLOAD_REFUSALS = _STRANGERS | {
     "400": "The body is not readable as a form of files.",
-    "413": "The volumes are too large.",
+    "413": "The files are too large.",
     "415": "The body is not sent as multipart/form-data, or compressed as a whole.",
-    "422": "No picture can be made of the volumes; the message says what is wrong with which.",
+    "422": "The form cannot be worked on; the message says what is wrong with which part.",
     "503": "Not arrived and made in time.",
 }
 
@@ -148,9 +169,16 @@ def pages(description: Description, specification: Callable[[], dict[str, Any]])
             *(Route(path, fixed(*content), methods=["GET"]) for path, content in contents.items()),
             Route("/docs.json", get_docs, methods=["GET"]),
             Route("/metrics", get_metrics, methods=["GET"]),
-            *([upload(description.cohort.volumes)] if description.cohort.volumes else []),
+            *map(route, _uploads(description)),
         ]
     )
+
+
+def _uploads(description: Description) -> list[Upload]:
+    """The forms of files that are taken."""
+    cohort, reader = description.cohort, description.film_reader
+    found = [volumes.upload(cohort.volumes)] if cohort.volumes else []
+    return [*found, films.upload(cohort, reader)] if reader else found
 
 
 def complete(document: dict[str, Any], description: Description) -> dict[str, Any]:
@@ -173,6 +201,8 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
     )
     if description.cohort.volumes:
         models = (*models, Pictured)
+    if description.film_reader:
+        models = (*models, FilmRead)
     schemas = _schemas(*models)
     schemas["Patient"] = with_blocks(schemas["Patient"], patient)
     document["components"] = {
@@ -204,9 +234,11 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
             "schema": {"type": "boolean", "default": False},
         }
     ]
+    refusals = {status: _response(text, _reference("Problems")) for status, text in _UPLOAD_REFUSALS.items()}
     if description.cohort.volumes:
-        refusals = {status: _response(text, _reference("Problems")) for status, text in _UPLOAD_REFUSALS.items()}
-        document["paths"][f"/{PICTURE}"] = {"post": security | _upload(description.cohort.volumes, refusals)}
+        document["paths"][f"/{PICTURE}"] = {"post": security | _of_volumes(description.cohort.volumes, refusals)}
+    if description.film_reader:
+        document["paths"][f"/{FILM}"] = {"post": security | _of_film(description.cohort, refusals)}
     for path, text, name in (
         ("/model", "What is served: name, version, manifest, decision, metrics, declaration, model card.", "ModelCard"),
         ("/schema", "What to ask for: fields with labels, units, ranges and levels.", "Form"),
@@ -225,7 +257,7 @@ def complete(document: dict[str, Any], description: Description) -> dict[str, An
     return document
 
 
-def _upload(images: DceMri, refused: dict[str, Any]) -> dict[str, Any]:
+def _of_volumes(images: DceMri, refused: dict[str, Any]) -> dict[str, Any]:
     """What OpenAPI says of the volumes that are taken."""
     file = {"type": "string", "contentMediaType": "application/octet-stream"}
     count = len(images.phases)
@@ -240,6 +272,28 @@ def _upload(images: DceMri, refused: dict[str, Any]) -> dict[str, Any]:
         "summary": text,
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}},
         "responses": {"200": _response("The picture.", _reference("Pictured")), **refused},
+    }
+
+
+def _of_film(cohort: Cohort, refused: dict[str, Any]) -> dict[str, Any]:
+    """What OpenAPI says of the film that is taken."""
+    numbers = {name: {"type": "number", "description": films.FIELDS[name]} for name in ("spacing", "x", "y", "radius")}
+    properties = {
+        "film": {"type": "string", "contentMediaType": "application/octet-stream"},
+        **numbers,
+        "laterality": {"enum": ["L", "R"], "description": films.FIELDS["laterality"]},
+        "inverted": {"type": "boolean", "description": films.FIELDS["inverted"]},
+    }
+    schema = {"type": "object", "properties": properties, "required": ["film"], "additionalProperties": False}
+    text = (
+        "One mammogram (DICOM, PNG, PGM or TIFF, in grey levels) is read, and values are proposed for "
+        f"{', '.join(proposed_features(cohort).values())}. A place in the film may be marked by x and y."
+    )
+    return {
+        "operationId": FILM,
+        "summary": text,
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}},
+        "responses": {"200": _response("What was read.", _reference("FilmRead")), **refused},
     }
 
 

@@ -34,6 +34,9 @@ from relapse.ground.errors import ImageError
 #: The path that makes pictures of uploaded volumes, and with it the answer's field.
 PICTURE = "picture"
 
+#: The path that reads uploaded films.
+FILM = "film"
+
 #: Patients in one request.
 MAX_BATCH = 1000
 
@@ -117,6 +120,12 @@ def feature_blocks(cohort: Cohort, optional_blocks: Collection[str]) -> list[Fea
         )
         for name in whole_blocks(cohort)
     ]
+
+
+def proposed_features(cohort: Cohort) -> dict[str, str]:
+    """Feature by what is read of a film, as far as a patient is asked for it."""
+    found = cohort.films.proposed if cohort.films else {}
+    return {read: name for read, name in found.items() if name in cohort.predictors}
 
 
 def with_blocks(schema: dict[str, Any], patient: type[Patient]) -> dict[str, Any]:

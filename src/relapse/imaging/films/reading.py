@@ -73,6 +73,9 @@ class Reading:
         The film as it is looked at, 0 to 1, chest wall on the left (rows, columns), ``spacing`` mm between pixels.
     notes
         What a radiologist should know of how the film was read.
+    corners
+        Where the middles of the first and of the last pixel of ``shown`` lie in the film, each as (x, y); x falls from
+        one to the other where it is shown mirrored.
     """
 
     size: Size | None
@@ -90,3 +93,4 @@ class Reading:
     dense: NDArray[np.bool_]
     lesion: NDArray[np.bool_]
     notes: tuple[str, ...]
+    corners: tuple[tuple[float, float], tuple[float, float]]

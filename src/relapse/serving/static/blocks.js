@@ -90,6 +90,7 @@ function clear(items) {
   for (const item of items) {
     find(`field-${item.name}`).value = "";
     complain(item.name, "");
+    markProposal(item.name);
   }
 }
 
@@ -159,6 +160,7 @@ function filled(block, items, row) {
     const input = find(`field-${item.name}`);
     input.value = name === undefined ? "" : row.get(name);
     complain(item.name, "");
+    markProposal(item.name);
     rest.delete(name);
     if (input.value) count += 1;
     else if (!item.optional) lacking.push(item.name);

@@ -54,6 +54,8 @@ async function start() {
   asked.fields = [...of(null), ...groups.flatMap(([, items]) => items)];
   find("fields").replaceChildren(...of(null).map(field));
   find("blocks").replaceChildren(...groups.map(([block, items]) => blockPart(block, items)));
+  if (asked.films) find("film-part").replaceChildren(filmPart());
+  find("film-part").hidden = !asked.films;
   find("patient-part").hidden = false;
   find("open-card").hidden = false;
 }
@@ -68,9 +70,10 @@ function field(item) {
     input.inputMode = item.kind === "number" ? "decimal" : "numeric";
     input.autocomplete = "off";
   }
-  input.setAttribute("aria-describedby", `${id}-hint ${id}-error`);
+  const mark = isRead(item.name) ? [make("p", { id: `${id}-mark`, className: "mark" })] : [];
+  input.setAttribute("aria-describedby", `${id}-hint ${mark.length ? `${id}-mark ` : ""}${id}-error`);
   input.setAttribute("aria-required", String(!item.optional));
-  for (const kind of ["input", "change"]) input.addEventListener(kind, () => complain(item.name, ""));
+  for (const kind of ["input", "change"]) input.addEventListener(kind, () => { complain(item.name, ""); markProposal(item.name); });
   const unit = item.unit && !item.levels ? ` (${item.unit})` : "";
   const words = item.allowed.replace("; or null", "").replace(/^one of: .*/, "");
   const hint = [item.description, words, item.optional ? "may be left empty" : ""].filter(Boolean).join("; ");
@@ -80,6 +83,7 @@ function field(item) {
     make("label", { htmlFor: id }, item.label + unit),
     input,
     make("p", { id: `${id}-hint`, className: "hint" }, hint),
+    ...mark,
     make("p", { id: `${id}-error`, className: "error" }),
   );
 }
@@ -168,7 +172,7 @@ function draw(answer, reasons, patient) {
     parts.push(make("p", {}, `${side} the model’s threshold of ${percent(answer.threshold)}.`));
   }
   if (asked.blocks.length) parts.splice(0, 0, answeredBy(answer.model, reasons));
-  parts.push(...trust(answer.notes));
+  parts.push(...fromFilm(patient), ...trust(answer.notes));
   parts.push(make("h3", {}, "Among 100 patients like this one"), people(hits, of), make("p", {}, of));
   if (answer.risks && answer.risks.length > 1) {
     const each = answer.risks.map((item) => `${percent(item.risk)} within ${spelt(item.horizon)}`);
@@ -293,6 +297,7 @@ find("patient").addEventListener("reset", () => {
   asked.fields.forEach((item) => complain(item.name, ""));
   find("summary").textContent = "";
   resetBlocks();
+  resetFilm();
   release(find("answer"));
   find("answer").replaceChildren();
   find("result").hidden = true;

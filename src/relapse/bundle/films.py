@@ -1,0 +1,84 @@
+"""What a bundle needs to read films: the trained reader's parts, as they were when it was written.
+
+It stands in the bundle of a cohort whose features may be read from films. The model itself looks at no film: what is
+read is proposed to a person, and comes back as any other value.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from relapse.bundle.manifest import FILM_READER
+from relapse.cohorts.declared.images import Mammogram
+from relapse.cohorts.sources import folder_of
+from relapse.ground.errors import BundleError, SourceError
+
+if TYPE_CHECKING:
+    from relapse.imaging.films.reader import FilmReader
+
+#: Modules that reading a film needs besides those that predicting does.
+NEEDED = ("PIL", "SimpleITK", "matplotlib", "onnxruntime", "pydicom", "skimage")
+
+
+class KeptReader:
+    """The parts of a reader, by their names; it is opened when it is first asked for."""
+
+    def __init__(self, parts: Mapping[str, bytes]) -> None:
+        self.parts = dict(parts)
+        self._opened: FilmReader | None = None
+        self._opening = Lock()
+
+    def opened(self) -> "FilmReader":
+        """The reader, one for all who ask.
+
+        Raises
+        ------
+        BundleError
+            The parts are not what a trained reader leaves.
+        """
+        from relapse.imaging.films.reader import FilmReader
+
+        with self._opening:
+            if self._opened is None:
+                try:
+                    self._opened = FilmReader.open(self.parts)
+                except SourceError as error:
+                    raise BundleError(f"The reader of films cannot be opened. {error}") from None
+            return self._opened
+
+
+def write_reader(folder: Path, films: Mammogram, *, root: Path) -> tuple[str, ...]:
+    """Write the declared reader of films; the names of its files.
+
+    Parameters
+    ----------
+    root
+        Folder that the declared folder of the reader starts from.
+
+    Raises
+    ------
+    SourceError
+        There is no such folder, or a part is missing.
+    BundleError
+        The parts are there, and no reader can be made of them.
+    """
+    source, parts = folder_of(films.reader, root=root), {}
+    for part in FILM_READER.values():
+        if not (source / part).is_file():
+            raise SourceError(
+                f"{films.reader}: no {part} in this folder. Name the folder that `relapse films train` wrote."
+            )
+        parts[part] = (source / part).read_bytes()
+    # Nobody could serve what cannot be opened here.
+    KeptReader(parts).opened()
+    for name, part in FILM_READER.items():
+        (folder / name).write_bytes(parts[part])
+    return tuple(FILM_READER)
+
+
+def read_reader(folder: Path) -> KeptReader | None:
+    """The reader of a verified bundle, unopened; None where it has none."""
+    if not all((folder / name).is_file() for name in FILM_READER):
+        return None
+    return KeptReader({part: (folder / name).read_bytes() for name, part in FILM_READER.items()})
