@@ -28,21 +28,26 @@ def test_dense_tissue_is_found_where_it_is_and_more_of_it_is_a_higher_share() ->
         drawn = draw(dense=dense)
         breast = breast_of(Film(drawn.values.astype(np.float32), SPACING, view="MLO"))
         found, percent = dense_tissue(breast)
-        assert found.shape == breast.image.shape and not (found & ~breast.mask).any()
+        assert found.shape == breast.image.shape
+        assert not (found & ~breast.mask).any()
         if dense:
             assert 2 * (found & drawn.dense).sum() / (found.sum() + drawn.dense.sum()) > 0.8
         assert percent == pytest.approx(100 * dense, abs=6)
         shares.append(percent)
-    assert shares == sorted(shares) and shares[0] < 2
+    assert shares == sorted(shares)
+    assert shares[0] < 2
 
 
 def test_features_have_names_and_are_finite_even_of_little_tissue() -> None:
     drawn = draw()
     breast = breast_of(Film(drawn.values.astype(np.float32), SPACING, view="MLO"))
     features = tissue_features(breast)
-    assert features.shape == (len(FEATURES),) and np.isfinite(features).all() and len(set(FEATURES)) == len(FEATURES)
+    assert features.shape == (len(FEATURES),)
+    assert np.isfinite(features).all()
+    assert len(set(FEATURES)) == len(FEATURES)
     picture = tissue_picture(breast)
-    assert picture.shape == (PICTURE, PICTURE) and picture.dtype == np.float32
+    assert picture.shape == (PICTURE, PICTURE)
+    assert picture.dtype == np.float32
     flat = np.zeros((384, 320), dtype=np.float32)
     flat[100:180, :80] = 1
     little = breast_of(Film(flat, SPACING))

@@ -9,6 +9,7 @@ regression on features of the tissue and of small networks that see the map; bot
 machine-learning library is needed to read a film.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,8 @@ _STEP = 0.8
 #: Distances from the skin in mm, between which fat has one level.
 _DEPTHS = (0, 2, 4, 6, 8, 11, 14, 18, 24, 30, 40, 60, 250)
 
-#: Share of the pixels at a distance that is fat at least; the brightest that fat can be, and by how much dense tissue is
-#: brighter than fat, in shares of the grey range. Set on mini-MIAS, where others around them order films as well.
+#: Share of the pixels at a distance that is fat at least; the brightest that fat can be, and by how much dense tissue
+#: is brighter than fat, in shares of the grey range. Set on mini-MIAS, where others around them order films as well.
 _FAT, _BRIGHTEST, _DENSER = 0.1, 0.65, 0.2
 
 #: Smallest speck of dense tissue, and hole in it, in mm².
@@ -169,7 +170,7 @@ def _beyond_fat(grey: Array, mask: Mask, depth: Array) -> tuple[Array, float]:
     """By how much each pixel is brighter than fat as far from the skin, and how bright fat is where it is thickest."""
     values, depths = grey[mask], depth[mask]
     places, levels = [], []
-    for low, high in zip(_DEPTHS, _DEPTHS[1:], strict=False):
+    for low, high in itertools.pairwise(_DEPTHS):
         there = (depths >= low) & (depths < high)
         if there.sum() > 20:
             places.append(min((low + high) / 2, 70.0))

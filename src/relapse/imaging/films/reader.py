@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from relapse.ground.errors import SourceError
 from relapse.imaging.films.breast import Breast, breast_of
 from relapse.imaging.films.codes import Codes
-from relapse.imaging.films.density import TissueHead, bi_rads, dense_tissue, tissue_picture, tissue_features
+from relapse.imaging.films.density import TissueHead, bi_rads, dense_tissue, tissue_features, tissue_picture
 from relapse.imaging.films.descriptors import describe
 from relapse.imaging.films.lesion import LesionNet, outline, propose
 from relapse.imaging.films.parts import ABOUT, HEADS, NETWORK, PARTS
@@ -134,6 +134,7 @@ class FilmReader:
             dense=dense,
             lesion=found.mask if found else np.zeros_like(breast.mask),
             notes=tuple(notes),
+            corners=(breast.to_film(0, 0), breast.to_film(breast.image.shape[0] - 1, breast.image.shape[1] - 1)),
         )
 
 

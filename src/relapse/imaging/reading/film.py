@@ -43,7 +43,7 @@ _UNEVEN = 0.01
 _MAGNIFIED = 1.2
 
 #: How near to an extreme grey level background lies, in shares of the range; how much more of a film and of its border
-#: must lie near the brightest than near the darkest for the film to be inverted. Of 322 scanned films none reaches 0.04.
+#: must lie near the brightest than near the darkest for the film to be inverted. Of 322 scanned films none has 0.04.
 _NEAR, _INVERTED = 0.06, 0.15
 
 _PNG, _PGM, _TIFF = b"\x89PNG\r\n\x1a\n", b"P5", (b"II*\0", b"MM\0*")
