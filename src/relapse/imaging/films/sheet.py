@@ -1,4 +1,4 @@
-"""Films as a person looks at them: outlines of breast, muscle and lesion, dense tissue tinted; one, or pages of many."""
+"""Films as a person looks at them: outlines of breast, muscle and lesion, dense tissue tinted."""
 
 import io
 from collections.abc import Sequence
