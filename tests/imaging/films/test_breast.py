@@ -68,7 +68,7 @@ def test_grey_levels_do_not_depend_on_how_a_film_was_scaled() -> None:
 
 def test_a_fine_film_is_looked_at_with_the_working_spacing() -> None:
     drawn = draw(right=True)
-    fine = np.kron(drawn.values.astype(np.float32), np.ones((6, 6), dtype=np.float32))
+    fine = np.kron(drawn.values.astype(np.float32), np.ones((6, 6), dtype=np.float32)).astype(np.float32)
     breast = breast_of(Film(fine, SPACING / 6, view="MLO"))
     assert breast.spacing == pytest.approx(WORKING, rel=0.01)
     assert breast.shape == fine.shape

@@ -62,8 +62,8 @@ def learnt(share: float) -> tuple[TissueHead, np.ndarray, np.ndarray, np.ndarray
     groups = np.repeat(np.arange(30), 2)
     features = rng.normal(size=(60, 5)) + share * labels[:, None]
     pictures = rng.normal(0, 0.1, (60, PICTURE, PICTURE)).astype(np.float32)
-    pictures[:, 20:44, 20:44] += 1.0 * labels[:, None, None]
-    return fit_tissue(features, pictures, labels, groups, seed=1, epochs=25), features, pictures, labels
+    pictures[:, 20:44, 20:44] += 0.3 * labels[:, None, None]
+    return fit_tissue(features, pictures, labels, groups, seed=1, epochs=15), features, pictures, labels
 
 
 def test_networks_count_where_the_picture_says_more_than_the_features() -> None:
@@ -71,13 +71,13 @@ def test_networks_count_where_the_picture_says_more_than_the_features() -> None:
     found = head.probabilities(features, pictures)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert head.share >= 0.5
-    assert (found.argmax(axis=1) == labels).mean() > 0.8
+    assert (found.argmax(axis=1) == labels).mean() > 0.6
 
 
 def test_a_head_is_the_same_once_stored_and_whoever_learns_it_again() -> None:
     head, features, pictures, _ = learnt(1.0)
     stream = io.BytesIO()
-    np.savez(stream, **head.to_arrays())
+    np.savez(stream, allow_pickle=False, **head.to_arrays())
     stream.seek(0)
     with np.load(stream) as arrays:
         again = TissueHead.from_arrays(dict(arrays))
@@ -92,10 +92,10 @@ def test_a_network_computes_without_torch_what_it_computed_with_it() -> None:
     import torch
 
     head, _, pictures, _ = learnt(0.0)
-    from relapse.imaging.films.density import _outputs
+    from relapse.imaging.films.density import _GAIN, _outputs
 
     *layers, kernel, constant = (torch.tensor(one) for one in head.networks[0])
-    maps = torch.tensor(pictures)[:, None]
+    maps = _GAIN * torch.tensor(pictures)[:, None]
     for taps, shift in zip(layers[::2], layers[1::2], strict=True):
         maps = torch.relu(torch.nn.functional.conv2d(maps, taps, shift, stride=2, padding=1))
     expected = maps.mean(dim=(2, 3)) @ kernel.T + constant

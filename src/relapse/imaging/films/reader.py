@@ -55,7 +55,7 @@ class FilmReader:
         arrays = {f"{_TISSUE}{name}": array for name, array in tissue.to_arrays().items()}
         arrays |= {f"{_CODES}{name}": array for name, array in codes.to_arrays().items()}
         content = io.BytesIO()
-        np.savez(content, **{name: arrays[name] for name in sorted(arrays)})
+        np.savez(content, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
         declared = json.dumps({"format": _FORMAT, **about}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
         return cls.open({ABOUT: declared.encode(), NETWORK: network, HEADS: content.getvalue()})
 

@@ -5,7 +5,7 @@ a radiologist's own value, given in a file of corrections, takes the place of wh
 show, such as the molecular subtype or the outcome, comes from a clinical sheet, joined by patient.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -287,7 +287,7 @@ def _unique(path: Path, keys: list[tuple[str, ...]], what: str) -> None:
         seen.add(key)
 
 
-def _listed(path: Path, number: int, row: dict[str, str]) -> Listed:
+def _listed(path: Path, number: int, row: Mapping[Hashable, str]) -> Listed:
     where = f"{path}: row {number}"
     for name in ("film", "patient", "view"):
         if not row[name]:
