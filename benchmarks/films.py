@@ -251,7 +251,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--windows", type=int, default=Effort().windows)
     parser.add_argument("--epochs", type=int, default=Effort().epochs)
     parser.add_argument("--lesions", type=int, default=Effort().lesions, help="drawn lesions that codes learn from")
-    parser.add_argument("--tested", type=int, default=100, help="drawn lesions a fold that are read")
+    parser.add_argument("--tested", type=int, default=60, help="drawn lesions a fold that are read")
     parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args(arguments)

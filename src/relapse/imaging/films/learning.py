@@ -50,10 +50,10 @@ class Effort:
     ``repeats`` is how often each circled lesion comes among the windows.
     """
 
-    windows: int = 1600
-    epochs: int = 10
+    windows: int = 600
+    epochs: int = 6
     repeats: int = 3
-    lesions: int = 600
+    lesions: int = 300
 
 
 @dataclass(frozen=True, slots=True)
