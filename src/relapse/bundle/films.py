@@ -13,6 +13,7 @@ from relapse.bundle.manifest import FILM_READER
 from relapse.cohorts.declared.images import Mammogram
 from relapse.cohorts.sources import folder_of
 from relapse.ground.errors import BundleError, SourceError
+from relapse.imaging.films.parts import read_parts
 
 if TYPE_CHECKING:
     from relapse.imaging.films.reader import FilmReader
@@ -63,13 +64,7 @@ def write_reader(folder: Path, films: Mammogram, *, root: Path) -> tuple[str, ..
     BundleError
         The parts are there, and no reader can be made of them.
     """
-    source, parts = folder_of(films.reader, root=root), {}
-    for part in FILM_READER.values():
-        if not (source / part).is_file():
-            raise SourceError(
-                f"{films.reader}: no {part} in this folder. Name the folder that `relapse films train` wrote."
-            )
-        parts[part] = (source / part).read_bytes()
+    parts = read_parts(folder_of(films.reader, root=root))
     # Nobody could serve what cannot be opened here.
     KeptReader(parts).opened()
     for name, part in FILM_READER.items():

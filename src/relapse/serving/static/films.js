@@ -6,8 +6,15 @@
 const FILM_ABOUT = [
   ["spacing", "Spacing (mm)", "Millimetres between pixels, 0.02 to 1. Needed where the file does not say."],
   ["laterality", "Side", "Left or right breast."],
+  ["view", "View", "A CC film shows no pectoral muscle."],
   ["inverted", "Dense tissue is dark", "Inverted film: its background is brighter than the breast."],
 ];
+const AS_THE_FILE_SAYS = ["", "as the file says"];
+const FILM_CHOICES = {
+  laterality: [AS_THE_FILE_SAYS, ["L", "left"], ["R", "right"]],
+  view: [AS_THE_FILE_SAYS, ["CC", "CC"], ["MLO", "MLO"]],
+  inverted: [AS_THE_FILE_SAYS, ["true", "yes"], ["false", "no"]],
+};
 const FILM_PLACE = [
   ["x", "Column (x)", "Pixels from the left."],
   ["y", "Row (y)", "Pixels from the top."],
@@ -37,7 +44,7 @@ function filmPart() {
   const about = make(
     "details",
     { id: "film-about" },
-    make("summary", {}, "What the file does not say: spacing, side, inverted"),
+    make("summary", {}, "What the file does not say: spacing, side, view, inverted"),
     make("div", { className: "fields" }, ...FILM_ABOUT.map(filmField)),
   );
   const form = make(
@@ -71,11 +78,9 @@ function filmHints() {
 
 function filmField([name, label, hint]) {
   const id = `film-field-${name}`;
-  let input = make("input", { id, type: "text", inputMode: "decimal", autocomplete: "off" });
-  if (name === "laterality" || name === "inverted") {
-    const choices = name === "laterality" ? [["", "as the file says"], ["L", "left"], ["R", "right"]] : [["", "as the file says"], ["true", "yes"], ["false", "no"]];
-    input = make("select", { id }, ...choices.map(([value, text]) => make("option", { value }, text)));
-  }
+  const input = FILM_CHOICES[name]
+    ? make("select", { id }, ...FILM_CHOICES[name].map(([value, text]) => make("option", { value }, text)))
+    : make("input", { id, type: "text", inputMode: "decimal", autocomplete: "off" });
   input.setAttribute("aria-describedby", `${id}-hint film-error`);
   for (const kind of ["input", "change"]) input.addEventListener(kind, () => input.removeAttribute("aria-invalid"));
   return make("div", {}, make("label", { htmlFor: id }, label), input, make("p", { id: `${id}-hint`, className: "hint" }, hint));
