@@ -55,7 +55,7 @@ def fold(path: Path, train: NDArray[np.int_], test: NDArray[np.int_], effort: Ef
     held = [lessons[index] for index in test]
     films, lesions = [], []
     for one in held:
-        probabilities = reader.tissue.probabilities(one.features, one.small)
+        probabilities = reader.tissue.probabilities(one.features[None], one.small[None])[0]
         place = propose(reader.network, one.breast)
         circles = [found.circle for found in one.lesions if found.circle and found.kind != "CALC"]
         hit = None
@@ -219,7 +219,7 @@ def seconds_a_film(lessons_from: Path | None, reader_effort: Effort, seed: int, 
     if lessons_from is None:
         return
     reader = teach(
-        drawn_lessons(12, seed=seed, machinery=machine),
+        drawn_lessons(15, seed=seed, machinery=machine),
         seed=seed,
         effort=Effort(windows=64, epochs=1, repeats=1, lesions=40),
     )

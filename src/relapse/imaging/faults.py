@@ -35,6 +35,16 @@ FAULTS: dict[str, str] = {
     "pixels-compressed": "pixels compressed in a way that cannot be read here",
 }
 
+#: The same of mammograms, which are read by themselves; what befalls any file stands above.
+FILM_FAULTS: dict[str, str] = {
+    "film-frames": "a file of a film holds several pictures",
+    "film-coarse": "a film has too few pixels or grey levels to be read",
+    "film-inverted": "a film's background is brighter than its breast",
+    "film-laterality": "a film's header names another side than is declared",
+    "film-empty": "no breast is found in a film",
+    "spacing-implausible": "the declared pixel spacing cannot be that of a mammogram",
+}
+
 #: The same of what a service is sent: these set no patient aside, and stand in answers only.
 UPLOAD_FAULTS: dict[str, str] = {
     "upload-phases": "another number of phases was sent than is declared",
@@ -48,6 +58,6 @@ UPLOAD_FAULTS: dict[str, str] = {
 
 def fault(code: str, message: str) -> ImageError:
     """Make the error of a fault; ``message`` says what was found, where, what is allowed, and what to do."""
-    if code not in FAULTS and code not in UPLOAD_FAULTS:
+    if code not in FAULTS | FILM_FAULTS | UPLOAD_FAULTS:
         raise KeyError(code)
     return ImageError(code, message)

@@ -21,7 +21,7 @@ PATIENTS = 3
 @pytest.fixture(scope="session")
 def reader() -> FilmReader:
     """A reader that has been taught a little, by drawn films alone."""
-    lessons = drawn_lessons(9, seed=2, machinery=ALONE)
+    lessons = drawn_lessons(15, seed=2, machinery=ALONE)
     return teach(lessons, seed=2, effort=Effort(windows=48, epochs=2, repeats=1, lesions=40))
 
 

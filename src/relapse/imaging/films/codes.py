@@ -3,7 +3,8 @@
 What is known differs from lesion to lesion: of a drawn mass all is known, of a real one what kind it is. So a code is
 put together from heads that each learn from those of which it is known. Whether a lesion is a mass, an asymmetry or a
 distortion is learnt from real ones only, else drawn and real would be told apart instead; whether a mass is oval, from
-drawn ones. Margins are learnt from both. Heads are logistic regressions, whose penalty is chosen in folds that keep women together.
+drawn ones. Margins are learnt from both. Heads are logistic regressions, whose penalty is chosen in folds that keep
+women together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ SHAPE_OF: dict[str, int] = {"ASYM": 2, "ARCH": 3}
 _MASSES = ("CIRC", "SPIC", "MISC")
 
 #: Penalties (inverse strength) to choose from, and how many folds choose.
-_PENALTIES, _FOLDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), 5
+_PENALTIES, _FOLDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0), 5
 
 #: Right to a quarter: what a size's confidence is the probability of. Ends of its interval. Limits of what is said.
 _QUARTER, _ENDS, _SURE = 0.25, (0.05, 0.95), (0.01, 0.99)
@@ -207,7 +208,7 @@ def fitted(values: Array, codes: NDArray[np.int64], groups: NDArray[Any], weight
         )
 
     best = _PENALTIES[len(_PENALTIES) // 2]
-    folds = min(_FOLDS, len(np.unique(groups)))
+    folds = min(_FOLDS, len(np.unique(groups)), int(np.unique(codes, return_counts=True)[1].min()))
     if folds >= 2:
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         splits = [

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from relapse.ground.errors import ImageError, SourceError
 from relapse.imaging.films.breast import Breast, breast_of
 from relapse.imaging.films.codes import fit_codes
-from relapse.imaging.films.density import fit_tissue, small_picture, tissue_features
+from relapse.imaging.films.density import fit_tissue, tissue_picture, tissue_features
 from relapse.imaging.films.descriptors import describe
 from relapse.imaging.films.lesion import LesionNet, Outline, outline
-from relapse.imaging.films.mias import MiasFilm, read_mias
+from relapse.imaging.films.mias import TISSUES, MiasFilm, read_mias
 from relapse.imaging.films.phantoms import draw_size, drawn_film, lesion_on
 from relapse.imaging.films.reader import FilmReader
 from relapse.imaging.reading.film import Film, read_film
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Dense shares of drawn films from which their tissue counts as fatty-glandular, and as dense-glandular.
-_TISSUES, _CUTS = ("F", "G", "D"), (0.15, 0.4)
+_CUTS = (0.15, 0.4)
+
+#: Fewest women with each class of tissue.
+_FEWEST = 4
 
 #: How far a click lies from a lesion's middle, as a share of its radius: deviation of each coordinate.
 _CLICK = 0.15
@@ -103,7 +106,7 @@ def lesson(name: str, woman: str, film: Film, *, tissue: str | None, lesions: Se
         if region is not None and region.radius is not None:
             circle = (*breast.of_film(region.x, region.y), region.radius / breast.scale)
         marked.append(Marked(kind, circle))
-    return Lesson(name, woman, breast, tissue, tuple(marked), tissue_features(breast), small_picture(breast))
+    return Lesson(name, woman, breast, tissue, tuple(marked), tissue_features(breast), tissue_picture(breast))
 
 
 def mias_lessons(folder: Path, machinery: Machinery) -> list[Lesson]:
@@ -141,15 +144,19 @@ def teach(
     tell = progress or (lambda _: None)
     normal = [one for one in lessons if not one.lesions]
     labelled = [one for one in lessons if one.tissue is not None]
-    if not normal or len({one.tissue for one in labelled}) < len(_TISSUES):
-        raise SourceError("to teach a reader, normal films and films of all three tissues (F, G, D) are needed.")
+    women = [len({one.woman for one in labelled if one.tissue == tissue}) for tissue in TISSUES]
+    if not normal or min(women) < _FEWEST:
+        raise SourceError(
+            f"to teach a reader, normal films, and films of each tissue ({', '.join(TISSUES)}) of at least {_FEWEST} women "
+            "are needed."
+        )
     tell("tissue")
     tissue = fit_tissue(
         np.stack([one.features for one in labelled]),
         np.stack([one.small for one in labelled]),
-        np.array([one.tissue for one in labelled]),
+        np.array([TISSUES.index(str(one.tissue)) for one in labelled]),
         np.array([one.woman for one in labelled]),
-        seed,
+        seed=seed,
     )
     tell("borders")
     circles = [(one.breast, *found.circle) for one in lessons for found in one.lesions if found.circle]
@@ -273,10 +280,10 @@ def _of_mias(film: MiasFilm) -> Lesson | None:
 
 def _drawn(number: int, seed: int) -> Lesson:
     rng = np.random.default_rng([seed, 5, number])
-    tissue = number % len(_TISSUES)
+    tissue = number % len(TISSUES)
     low, high = ((0.03, *_CUTS)[tissue], (*_CUTS, 0.8)[tissue])
     dense = rng.uniform(low, high)
     # Next to no contrast: normal tissue is what a lesson needs.
     made = drawn_film(rng, laterality="LR"[number % 2], dense=dense, diameter=6.0, contrast=1e-3)
     film = Film(made.values.astype(np.float32), made.spacing, made.laterality, "MLO", None, 8, ())
-    return lesson(f"drawn {number + 1}", f"drawn {number + 1}", film, tissue=_TISSUES[tissue], lesions=())
+    return lesson(f"drawn {number + 1}", f"drawn {number + 1}", film, tissue=TISSUES[tissue], lesions=())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from relapse.ground.errors import SourceError
 from relapse.imaging.films.breast import Breast, breast_of
 from relapse.imaging.films.codes import Codes
-from relapse.imaging.films.density import TissueHead, bi_rads, dense_tissue, small_picture, tissue_features
+from relapse.imaging.films.density import TissueHead, bi_rads, dense_tissue, tissue_picture, tissue_features
 from relapse.imaging.films.descriptors import describe
 from relapse.imaging.films.lesion import LesionNet, outline, propose
 from relapse.imaging.films.parts import ABOUT, HEADS, NETWORK, PARTS
@@ -105,7 +105,8 @@ class FilmReader:
     def read_breast(self, breast: Breast, region: Region | None = None) -> Reading:
         """As :meth:`read`, of a breast that was found already."""
         dense, percent = dense_tissue(breast)
-        tissue = self.tissue.probabilities(tissue_features(breast), small_picture(breast))
+        classes = self.tissue.probabilities(tissue_features(breast)[None], tissue_picture(breast)[None])[0]
+        tissue = (float(classes[0]), float(classes[1]), float(classes[2]))
         place = _marked(breast, region) if region else _proposed(self.network, breast)
         found = outline(self.network, breast, place) if place else None
         notes = list(breast.notes)

@@ -1,9 +1,9 @@
 """The network that draws a lesion's border, as it is trained: a small U-Net, written as ONNX.
 
 An autoencoder whose decoder is shown what its encoder saw at each scale (Ronneberger, Fischer and Brox 2015), with
-108,000 weights. It is taught on windows with drawn masses over real normal tissue, on windows with nothing, and, if they
-are given, on windows with real lesions whose border is known roughly only, and which count for less. Whoever trains
-chooses the windows: none of a woman may be among them whom the network is tested on.
+108,000 weights. It is taught on windows with drawn masses over real normal tissue, on windows with nothing, and, if
+they are given, on windows with real lesions whose border is known roughly only, and which count for less. Whoever
+trains chooses the windows: none of a woman may be among them whom the network is tested on.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,6 +42,19 @@ _BATCH, _RATE = 16, 4e-3
 
 #: Share of windows with no lesion, and of those whose lesion lies anywhere: a scan meets lesions beside its middle.
 _EMPTY, _ASTRAY = 0.2, 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is trained: windows that are drawn, how often each is seen, channels at the finest scale."""
+
+    windows: int
+    epochs: int
+    width: int
+
+
+#: What a reader is trained with, and what tests are.
+FULL, SMALL = Effort(2000, 9, 12), Effort(64, 4, 6)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,9 +149,9 @@ def train_lesion(
     masks: Mask,
     *,
     seed: int,
-    epochs: int = 10,
+    epochs: int = FULL.epochs,
     weights: Image | None = None,
-    width: int = 12,
+    width: int = FULL.width,
     progress: Callable[[int, float], None] | None = None,
 ) -> bytes:
     """Train the network; equal windows and seeds give equal bytes on one kind of machine.
