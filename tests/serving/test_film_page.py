@@ -61,6 +61,11 @@ def _share(value):
     return "less than 1%" if value < 0.01 else "more than 99%" if value > 0.99 else f"{int(100 * value + 0.5)}%"
 
 
+def _sure(value):
+    """How the form says it: what is more likely wrong than right is not to be overlooked."""
+    return f"{'only ' if value < 0.5 else ''}{_share(value)}"
+
+
 def _place(browser, x, y):
     """Give a place in numbers; the field of the row."""
     for name, number in (("x", x), ("y", y)):
@@ -119,7 +124,7 @@ def test_a_film_is_read_its_values_are_corrected_and_the_risk_is_asked_for(brows
     assert browser.find_elements("css selector", ".preview .cross")
     for name, one in values.items():
         assert _value(browser, name) == _text(one)
-        assert _mark(browser, name).startswith(f"proposed from the film, {_share(one['confidence'])} sure")
+        assert _mark(browser, name).startswith(f"proposed from the film, {_sure(one['confidence'])} sure")
     low, high = (values["diameter"]["interval"][end] for end in ("lower", "upper"))
     assert f"90% interval {low:g} to {high:g} mm" in browser.find_element("class name", "read").text
     assert f"{answer['percent']:.0f}% of the breast’s area" in browser.find_element("class name", "read").text

@@ -134,6 +134,7 @@ class FilmReader:
             dense=dense,
             lesion=found.mask if found else np.zeros_like(breast.mask),
             notes=tuple(notes),
+            corners=(breast.to_film(0, 0), breast.to_film(breast.image.shape[0] - 1, breast.image.shape[1] - 1)),
         )
 
 

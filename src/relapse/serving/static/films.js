@@ -21,6 +21,9 @@ const FILM_PLACE = [
   ["radius", "Radius", "Pixels; may be left empty."],
 ];
 
+/** Below this a proposal is more likely wrong than right. */
+const UNSURE = 0.5;
+
 let filmReading = null;
 /** The last answer, and what was proposed by it: {value, confidence, interval, read} by the name of the feature. */
 let filmShown = null;
@@ -225,7 +228,8 @@ function filmCaption(answer) {
     ? "No lesion was found."
     : `The cross is where was looked for a lesion (x ${Math.round(answer.region.x)}, y ${Math.round(answer.region.y)}), `
       + `${answer.proposed ? "a place that the reader proposes" : "the place that you marked"}.`;
-  return make("figcaption", {}, `${where} Click where the lesion is to read it there, or give the place in numbers.`);
+  const legend = "Blue: outline of the breast; orange: pectoral muscle; green: dense tissue; yellow: outline of the lesion.";
+  return make("figcaption", {}, `${legend} ${where} Click where the lesion is to read it there, or give the place in numbers.`);
 }
 
 function filmTable(answer) {
@@ -303,7 +307,7 @@ function markProposal(name) {
   const one = proposals[name];
   const state = one ? stateOf(name) : "";
   mark.className = `mark ${state}`.trim();
-  const sure = one && `${percent(one.confidence)} sure${one.read === "size" ? " within ±25%" : ""}`;
+  const sure = one && `${one.confidence < UNSURE ? "only " : ""}${percent(one.confidence)} sure${one.read === "size" ? " within ±25%" : ""}`;
   if (state === "proposed") mark.textContent = `proposed from the film, ${sure}`;
   else if (state === "corrected") mark.textContent = `corrected; the film reads ${valueOf(one)}, ${sure}`;
   else mark.textContent = "";
