@@ -185,6 +185,7 @@ def test_a_click_on_the_film_reads_there_and_so_do_numbers_from_the_keyboard(pag
     _read(page)
     answer, _ = _expected(address, content, **side)
     assert shown(page, "#film-shown img") == answer["width"]
+    assert ("shown mirrored" in page.find_element("css selector", "#film-shown figcaption").text) == right
     # Where there is no lesion, far down at the chest wall.
     image = page.find_element("css selector", "#film-shown img")
     width, height = page.execute_script("return [arguments[0].clientWidth, arguments[0].clientHeight]", image)

@@ -229,7 +229,8 @@ function filmCaption(answer) {
     : `The cross is where was looked for a lesion (x ${Math.round(answer.region.x)}, y ${Math.round(answer.region.y)}), `
       + `${answer.proposed ? "a place that the reader proposes" : "the place that you marked"}.`;
   const legend = "Blue: outline of the breast; orange: pectoral muscle; green: dense tissue; yellow: outline of the lesion.";
-  return make("figcaption", {}, `${legend} ${where} Click where the lesion is to read it there, or give the place in numbers.`);
+  const turned = answer.x.step < 0 ? " The film is shown mirrored: the chest wall is on the left." : "";
+  return make("figcaption", {}, `${legend}${turned} ${where} Click where the lesion is to read it there, or give the place in numbers.`);
 }
 
 function filmTable(answer) {
