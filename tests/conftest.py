@@ -11,8 +11,6 @@ from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import ingest, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.bundle.filmed import Filmed
     from tests.bundle.pictured import Pictured
 
@@ -56,11 +54,10 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> "Pictured":
 
 
 @pytest.fixture(scope="session")
-def pond(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Filmed]":
+def pond(tmp_path_factory: pytest.TempPathFactory) -> "Filmed":
     """An invented cohort with films, and a bundle that reads them."""
-    for package in ("onnxruntime", "PIL", "pydicom", "skimage"):
+    for package in ("onnxscript", "onnxruntime", "PIL", "pydicom", "skimage"):
         pytest.importorskip(package, reason="the extra 'imaging' is not installed")
-    from tests.bundle.filmed import filmed, readable
+    from tests.bundle.filmed import filmed
 
-    with readable():
-        yield filmed(tmp_path_factory.mktemp("pond"))
+    return filmed(tmp_path_factory.mktemp("pond"))

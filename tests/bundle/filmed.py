@@ -1,35 +1,34 @@
-"""An invented cohort whose features may be read from films, and its bundle, with a reader beside it."""
+"""An invented cohort whose features may be read from films, its bundle, and a reader that was taught a little."""
 
 import io
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
-from relapse.ground.errors import SourceError
-from relapse.imaging.films.reading import Coded, Reading, Region, Size
 from tests.bundle.making import small_bundle
+
+if TYPE_CHECKING:
+    from relapse.imaging.films.phantoms import Drawn
+    from relapse.imaging.films.reader import FilmReader
 
 #: Rows of the table; the environment variable that names the reader's folder.
 ROWS, VARIABLE = 60, "POND_READER"
 
-#: The parts of a reader.
-PARTS = {"reader.json": b'{"kind": "drawn"}', "lesion.onnx": b"net", "heads.npz": b"heads"}
+#: Rows and columns of a drawn film, mm between its pixels.
+SHAPE, SPACING = (320, 240), 0.5
 
 
 @dataclass(frozen=True)
 class Filmed:
-    """A cohort with films, its table, its declaration, its bundle and its reader."""
+    """A cohort with films, its table, its declaration, its bundle and the folder of its reader."""
 
     cohort: Cohort
     table: pd.DataFrame
@@ -72,6 +71,8 @@ def declared() -> dict[str, object]:
 
 def filmed(folder: Path) -> Filmed:
     """The cohort in a folder, with a bundle of its linear model."""
+    from relapse.imaging.films.parts import write_parts
+
     folder.mkdir(parents=True, exist_ok=True)
     YAML().dump(declared(), folder / "pond.yaml")
     cohort = Cohort.model_validate(declared())
@@ -89,109 +90,77 @@ def filmed(folder: Path) -> Filmed:
     risk = 1 / (1 + np.exp(-(table["diameter"] - 30) / 10))
     table["event"] = (rng.uniform(size=ROWS) < risk).astype(int)
     table = typed(table, cohort)
-    reader = write_reader(folder / "reader")
-    with pytest.MonkeyPatch.context() as patch, readable():
-        patch.setenv(VARIABLE, str(reader))
+    write_parts(taught_a_little().parts, folder / "reader")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(folder / "reader"))
         small_bundle(folder / "bundle", cohort, table, "linear", declaration=folder / "pond.yaml")
-    return Filmed(cohort, table, folder / "pond.yaml", folder / "bundle", reader)
+    return Filmed(cohort, table, folder / "pond.yaml", folder / "bundle", folder / "reader")
 
 
-def write_reader(folder: Path) -> Path:
-    """A folder with the parts of a reader."""
-    folder.mkdir()
-    for name, content in PARTS.items():
-        (folder / name).write_bytes(content)
-    return folder
+def taught_a_little() -> "FilmReader":
+    """A reader that goes every way of a taught one, from two drawn films and in seconds: it knows next to nothing."""
+    from relapse.imaging.films.breast import breast_of
+    from relapse.imaging.films.codes import fit_codes
+    from relapse.imaging.films.density import fit_tissue, tissue_features, tissue_picture
+    from relapse.imaging.films.learning import Lesson, seen_lesions
+    from relapse.imaging.films.lesion import LesionNet
+    from relapse.imaging.films.phantoms import drawn_film
+    from relapse.imaging.films.reader import FilmReader
+    from relapse.imaging.films.unet import phantom_windows, train_lesion
+    from relapse.imaging.reading.film import Film
+
+    rng, lessons = np.random.default_rng(3), []
+    for number, dense in enumerate((0.2, 0.5)):
+        made = drawn_film(rng, dense=dense, diameter=6.0, size=SHAPE, spacing=SPACING, contrast=1e-3)
+        breast = breast_of(Film(made.values.astype(np.float32), made.spacing, made.laterality))
+        seen = tissue_features(breast), tissue_picture(breast)
+        lessons.append(Lesson(str(number), str(number), breast, "FG"[number], (), *seen))
+    places = np.arange(12)
+    near = 1 + 0.05 * np.random.default_rng(0).standard_normal((len(places), 1))
+    tissue = fit_tissue(
+        np.stack([lessons[place % 2].features for place in places]) * near,
+        np.stack([lessons[place % 2].small for place in places]),
+        places % 3,
+        places.astype(str),
+        seed=1,
+        epochs=1,
+    )
+    windows = phantom_windows([one.breast for one in lessons], 48, 1)
+    network = train_lesion(windows.windows, windows.masks, weights=windows.weights, seed=1, epochs=3)
+    found = list(seen_lesions(LesionNet(network), lessons, 16, seed=1))
+    codes = fit_codes(
+        np.stack([one.described for one in found]),
+        shape=[one.shape for one in found],
+        margin=[one.margin for one in found],
+        kind=[one.kind for one in found],
+        true_diameter=np.array([one.diameter for one in found]),
+        measured=np.array([one.outline.diameter_mm for one in found]),
+        certainty=np.array([one.outline.certainty for one in found]),
+        groups=[str(number) for number in range(len(found))],
+        seed=1,
+    )
+    return FilmReader.made({"taught": "two drawn films"}, network, tissue, codes)
 
 
-class DrawnReader:
-    """A reader of drawn films that goes by their grey levels alone: it tries the way there and back, not reading."""
+@cache
+def truth(*, right: bool = False) -> "Drawn":
+    """A drawn film with a mass of 20 mm, and what is true of it."""
+    from relapse.imaging.films.phantoms import drawn_film
 
-    def __init__(self, parts: dict[str, bytes]) -> None:
-        if parts != PARTS:
-            raise SourceError("these are no parts of a reader.")
-        self.parts = parts
-
-    @classmethod
-    def open(cls, parts: dict[str, bytes]) -> "DrawnReader":
-        """The reader of its parts."""
-        return cls(parts)
-
-    def read(self, film, region: Region | None) -> Reading:
-        """What is brighter than tissue is lesion, where it is looked for."""
-        rows, columns = film.values.shape
-        mirrored = film.laterality == "R"
-        shown = film.values[::2, ::2] / 255
-        last = (columns - 1) // 2 * 2.0
-        corners = ((0.0, 0.0), (last, (rows - 1) // 2 * 2.0))
-        if mirrored:
-            shown = shown[:, ::-1]
-            corners = ((corners[1][0], 0.0), (0.0, corners[1][1]))
-        breast, lesion = shown > 0.2, shown > 0.8
-        place = region
-        if place is None and lesion.any():
-            row, column = np.argwhere(lesion).mean(axis=0)
-            x = last - 2 * column if mirrored else 2 * column
-            place = Region(float(x), float(2 * row))
-        if place is None or film.values[round(place.y), round(place.x)] < 200:
-            lesion = np.zeros_like(lesion)
-        found = bool(lesion.any())
-        size = float(np.ptp(np.argwhere(lesion)[:, 0]) + 1) * 2 * film.spacing if found else 0.0
-        return Reading(
-            size=Size(size, 0.8 * size, 1.25 * size, 0.72) if found else None,
-            shape=Coded((0.1, 0.64, 0.2, 0.06)) if found else None,
-            margin=Coded((0.4, 0.3, 0.25, 0.05)) if found else None,
-            density=Coded((0.05, 0.15, 0.7, 0.1)),
-            percent=23.4,
-            tissue=(0.1, 0.2, 0.7),
-            region=place,
-            proposed=region is None,
-            shown=np.ascontiguousarray(shown),
-            spacing=2 * film.spacing,
-            breast=breast,
-            pectoral=np.zeros_like(breast),
-            dense=shown > 0.5,
-            lesion=lesion,
-            notes=() if found else ("No lesion was found.",),
-            corners=corners,
-        )
+    rng = np.random.default_rng(8)
+    return drawn_film(rng, laterality="LR"[right], dense=0.3, diameter=20.0, size=SHAPE, spacing=SPACING)
 
 
-def _painted(reading: Reading) -> bytes:
-
-    grey = (255 * np.clip(reading.shown, 0, 1)).astype(np.uint8)
-    colours = np.stack([grey, grey, grey], axis=-1)
-    colours[reading.lesion, 0] = 255
-    return _png(colours)
-
-
-def _png(values: NDArray[np.uint8]) -> bytes:
+@cache
+def drawn(*, right: bool = False) -> bytes:
+    """The same as a PNG file, which does not say its spacing."""
     from PIL import Image
 
     written = io.BytesIO()
-    Image.fromarray(values).save(written, format="PNG")
+    Image.fromarray(truth(right=right).values).save(written, format="PNG")
     return written.getvalue()
 
 
-def drawn(*, right: bool = False, lesion: bool = True) -> bytes:
-    """A film as a PNG file, 240 × 320 pixels: a breast at its chest wall, and a lesion of 25 pixels at (60, 150)."""
-    rows, columns = np.mgrid[0:320, 0:240]
-    rng = np.random.default_rng(1)
-    values = rng.integers(2, 12, (320, 240))
-    breast = (columns / 170) ** 2 + ((rows - 160) / 140) ** 2 < 1
-    values[breast] = rng.integers(70, 110, breast.sum())
-    values[(columns / 80) ** 2 + ((rows - 160) / 80) ** 2 < 1] += 60
-    if lesion:
-        values[(columns - 60) ** 2 + (rows - 150) ** 2 <= 12**2] = 240
-    return _png(np.ascontiguousarray(values[:, ::-1] if right else values).astype(np.uint8))
-
-
-@contextmanager
-def readable() -> Iterator[None]:
-    """The drawn reader stands where the trained one would."""
-    reader, sheet = ModuleType("relapse.imaging.films.reader"), ModuleType("relapse.imaging.films.sheet")
-    reader.FilmReader, sheet.painted = DrawnReader, _painted
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, reader.__name__, reader)
-        patch.setitem(sys.modules, sheet.__name__, sheet)
-        yield
+def beside(*, right: bool = False) -> dict[str, int]:
+    """A place below the breast, at the chest wall, where no lesion can be."""
+    return {"x": SHAPE[1] - 4 if right else 3, "y": SHAPE[0] - 4}

@@ -9,7 +9,9 @@ from relapse.bundle.load import describe_bundle, load_bundle, verify_bundle
 from relapse.bundle.manifest import CONTENT, FILM_READER, MANIFEST, SEAL, seal
 from relapse.ground.errors import BundleError, SourceError
 from relapse.ground.files import read_json, sha256_of_file, write_json
-from tests.bundle.filmed import PARTS, VARIABLE
+from relapse.imaging.films.parts import PARTS, read_parts
+from relapse.imaging.films.reader import FilmReader
+from tests.bundle.filmed import VARIABLE
 from tests.bundle.making import small_bundle
 
 
@@ -22,7 +24,8 @@ def bundle(pond, tmp_path):
 def test_the_readers_parts_are_what_they_were_and_it_is_opened_when_it_is_asked_for(bundle, pond):
     assert set(verify_bundle(bundle).files) == {*CONTENT, *FILM_READER}
     loaded = load_bundle(bundle)
-    assert loaded.film_reader.parts == PARTS == {path.name: path.read_bytes() for path in pond.reader.iterdir()}
+    assert loaded.film_reader.parts == {path.name: path.read_bytes() for path in pond.reader.iterdir()}
+    assert loaded.film_reader.opened().identity == FilmReader.open(read_parts(pond.reader)).identity
     assert loaded.film_reader.opened() is loaded.film_reader.opened()
     assert loaded.cohort == pond.cohort
 
@@ -86,7 +89,7 @@ def test_a_reader_that_is_not_there_whole_or_cannot_be_opened_stops_the_packagin
     with pytest.raises(BundleError, match="reader of films cannot be opened"):
         write()
     (reader / "heads.npz").unlink()
-    with pytest.raises(SourceError, match=r"no heads\.npz in this folder.*relapse films train"):
+    with pytest.raises(SourceError, match=r"heads\.npz cannot be opened.*relapse films train"):
         write()
     assert not (tmp_path / "new").exists()
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.bundle.filmed import drawn
+from tests.bundle.filmed import beside, drawn, truth
 from tests.serving.browsing import addresses_of, complaints, faults, open_page, send, shown, sized, wait
 
 pytestmark = pytest.mark.slow
@@ -56,6 +56,25 @@ def _with_spacing(browser, folder, content, name="Jane Doe.png"):
     assert _piece(browser, "error").text == ""
 
 
+def _share(value):
+    """A probability as the page says it."""
+    return "less than 1%" if value < 0.01 else "more than 99%" if value > 0.99 else f"{int(100 * value + 0.5)}%"
+
+
+def _sure(value):
+    """How the form says it: what is more likely wrong than right is not to be overlooked."""
+    return f"{'only ' if value < 0.5 else ''}{_share(value)}"
+
+
+def _place(browser, x, y):
+    """Give a place in numbers; the field of the row."""
+    for name, number in (("x", x), ("y", y)):
+        field = _piece(browser, f"field-{name}")
+        field.clear()
+        field.send_keys(str(number))
+    return field
+
+
 def _value(browser, name):
     return browser.find_element("id", f"field-{name}").get_property("value")
 
@@ -105,7 +124,7 @@ def test_a_film_is_read_its_values_are_corrected_and_the_risk_is_asked_for(brows
     assert browser.find_elements("css selector", ".preview .cross")
     for name, one in values.items():
         assert _value(browser, name) == _text(one)
-        assert _mark(browser, name).startswith(f"proposed from the film, {round(100 * one['confidence'])}% sure")
+        assert _mark(browser, name).startswith(f"proposed from the film, {_sure(one['confidence'])} sure")
     low, high = (values["diameter"]["interval"][end] for end in ("lower", "upper"))
     assert f"90% interval {low:g} to {high:g} mm" in browser.find_element("class name", "read").text
     assert f"{answer['percent']:.0f}% of the breast’s area" in browser.find_element("class name", "read").text
@@ -117,8 +136,9 @@ def test_a_film_is_read_its_values_are_corrected_and_the_risk_is_asked_for(brows
     send(browser)
     assert browser.find_element("id", "field-subtype-error").text.startswith("Please fill in.")
     Select(browser.find_element("id", "field-subtype")).select_by_value(SUBTYPE)
+    assert values["form"]["value"] != "distorted"
     Select(browser.find_element("id", "field-form")).select_by_value("distorted")
-    assert _mark(browser, "form").startswith(f"corrected; the film reads {values['form']['value']}, 64% sure")
+    assert _mark(browser, "form").startswith(f"corrected; the film reads {values['form']['value']}, ")
     field = browser.find_element("id", "field-diameter")
     field.clear()
     field.send_keys("41")
@@ -163,12 +183,13 @@ def test_a_click_on_the_film_reads_there_and_so_do_numbers_from_the_keyboard(pag
     _piece(page, "field-spacing").send_keys("0.5")
     _piece(page, "field-laterality").send_keys("right" if right else "as")
     _read(page)
-    answer, values = _expected(address, content, **side)
+    answer, _ = _expected(address, content, **side)
     assert shown(page, "#film-shown img") == answer["width"]
+    assert ("shown mirrored" in page.find_element("css selector", "#film-shown figcaption").text) == right
     # Where there is no lesion, far down at the chest wall.
     image = page.find_element("css selector", "#film-shown img")
     width, height = page.execute_script("return [arguments[0].clientWidth, arguments[0].clientHeight]", image)
-    place = {"x": 229 if right else 10, "y": 300}
+    place = beside(right=right)
     column, row = ((place[name] - answer[name]["first"]) / answer[name]["step"] + 0.5 for name in ("x", "y"))
     across, down = width * (column / answer["width"] - 0.5), height * (row / answer["height"] - 0.5)
     ActionChains(page).move_to_element_with_offset(image, round(across), round(down)).click().perform()
@@ -182,11 +203,9 @@ def test_a_click_on_the_film_reads_there_and_so_do_numbers_from_the_keyboard(pag
     assert "nothing" in page.find_element("class name", "read").text
     assert faults(page) == []
     # Back to the lesion, without a mouse.
-    for name, number in (("x", 179 if right else 60), ("y", 150)):
-        field = _piece(page, f"field-{name}")
-        field.clear()
-        field.send_keys(str(number))
-    field.send_keys("\n")
+    row, column = (round(one) for one in truth(right=right).centre)
+    _, values = _expected(address, content, **side, x=column, y=row)
+    _place(page, column, row).send_keys("\n")
     wait(page, lambda b: _value(b, "diameter") == _text(values["diameter"]))
     assert page.switch_to.active_element.get_attribute("id") == "film-field-y"
     assert _sent(page) == []
@@ -199,18 +218,18 @@ def test_corrections_of_a_film_stay_when_it_is_read_elsewhere_and_another_film_f
     field = page.find_element("id", "field-diameter")
     field.clear()
     field.send_keys("41")
-    _piece(page, "field-x").send_keys("60")
-    _piece(page, "field-y").send_keys("150")
+    _place(page, *(round(one) for one in reversed(truth().centre)))
     _read(page, button="read-there")
     assert (_value(page, "diameter"), _mark(page, "diameter").startswith("corrected")) == ("41", True)
     assert _piece(page, "status").text == "The film is read. Your own value stays: Tumour size."
     _with_spacing(page, tmp_path, drawn(), "another.png")
     assert (_value(page, "diameter"), _mark(page, "diameter").startswith("proposed")) == (size, True)
     assert _piece(page, "status").text == "The film is read. Your own value was replaced: Tumour size."
-    # What was read of a film that is no longer there does not stand for another.
-    _with_spacing(page, tmp_path, drawn(lesion=False), "without.png")
+    # What was read of one place does not stand for another.
+    _place(page, *beside().values())
+    _read(page, button="read-there")
     assert [_value(page, name) for name in ("diameter", "form", "border")] == [""] * 3
-    assert "No lesion was found." in page.find_element("css selector", "#film-shown .notes").text
+    assert "No lesion was found" in page.find_element("css selector", "#film-shown .notes").text
     assert faults(page) == []
 
 
@@ -229,7 +248,7 @@ def test_a_value_taken_back_to_what_was_read_is_proposed_again(page, tmp_path):
     _with_spacing(page, tmp_path, drawn())
     shape = Select(page.find_element("id", "field-form"))
     read = _value(page, "form")
-    shape.select_by_value("oval")
+    shape.select_by_value("distorted" if read == "oval" else "oval")
     assert _mark(page, "form").startswith("corrected")
     shape.select_by_value(read)
     assert _mark(page, "form").startswith("proposed")
@@ -238,8 +257,7 @@ def test_a_value_taken_back_to_what_was_read_is_proposed_again(page, tmp_path):
 def test_another_refusal_is_said_and_what_the_form_holds_stays(page, tmp_path):
     _with_spacing(page, tmp_path, drawn())
     before = _value(page, "diameter")
-    _piece(page, "field-x").send_keys("100000")
-    _piece(page, "field-y").send_keys("1")
+    _place(page, 100000, 1)
     _read(page, button="read-there")
     assert "outside the film" in _piece(page, "error").text
     assert page.switch_to.active_element.get_attribute("id") == "film-field-x"

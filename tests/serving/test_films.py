@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 from relapse.bundle.load import describe_bundle
-from relapse.imaging.reading.film import film_from
+from relapse.imaging.films import sheet
+from relapse.imaging.films.breast import breast_of
+from relapse.imaging.films.reading import Region
+from relapse.imaging.reading.film import About, film_from
 from relapse.serving import films, guard
 from relapse.serving.patients import proposed_features
-from tests.bundle.filmed import drawn
+from tests.bundle.filmed import beside, drawn, truth
 from tests.serving.conftest import client_of, service_of
 
 SPACING = {"spacing": "0.5"}
@@ -32,6 +35,13 @@ def problem(answer) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
+def reading(pond):
+    """The same film as the reader of the bundle reads it."""
+    reader = describe_bundle(pond.bundle).film_reader.opened()
+    return reader.read(film_from(drawn(), About(spacing=0.5)))
+
+
+@pytest.fixture(scope="module")
 def made(pond_client):
     """What the service read of a film with a lesion."""
     answer = send(pond_client, drawn(), **SPACING)
@@ -43,9 +53,8 @@ def by_feature(answer) -> dict[str, dict[str, object]]:
     return {one["field"]: one for one in answer["proposals"]}
 
 
-def test_what_is_read_stands_under_the_cohorts_names_and_levels(made, pond):
-    reader = describe_bundle(pond.bundle).film_reader.opened()
-    found = reader.read(film_from(drawn(), films._about(SPACING)), None)
+def test_what_is_read_stands_under_the_cohorts_names_and_levels(made, pond, reading):
+    found = reading
     values = by_feature(made)
     assert list(values) == ["diameter", "form", "border", "dense"]
     assert values["diameter"]["value"] == pytest.approx(found.size.value, abs=0.05)
@@ -63,26 +72,29 @@ def test_what_is_read_stands_under_the_cohorts_names_and_levels(made, pond):
     assert (made["rows"], made["columns"], made["spacing"]) == (320, 240, 0.5)
 
 
-def test_codes_that_the_cohort_calls_alike_count_together(made):
-    assert by_feature(made)["border"]["probabilities"] == {"sharp": 0.4, "blurred": 0.55, "spiculated": 0.05}
-    assert by_feature(made)["border"]["value"] == "blurred"
+def test_codes_that_the_cohort_calls_alike_count_together(made, reading):
+    sharp, low, high, spiculated = reading.margin.probabilities
+    border = by_feature(made)["border"]
+    assert list(border["probabilities"]) == ["sharp", "blurred", "spiculated"]
+    assert list(border["probabilities"].values()) == pytest.approx([sharp, low + high, spiculated], abs=1e-4)
+    assert border["value"] == max(border["probabilities"], key=border["probabilities"].get)
 
 
-def test_where_the_cohort_has_no_level_for_what_is_read_nothing_is_proposed(pond, made):
+def test_where_the_cohort_has_no_level_for_what_is_read_nothing_is_proposed(pond, reading):
     features = dict(pond.cohort.features)
-    few = {"0": "oval", "3": "distorted"}
+    few = {code: name for code, name in features["form"].levels.items() if code != str(reading.shape.value)}
     cohort = pond.cohort.model_copy(
         update={"features": features | {"form": features["form"].model_copy(update={"levels": few})}}
     )
     reader = describe_bundle(pond.bundle).film_reader
-    found = films.read(drawn(), films._about(SPACING), None, cohort, reader)
+    found = films.read(drawn(), About(spacing=0.5), None, cohort, reader)
     (form,) = [one for one in found.proposals if one.field == "form"]
-    assert (form.value, form.confidence) == (None, None)
-    assert form.probabilities == pytest.approx({"oval": 0.1, "distorted": 0.06})
+    assert (form.value, form.confidence, list(form.probabilities)) == (None, None, list(few.values()))
+    assert sum(form.probabilities.values()) == pytest.approx(1 - reading.shape.confidence, abs=1e-3)
 
 
 @pytest.mark.parametrize("right", [False, True])
-def test_a_place_clicked_in_the_preview_is_the_films_own(pond_client, right):
+def test_a_place_clicked_in_the_preview_is_the_films_own(pond_client, pond, right):
     from PIL import Image
 
     side = {"laterality": "R"} if right else {}
@@ -90,30 +102,44 @@ def test_a_place_clicked_in_the_preview_is_the_films_own(pond_client, right):
     with Image.open(io.BytesIO(base64.b64decode(answer["preview"]))) as image:
         assert image.size == (answer["width"], answer["height"])
         seen = np.asarray(image.convert("RGB"))
-    # The lesion is the only thing painted red, wherever it is shown.
-    rows, columns = np.nonzero((seen[..., 0] == 255) & (seen[..., 1] < 255))
-    row, column = rows.mean(), columns.mean()
-    x = answer["x"]["first"] + column * answer["x"]["step"]
-    y = answer["y"]["first"] + row * answer["y"]["step"]
+    film = film_from(drawn(right=right), About(spacing=0.5))
+    found = describe_bundle(pond.bundle).film_reader.opened().read(film)
+    breast = breast_of(film)
+    # The same pixel of the breast by way of the preview, where the lesion's outline is painted, and of the breast itself.
+    rows, columns = np.nonzero((seen == sheet.LESION).all(axis=-1))
+    for row, column, inside in ((rows.min(), columns.min(), np.min), (rows.max(), columns.max(), np.max)):
+        places = np.argwhere(found.lesion)
+        expected = breast.to_film(*inside(places, axis=0))
+        x = answer["x"]["first"] + column * answer["x"]["step"]
+        y = answer["y"]["first"] + row * answer["y"]["step"]
+        assert (x, y) == (pytest.approx(expected[0], abs=0.01), pytest.approx(expected[1], abs=0.01))
     assert (answer["x"]["step"] < 0) == right
-    assert (x, y) == (pytest.approx(239 - 60 if right else 60, abs=2), pytest.approx(150, abs=2))
     again = send(pond_client, drawn(right=right), **SPACING, **side, x=str(x), y=str(y)).json()
     assert (again["proposed"], again["region"]) == (False, {"x": x, "y": y, "radius": None})
-    assert by_feature(again)["diameter"]["value"] == by_feature(answer)["diameter"]["value"]
 
 
-def test_where_no_lesion_is_found_its_values_are_open_and_the_density_is_read(pond_client):
-    answer = send(pond_client, drawn(lesion=False), **SPACING).json()
-    values = {name: one["value"] for name, one in by_feature(answer).items()}
-    assert values == {"diameter": None, "form": None, "border": None, "dense": "dense"}
-    assert (answer["region"], answer["notes"]) == (None, ["No lesion was found."])
+def test_a_lesion_is_looked_for_where_it_was_marked(pond_client, pond):
+    row, column = truth().centre
+    marked = send(pond_client, drawn(), **SPACING, x=str(column), y=str(row), radius="30").json()
+    reader = describe_bundle(pond.bundle).film_reader.opened()
+    found = reader.read(film_from(drawn(), About(spacing=0.5)), Region(column, row, 30.0))
+    assert by_feature(marked)["diameter"]["value"] == pytest.approx(found.size.value, abs=0.05)
+    assert marked["region"] == {"x": column, "y": row, "radius": 30.0}
+
+
+def test_where_no_lesion_is_found_its_values_are_open_and_the_density_is_read(pond_client, made):
+    answer = send(pond_client, drawn(), **SPACING, **{name: str(at) for name, at in beside().items()}).json()
+    found = by_feature(answer)
+    assert [found[name]["value"] for name in ("diameter", "form", "border")] == [None] * 3
+    assert found["dense"] == by_feature(made)["dense"]
+    assert any("No lesion was found" in note for note in answer["notes"])
 
 
 def test_proposals_are_taken_by_predict_as_any_values(pond_client, made):
     patient = {one["field"]: one["value"] for one in made["proposals"]} | {"subtype": "Luminal B"}
     answer = pond_client.post("/predict", json=patient)
     assert answer.status_code == 200
-    corrected = pond_client.post("/predict", json=patient | {"diameter": 55})
+    corrected = pond_client.post("/predict", json=patient | {"diameter": 149})
     assert corrected.json()["risk"] > answer.json()["risk"]
 
 
@@ -124,6 +150,7 @@ REFUSED = {
     "a spacing of no mammogram": (drawn, {"spacing": "4.862951"}, "spacing", "Outside the allowed range."),
     "two spacings": (drawn, {"spacing": ["0.5", "0.4"]}, "spacing", "Given more than once"),
     "a foreign side": (drawn, SPACING | {"laterality": "Jane"}, "laterality", "Allowed: L or R"),
+    "a foreign view": (drawn, SPACING | {"view": "Jane"}, "view", "Allowed: CC or MLO"),
     "a word for inverted": (drawn, SPACING | {"inverted": "Jane"}, "inverted", "Allowed: true or false"),
     "a column without a row": (drawn, SPACING | {"x": "3"}, "y", "x and y together"),
     "a radius alone": (drawn, SPACING | {"radius": "3"}, "x", "x and y together"),
@@ -167,10 +194,16 @@ def test_what_cannot_be_read_is_refused_in_words_that_hold_nothing_of_it(pond_cl
         assert mark not in answer.text + caplog.text
 
 
+def test_in_a_cc_film_no_muscle_is_cut_off(pond_client, made):
+    answer = send(pond_client, drawn(), **SPACING, view="CC").json()
+    assert (answer["view"], made["view"]) == ("CC", None)
+    assert answer["preview"] != made["preview"]
+
+
 def test_an_inverted_film_is_read_once_it_is_declared_so(pond_client, made):
     answer = send(pond_client, _inverted(), **SPACING, inverted="true")
     assert answer.status_code == 200
-    assert by_feature(answer.json())["diameter"] == by_feature(made)["diameter"]
+    assert by_feature(answer.json())["dense"] == by_feature(made)["dense"]
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 films were sent"), (2, "2 films were sent")])
@@ -229,7 +262,7 @@ def _dicom(**elements) -> bytes:
         "PatientID": "MARKED1",
         "PatientBirthDate": "19700504",
         "ImageLaterality": "L",
-        "ViewPosition": "CC",
+        "ViewPosition": "MLO",
         "Rows": 320,
         "Columns": 240,
         "BitsAllocated": 16,
@@ -263,7 +296,7 @@ def test_of_a_dicom_film_side_and_view_are_told_and_nothing_of_the_patient(pond_
     answer = send(pond_client, _dicom())
     assert answer.status_code == 200, answer.text
     found = answer.json()
-    assert (found["laterality"], found["view"], found["spacing"]) == ("L", "CC", 0.5)
+    assert (found["laterality"], found["view"], found["spacing"]) == ("L", "MLO", 0.5)
     assert by_feature(found)["diameter"] == by_feature(made)["diameter"]
     other = send(pond_client, _dicom(), laterality="R")
     assert (other.status_code, problem(other)["field"]) == (422, "laterality")

@@ -14,6 +14,7 @@ import pytest
 from relapse.ground.errors import BundleError
 from relapse.serving.audit_log import verify
 from relapse.serving.bento import build_bento
+from tests.bundle.filmed import drawn
 from tests.bundle.making import PAIRS, ROOT, small_bundle
 from tests.server import command, environment, free_port, serving
 
@@ -91,6 +92,31 @@ def test_volumes_are_read_seen_and_explained_without_what_trains(tmp_path, lake)
     )
     # Pictures are drawn with matplotlib.
     assert set(done.stdout.split()) & (NEVER | {"monai", "onnx", "onnxscript"}) == {"matplotlib"}
+
+
+FILM = """
+import sys
+from pathlib import Path
+from relapse.bundle.load import load_bundle
+from relapse.imaging.reading.film import About
+from relapse.serving.films import read
+bundle = load_bundle(Path(sys.argv[1]))
+found = read(Path(sys.argv[2]).read_bytes(), About(spacing=0.5), None, bundle.cohort, bundle.film_reader)
+assert len(found.proposals) == 4
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def test_a_film_is_read_without_what_trains(tmp_path, pond):
+    (tmp_path / "film.png").write_bytes(drawn())
+    done = subprocess.run(
+        [sys.executable, "-c", FILM, str(pond.bundle), str(tmp_path / "film.png")],
+        env=environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not set(done.stdout.split()) & (NEVER | {"monai", "nibabel", "onnx", "onnxscript"})
 
 
 @pytest.fixture(scope="module")

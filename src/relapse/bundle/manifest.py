@@ -9,6 +9,7 @@ from relapse.cohorts.size import Sized
 from relapse.ground.declarations import Declared
 from relapse.ground.errors import BundleError
 from relapse.ground.files import read_json
+from relapse.imaging.films.parts import PARTS
 
 #: Counted up whenever a bundle written before could no longer be read as meant.
 FORMAT: Literal[3] = 3
@@ -34,11 +35,7 @@ FALLBACK_REFITS = "fallback-refits.skops"
 TRUNK = "trunk.onnx"
 FAMILIARITY = "familiarity.npz"
 #: The parts of the reader of films, by their names in a bundle: where the cohort's features may be read from films.
-FILM_READER = {
-    "film-reader.json": "reader.json",
-    "film-lesion.onnx": "lesion.onnx",
-    "film-heads.npz": "heads.npz",
-}
+FILM_READER = {f"film-{part}": part for part in PARTS}
 MANIFEST = "manifest.json"
 #: Digest of the manifest itself, in the form that ``sha256sum --check`` reads.
 SEAL = "manifest.sha256"

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 #: The fields of the form beside the film, with what each takes in words.
 FIELDS = {
     "spacing": "mm between pixels, 0.02 to 1; needed where the file does not say",
-    "laterality": "L or R; needed nowhere, and no other than the file says",
+    "laterality": "L or R; no other than the file says",
+    "view": "CC or MLO; as the file says where it is left out (a CC film shows no pectoral muscle to be cut off)",
     "inverted": "true or false: whether dense tissue is dark; as the file says where it is left out",
     "x": "column of a point in the lesion, in pixels of the film from the left; the reader proposes a place without",
     "y": "row of it, from the top",
@@ -133,9 +134,12 @@ def _about(fields: Mapping[str, str]) -> "About":
     side, inverted = fields.get("laterality"), fields.get("inverted")
     if side not in (None, "L", "R"):
         raise Unacceptable(f"Not an allowed value. Allowed: {FIELDS['laterality']}.", "laterality")
+    if fields.get("view") not in (None, "CC", "MLO"):
+        raise Unacceptable(f"Not an allowed value. Allowed: {FIELDS['view']}.", "view")
     if inverted not in (None, "true", "false"):
         raise Unacceptable(f"Not an allowed value. Allowed: {FIELDS['inverted']}.", "inverted")
-    return About(spacing=spacing, laterality=side, inverted=None if inverted is None else inverted == "true")
+    dark = None if inverted is None else inverted == "true"
+    return About(spacing=spacing, laterality=side, view=fields.get("view"), inverted=dark)
 
 
 def _region(fields: Mapping[str, str]) -> "Region | None":

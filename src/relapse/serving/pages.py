@@ -282,6 +282,7 @@ def _of_film(cohort: Cohort, refused: dict[str, Any]) -> dict[str, Any]:
         "film": {"type": "string", "contentMediaType": "application/octet-stream"},
         **numbers,
         "laterality": {"enum": ["L", "R"], "description": films.FIELDS["laterality"]},
+        "view": {"enum": ["CC", "MLO"], "description": films.FIELDS["view"]},
         "inverted": {"type": "boolean", "description": films.FIELDS["inverted"]},
     }
     schema = {"type": "object", "properties": properties, "required": ["film"], "additionalProperties": False}

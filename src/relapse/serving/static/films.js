@@ -6,13 +6,23 @@
 const FILM_ABOUT = [
   ["spacing", "Spacing (mm)", "Millimetres between pixels, 0.02 to 1. Needed where the file does not say."],
   ["laterality", "Side", "Left or right breast."],
+  ["view", "View", "A CC film shows no pectoral muscle."],
   ["inverted", "Dense tissue is dark", "Inverted film: its background is brighter than the breast."],
 ];
+const AS_THE_FILE_SAYS = ["", "as the file says"];
+const FILM_CHOICES = {
+  laterality: [AS_THE_FILE_SAYS, ["L", "left"], ["R", "right"]],
+  view: [AS_THE_FILE_SAYS, ["CC", "CC"], ["MLO", "MLO"]],
+  inverted: [AS_THE_FILE_SAYS, ["true", "yes"], ["false", "no"]],
+};
 const FILM_PLACE = [
   ["x", "Column (x)", "Pixels from the left."],
   ["y", "Row (y)", "Pixels from the top."],
   ["radius", "Radius", "Pixels; may be left empty."],
 ];
+
+/** Below this a proposal is more likely wrong than right. */
+const UNSURE = 0.5;
 
 let filmReading = null;
 /** The last answer, and what was proposed by it: {value, confidence, interval, read} by the name of the feature. */
@@ -37,7 +47,7 @@ function filmPart() {
   const about = make(
     "details",
     { id: "film-about" },
-    make("summary", {}, "What the file does not say: spacing, side, inverted"),
+    make("summary", {}, "What the file does not say: spacing, side, view, inverted"),
     make("div", { className: "fields" }, ...FILM_ABOUT.map(filmField)),
   );
   const form = make(
@@ -71,11 +81,9 @@ function filmHints() {
 
 function filmField([name, label, hint]) {
   const id = `film-field-${name}`;
-  let input = make("input", { id, type: "text", inputMode: "decimal", autocomplete: "off" });
-  if (name === "laterality" || name === "inverted") {
-    const choices = name === "laterality" ? [["", "as the file says"], ["L", "left"], ["R", "right"]] : [["", "as the file says"], ["true", "yes"], ["false", "no"]];
-    input = make("select", { id }, ...choices.map(([value, text]) => make("option", { value }, text)));
-  }
+  const input = FILM_CHOICES[name]
+    ? make("select", { id }, ...FILM_CHOICES[name].map(([value, text]) => make("option", { value }, text)))
+    : make("input", { id, type: "text", inputMode: "decimal", autocomplete: "off" });
   input.setAttribute("aria-describedby", `${id}-hint film-error`);
   for (const kind of ["input", "change"]) input.addEventListener(kind, () => input.removeAttribute("aria-invalid"));
   return make("div", {}, make("label", { htmlFor: id }, label), input, make("p", { id: `${id}-hint`, className: "hint" }, hint));
@@ -220,7 +228,9 @@ function filmCaption(answer) {
     ? "No lesion was found."
     : `The cross is where was looked for a lesion (x ${Math.round(answer.region.x)}, y ${Math.round(answer.region.y)}), `
       + `${answer.proposed ? "a place that the reader proposes" : "the place that you marked"}.`;
-  return make("figcaption", {}, `${where} Click where the lesion is to read it there, or give the place in numbers.`);
+  const legend = "Blue: outline of the breast; orange: pectoral muscle; green: dense tissue; yellow: outline of the lesion.";
+  const turned = answer.x.step < 0 ? " The film is shown mirrored: the chest wall is on the left." : "";
+  return make("figcaption", {}, `${legend}${turned} ${where} Click where the lesion is to read it there, or give the place in numbers.`);
 }
 
 function filmTable(answer) {
@@ -298,7 +308,7 @@ function markProposal(name) {
   const one = proposals[name];
   const state = one ? stateOf(name) : "";
   mark.className = `mark ${state}`.trim();
-  const sure = one && `${percent(one.confidence)} sure${one.read === "size" ? " within ±25%" : ""}`;
+  const sure = one && `${one.confidence < UNSURE ? "only " : ""}${percent(one.confidence)} sure${one.read === "size" ? " within ±25%" : ""}`;
   if (state === "proposed") mark.textContent = `proposed from the film, ${sure}`;
   else if (state === "corrected") mark.textContent = `corrected; the film reads ${valueOf(one)}, ${sure}`;
   else mark.textContent = "";
