@@ -25,10 +25,9 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from relapse.imaging.films.codes import KINDS  # noqa: E402
 from relapse.imaging.films.descriptors import describe  # noqa: E402
+from relapse.imaging.films.learning import Effort, Lesson, drawn_lessons, mias_lessons, seen_lesions, teach  # noqa: E402
 from relapse.imaging.films.lesion import outline, propose  # noqa: E402
 from relapse.imaging.films.mias import TISSUES  # noqa: E402
-
-from relapse.imaging.films.learning import Effort, Lesson, drawn_lessons, mias_lessons, seen_lesions, teach  # noqa: E402
 from relapse.imaging.films.reading import MARGINS  # noqa: E402
 from relapse.machinery import Machinery  # noqa: E402
 
@@ -211,9 +210,8 @@ def report(films: pd.DataFrame, lesions: pd.DataFrame, drawn: pd.DataFrame, *, r
 def seconds_a_film(lessons_from: Path | None, reader_effort: Effort, seed: int, machine: Machinery) -> None:
     """Reading a film whole, on one thread: from the file to the painted picture."""
     from relapse.imaging.films.mias import read_mias
-    from relapse.imaging.films.sheet import painted
+    from relapse.imaging.films.sheet import entry_of, painted
     from relapse.imaging.reading.film import read_film
-
     from relapse.workers import one_thread
 
     if lessons_from is None:
@@ -232,12 +230,13 @@ def seconds_a_film(lessons_from: Path | None, reader_effort: Effort, seed: int, 
             with one_thread():
                 reading = reader.read(read_film(film.path, film.about), region)
             middle = time.perf_counter()
-            painted(reading)
+            painted(entry_of(reading))
             took.append((middle - began, time.perf_counter() - middle))
         read, paint = np.median(took, axis=0)
         how = "marked lesion" if marked else "place proposed"
         print(
-            f"a film of 1024 × 1024 pixels, {how}: read in {read:.2f} s (longest {max(one for one, _ in took):.2f} s), painted in {paint:.2f} s"
+            f"a film of 1024 × 1024 pixels, {how}: read in {read:.2f} s (longest "
+            f"{max(one for one, _ in took):.2f} s), painted in {paint:.2f} s"
         )
 
 
@@ -252,7 +251,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--windows", type=int, default=Effort().windows)
     parser.add_argument("--epochs", type=int, default=Effort().epochs)
     parser.add_argument("--lesions", type=int, default=Effort().lesions, help="drawn lesions that codes learn from")
-    parser.add_argument("--tested", type=int, default=100, help="drawn lesions a fold that are read")
+    parser.add_argument("--tested", type=int, default=60, help="drawn lesions a fold that are read")
     parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args(arguments)

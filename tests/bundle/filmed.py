@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import pytest
 from ruamel.yaml import YAML
 
 from relapse.cohorts.schema import Cohort
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from relapse.imaging.films.phantoms import Drawn
     from relapse.imaging.films.reader import FilmReader
 
-#: Rows of the table; the environment variable that names the reader's folder.
-ROWS, VARIABLE = 60, "POND_READER"
+#: Rows of the table.
+ROWS = 60
 
 #: Rows and columns of a drawn film, mm between its pixels.
 SHAPE, SPACING = (320, 240), 0.5
@@ -60,7 +59,7 @@ def declared() -> dict[str, object]:
         "reference": ["diameter", "subtype"],
         "images": {
             "kind": "mammogram",
-            "reader": f"${{{VARIABLE}}}",
+            "reader": "reader",
             "size": "diameter",
             "shape": "form",
             "margin": "border",
@@ -91,10 +90,15 @@ def filmed(folder: Path) -> Filmed:
     table["event"] = (rng.uniform(size=ROWS) < risk).astype(int)
     table = typed(table, cohort)
     write_parts(taught_a_little().parts, folder / "reader")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(folder / "reader"))
-        small_bundle(folder / "bundle", cohort, table, "linear", declaration=folder / "pond.yaml")
-    return Filmed(cohort, table, folder / "pond.yaml", folder / "bundle", folder / "reader")
+    found = Filmed(cohort, table, folder / "pond.yaml", folder / "bundle", folder / "reader")
+    write_bundle_of(found, found.bundle)
+    return found
+
+
+def write_bundle_of(pond: Filmed, folder: Path, *, reader: Path | None = None) -> None:
+    """Write the bundle of the linear model, with the cohort's reader or another."""
+    source = reader or pond.reader
+    small_bundle(folder, pond.cohort, pond.table, "linear", declaration=pond.declaration, film_reader=source)
 
 
 def taught_a_little() -> "FilmReader":

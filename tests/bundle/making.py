@@ -57,6 +57,7 @@ def small_bundle(
     *,
     refits: int = REFITS,
     declaration: Path | None = None,
+    film_reader: Path | None = None,
 ) -> Manifest:
     """Fit a candidate on ``table``, and again without each of ``refits`` parts of it, and write its bundle."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +83,7 @@ def small_bundle(
         risks=[0.1, 0.3, 0.5, 0.7],
         refits=paths,
         fallback=fallback,
+        film_reader=film_reader,
     )
 
 

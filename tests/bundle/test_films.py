@@ -11,7 +11,7 @@ from relapse.ground.errors import BundleError, SourceError
 from relapse.ground.files import read_json, sha256_of_file, write_json
 from relapse.imaging.films.parts import PARTS, read_parts
 from relapse.imaging.films.reader import FilmReader
-from tests.bundle.filmed import VARIABLE
+from tests.bundle.filmed import write_bundle_of
 from tests.bundle.making import small_bundle
 
 
@@ -30,9 +30,8 @@ def test_the_readers_parts_are_what_they_were_and_it_is_opened_when_it_is_asked_
     assert loaded.cohort == pond.cohort
 
 
-def test_writing_it_again_gives_the_same_bytes(bundle, pond, tmp_path, monkeypatch):
-    monkeypatch.setenv(VARIABLE, str(pond.reader))
-    small_bundle(tmp_path / "again", pond.cohort, pond.table, "linear", declaration=pond.declaration)
+def test_writing_it_again_gives_the_same_bytes(bundle, pond, tmp_path):
+    write_bundle_of(pond, tmp_path / "again")
     assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == {
         path.name: path.read_bytes() for path in bundle.iterdir()
     }
@@ -77,14 +76,11 @@ def test_a_bundle_that_lists_a_part_of_a_reader_or_none_where_films_are_declared
         describe_bundle(bundle)
 
 
-def test_a_reader_that_is_not_there_whole_or_cannot_be_opened_stops_the_packaging(pond, tmp_path, monkeypatch):
+def test_a_reader_that_is_not_there_whole_or_cannot_be_opened_stops_the_packaging(pond, tmp_path):
     def write():
-        small_bundle(tmp_path / "new", pond.cohort, pond.table, "linear", declaration=pond.declaration)
+        write_bundle_of(pond, tmp_path / "new", reader=reader)
 
-    with pytest.raises(SourceError, match=f"environment variable {VARIABLE} is not set"):
-        write()
     reader = shutil.copytree(pond.reader, tmp_path / "reader")
-    monkeypatch.setenv(VARIABLE, str(reader))
     (reader / "heads.npz").write_bytes(b"no heads")
     with pytest.raises(BundleError, match="reader of films cannot be opened"):
         write()

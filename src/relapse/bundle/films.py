@@ -10,8 +10,6 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from relapse.bundle.manifest import FILM_READER
-from relapse.cohorts.declared.images import Mammogram
-from relapse.cohorts.sources import folder_of
 from relapse.ground.errors import BundleError, SourceError
 from relapse.imaging.films.parts import read_parts
 
@@ -49,22 +47,17 @@ class KeptReader:
             return self._opened
 
 
-def write_reader(folder: Path, films: Mammogram, *, root: Path) -> tuple[str, ...]:
-    """Write the declared reader of films; the names of its files.
-
-    Parameters
-    ----------
-    root
-        Folder that the declared folder of the reader starts from.
+def write_reader(folder: Path, source: Path) -> tuple[str, ...]:
+    """Write the reader of films that stands in the folder ``source``; the names of its files.
 
     Raises
     ------
     SourceError
-        There is no such folder, or a part is missing.
+        A part is missing.
     BundleError
         The parts are there, and no reader can be made of them.
     """
-    parts = read_parts(folder_of(films.reader, root=root))
+    parts = read_parts(source)
     # Nobody could serve what cannot be opened here.
     KeptReader(parts).opened()
     for name, part in FILM_READER.items():

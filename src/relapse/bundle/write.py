@@ -59,7 +59,7 @@ def write_bundle(
     refits: Sequence[Path] = (),
     fallback: ToFallBackOn | None = None,
     version: str | None = None,
-    root: Path = Path(),
+    film_reader: Path | None = None,
 ) -> Manifest:
     """Write what is served into ``folder``, replacing what was there.
 
@@ -91,15 +91,15 @@ def write_bundle(
         The clinical reference, where :func:`relapse.bundle.fallback.needs_fallback` says so.
     version
         The name by which people tell this model from others; the first 12 characters of ``content_hash`` by default.
-    root
-        Folder that the declared folder of a reader of films starts from.
+    film_reader
+        Folder of the reader of films, where the cohort declares films.
 
     Raises
     ------
     BundleError
         The model file cannot be loaded here, so nobody could serve it.
     SourceError
-        The declared reader of films is not there.
+        The reader of films is not there.
     """
     cohort, found = read_cohort(declaration), counts(table)
     load_model(model)
@@ -122,8 +122,8 @@ def write_bundle(
             files += FALLBACK_CONTENT
             packages = dict(sorted((packages | needed_packages(new / FALLBACK_MODEL)).items()))
         files += write_eyes(new, load_model(model), table)
-        if cohort.films:
-            files += write_reader(new, cohort.films, root=root)
+        if film_reader:
+            files += write_reader(new, film_reader)
             packages = dict(sorted((packages | installed(NEEDED)).items()))
         manifest = Manifest(
             format=FORMAT,

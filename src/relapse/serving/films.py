@@ -85,14 +85,13 @@ def read(content: bytes, about: "About", region: "Region | None", cohort: Cohort
     Unacceptable
         The region does not lie in the film.
     """
-    from relapse.imaging.films.sheet import Entry, painted
+    from relapse.imaging.films.sheet import entry_of, painted
     from relapse.imaging.reading.film import film_from
 
     film = film_from(content, about)
     _check(region, film)
     found = reader.opened().read(film, region)
-    masks = {name: getattr(found, name) for name in ("breast", "pectoral", "dense", "lesion")}
-    preview = painted(Entry("", found.shown, **masks))
+    preview = painted(entry_of(found))
     width, height = _png_size(preview)
     place = found.region
     return FilmRead(

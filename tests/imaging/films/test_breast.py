@@ -32,7 +32,8 @@ def test_breast_and_muscle_are_found(wedge: bool) -> None:
 
 def test_the_chest_wall_comes_to_the_left() -> None:
     left, right = read(draw()), read(draw(right=True))
-    assert not left.mirrored and right.mirrored
+    assert not left.mirrored
+    assert right.mirrored
     np.testing.assert_array_equal(left.image, right.image)
     np.testing.assert_array_equal(left.mask, right.mask)
 
@@ -49,7 +50,8 @@ def test_no_tissue_is_lost_where_no_muscle_is_seen() -> None:
 def test_a_view_from_above_is_not_cut() -> None:
     drawn = draw()
     breast = read(drawn, view="CC")
-    assert not breast.pectoral.any() and breast.notes == ()
+    assert not breast.pectoral.any()
+    assert breast.notes == ()
     assert (breast.mask & drawn.muscle).sum() > 0.97 * drawn.muscle.sum()
 
 
@@ -59,16 +61,18 @@ def test_grey_levels_do_not_depend_on_how_a_film_was_scaled() -> None:
     scaled = breast_of(Film(drawn.values.astype(np.float32) * 7 - 300, SPACING, view="MLO"))
     np.testing.assert_allclose(breast.image, scaled.image, atol=1e-4)
     np.testing.assert_array_equal(breast.mask, scaled.mask)
-    assert breast.image.min() == 0 and breast.image.max() == 1
+    assert breast.image.min() == 0
+    assert breast.image.max() == 1
     assert np.median(breast.image[drawn.things]) == 1  # a label is bright, and still no tissue
 
 
 def test_a_fine_film_is_looked_at_with_the_working_spacing() -> None:
     drawn = draw(right=True)
-    fine = np.kron(drawn.values.astype(np.float32), np.ones((6, 6), dtype=np.float32))
+    fine = np.kron(drawn.values.astype(np.float32), np.ones((6, 6), dtype=np.float32)).astype(np.float32)
     breast = breast_of(Film(fine, SPACING / 6, view="MLO"))
     assert breast.spacing == pytest.approx(WORKING, rel=0.01)
-    assert breast.shape == fine.shape and breast.scale == pytest.approx(WORKING * 6 / SPACING, rel=0.01)
+    assert breast.shape == fine.shape
+    assert breast.scale == pytest.approx(WORKING * 6 / SPACING, rel=0.01)
     coarse = read(drawn)
     area = breast.mask.sum() * breast.spacing**2
     assert area == pytest.approx(coarse.mask.sum() * SPACING**2, rel=0.02)

@@ -7,7 +7,7 @@ from relapse.imaging.films.codes import KINDS, Codes, fit_codes
 from relapse.imaging.films.descriptors import NAMES
 
 
-def made(seed: int = 0, drawn: int = 200, real: int = 60) -> dict[str, object]:
+def made(seed: int = 0, drawn: int = 400, real: int = 120) -> dict[str, object]:
     """Descriptors in which one number tells of each code, and real lesions differ from drawn ones in another."""
     rng = np.random.default_rng(seed)
     count = drawn + real
@@ -17,7 +17,7 @@ def made(seed: int = 0, drawn: int = 200, real: int = 60) -> dict[str, object]:
     values[:, 1] += 3 * shape
     margin[drawn:] = [{"SPIC": 3, "MISC": 2}.get(one, 0) for one in kind[drawn:]]
     values[:, 2] += 3 * margin
-    values[:, 3] += 8 * np.array([{"ARCH": 1, "ASYM": -1}.get(one, 0) for one in kind])
+    values[:, 3] += 4 * np.array([{"ARCH": 1, "ASYM": -1}.get(one, 0) for one in kind])
     values[drawn:, 4] += 6
     shape[drawn:], margin[drawn:] = -1, -1
     true = np.exp(rng.uniform(np.log(5), np.log(50), count))

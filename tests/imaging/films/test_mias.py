@@ -43,12 +43,15 @@ def test_films_have_woman_side_spacing_and_their_finest_picture(folder: Path) ->
 def test_circles_count_from_the_upper_edge_in_the_films_own_pixels(folder: Path) -> None:
     films = read_mias(folder)
     region = films[0].lesions[0].region
-    assert region is not None and (region.x, region.y, region.radius) == (300, 623, 50)
+    assert region is not None
+    assert (region.x, region.y, region.radius) == (300, 623, 50)
     assert films[1].lesions == ()
-    assert films[2].lesions[0].region is None and films[2].lesions[0].malignant
+    assert films[2].lesions[0].region is None
+    assert films[2].lesions[0].malignant
     assert [lesion.kind for lesion in films[3].lesions] == ["ASYM", "CIRC"]
     half = read_mias(folder, finest=False)[3].lesions[1].region
-    assert half is not None and (half.x, half.y, half.radius) == (255.75, 255.25, 15)
+    assert half is not None
+    assert (half.x, half.y, half.radius) == (255.75, 255.25, 15)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,8 @@ def test_a_folder_without_list_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif("RELAPSE_MINI_MIAS" not in os.environ, reason="RELAPSE_MINI_MIAS names no folder with the films")
 def test_real_films_have_their_chest_wall_where_their_side_says() -> None:
     films = read_mias(Path(os.environ["RELAPSE_MINI_MIAS"]), finest=False)
-    assert len(films) == 322 and films[-1].woman == 161
+    assert len(films) == 322
+    assert films[-1].woman == 161
     circles = inside = 0
     for film in films[:40]:
         breast = breast_of(read_film(film.path, film.about))
@@ -86,5 +90,6 @@ def test_real_films_have_their_chest_wall_where_their_side_says() -> None:
                 row, column = breast.of_film(lesion.region.x, lesion.region.y)
                 circles += 1
                 inside += bool((breast.mask | breast.pectoral)[round(row), round(column)])
-    assert circles > 10 and inside == circles
+    assert circles > 10
+    assert inside == circles
     assert np.mean([film.tissue == "F" for film in films]) == pytest.approx(106 / 322)

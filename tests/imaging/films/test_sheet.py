@@ -30,7 +30,8 @@ def test_outlines_and_tint_are_where_the_masks_are() -> None:
     assert (found[200, 60:80] == LESION).all()
     for colour, mask in ((BREAST, drawn.tissue), (PECTORAL, drawn.muscle)):
         drawn_there = (found == colour).all(axis=2)
-        assert drawn_there.sum() > 200 and not (drawn_there & ~mask).any()
+        assert drawn_there.sum() > 200
+        assert not (drawn_there & ~mask).any()
     grey = np.ptp(found.astype(int), axis=2) == 0
     inside = drawn.dense & (np.mgrid[:384, :320][0] > 250)
     inside &= ~(found == BREAST).all(axis=2)

@@ -33,7 +33,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def found(drawn: Path, reader: FilmReader, tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[table.Read, ...], Path]:
+def found(
+    drawn: Path, reader: FilmReader, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[tuple[table.Read, ...], Path]:
     cache = tmp_path_factory.mktemp("cache")
     return table.read_films(table.read_sheet(drawn / SHEET), reader, cache=cache, machinery=ALONE), cache
 
@@ -45,7 +47,9 @@ def test_every_view_has_a_row_with_its_values_and_how_sure_the_reader_is(
     made, corrected = table.write_readings(films, tmp_path, cache=cache, clinical=drawn / CLINICAL)
     truth = pd.read_csv(drawn / TRUTH)
     assert corrected == 0
-    assert list(zip(made["patient"], made["view"], strict=True)) == list(zip(truth["patient"], truth["view"], strict=True))
+    assert list(zip(made["patient"], made["view"], strict=True)) == list(
+        zip(truth["patient"], truth["view"], strict=True)
+    )
     written = pd.read_csv(tmp_path / table.READINGS)
     assert list(written.columns[:6]) == ["patient", "view", "size", "shape", "margin", "density"]
     there = written[written["size"].notna()]

@@ -79,9 +79,9 @@ def risk_groups(frame: "pd.DataFrame", horizon: Horizon, *, title: str) -> "Figu
             at_risk = str(int(here["at_risk"].iloc[0])) if len(here) else "0"
             table.text(tick / scale, place, at_risk, ha="center", va="center", fontsize=7.5)
     heights = _spread(np.array([survival for _, survival in ends]), least=0.06)
-    for name, (time, _), height in zip(groups, ends, heights, strict=True):
+    for name, (end, _), height in zip(groups, ends, heights, strict=True):
         axes.annotate(
-            f"{name} of risk", (time, height), xytext=(5, 0), textcoords="offset points", va="center", color=INK,
+            f"{name} of risk", (end, height), xytext=(5, 0), textcoords="offset points", va="center", color=INK,
             fontsize=7.5,
         )  # fmt: skip
     axes.axvline(amount, color=RULE, linewidth=1, zorder=0)

@@ -44,6 +44,9 @@ _SKIN_EDGE, _THINNING = 3.0, 8.0
 #: How many straight lines are tried, and how many millimetres they lie apart.
 _TRIES, _APART = 4, 10.0
 
+#: Share of the muscle that may be darker than what is beyond its edge.
+_THROUGHOUT = 0.2
+
 #: Share of the muscle's edge that must be an edge.
 _FOLLOWED = 0.7
 
@@ -259,7 +262,7 @@ def pectoral_muscle(coarse: Array, mask: Mask, step: float, dark: float) -> Mask
         muscle = _corner(path, part.shape) & inside
         # What is not the clearest edge cuts off a small corner or nothing: large ones were dense tissue.
         share = float(muscle.sum()) / max(int(inside.sum()), 1)
-        if _SLIVER <= share <= (_SECOND if rank else _MOST) and _is_muscle(path, smooth, far, step):
+        if _SLIVER <= share <= (_SECOND if rank else _MOST) and _is_muscle(path, muscle, smooth, far, step):
             nothing[top : rows[-1] + 1, left : columns[-1] + 1] = muscle
             break
     return nothing
@@ -301,7 +304,7 @@ def _straight(down: Array, across: Array, inside: Mask, step: float) -> list[tup
     # A long edge is worth more than a short one as clear, but less than in proportion.
     score = fall.sum(axis=1) / np.maximum(count, 1) * np.sqrt(np.minimum(visible, 120.0))
     score[(count < 0.5 * len(along)) | (visible < 20)] = -np.inf
-    found = []
+    found: list[tuple[float, float]] = []
     while len(found) < _TRIES and score.max() > 0:
         best = int(np.argmax(score))
         found.append((float(a[best]), float(b[best])))
@@ -354,7 +357,7 @@ def _corner(path: Array, shape: tuple[int, ...]) -> Mask:
     return np.asarray(polygon2mask(shape[:2], np.array(corners)), dtype=np.bool_)
 
 
-def _is_muscle(path: Array, smooth: Array, far: Mask, step: float) -> bool:
+def _is_muscle(path: Array, muscle: Mask, smooth: Array, far: Mask, step: float) -> bool:
     """Whether what an edge cuts off is brighter along it than what is beyond it."""
     ends = path[-1] - path[0]
     normal = np.array([-ends[1], ends[0]]) / max(float(np.hypot(*ends)), 1e-9)
@@ -367,12 +370,14 @@ def _is_muscle(path: Array, smooth: Array, far: Mask, step: float) -> bool:
         return False
     inner = path[:, None] - offsets[:, None] * normal
     outer = path[:, None] + offsets[:, None] * normal
-    fall = (_sampled(smooth, inner[..., 0], inner[..., 1]) - _sampled(smooth, outer[..., 0], outer[..., 1])).mean(
-        axis=1
-    )
+    beyond = _sampled(smooth, outer[..., 0], outer[..., 1]).mean(axis=1)
+    fall = _sampled(smooth, inner[..., 0], inner[..., 1]).mean(axis=1) - beyond
     # Where the muscle is too narrow to look into, nothing can be said; near the skin everything darkens outwards.
     there = (_sampled(far.astype(float), outer[:, -1, 0], outer[:, -1, 1]) > 0.5) & (inner[:, -1].min(axis=1) >= 1)
     if there.sum() < 10:
         return False
     fall = fall[there]
+    # Dense tissue that reaches into the corner has fat in it; muscle is bright throughout.
+    if np.quantile(smooth[muscle], _THROUGHOUT) < np.median(beyond[there]):
+        return False
     return bool(np.median(fall) > _CONTRAST and (fall > 0.3 * _CONTRAST).mean() > _FOLLOWED)

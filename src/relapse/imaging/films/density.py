@@ -11,6 +11,7 @@ machine-learning library is needed to read a film.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,11 +28,11 @@ Mask = NDArray[np.bool_]
 #: Millimetres between pixels of the grid on which tissue is measured.
 _STEP = 0.8
 
-#: Distances from the skin in mm, between which fat has one level.
+#: Distances from the skin in mm between which fat has one level.
 _DEPTHS = (0, 2, 4, 6, 8, 11, 14, 18, 24, 30, 40, 60, 250)
 
-#: Share of the pixels at a distance that is fat at least; the brightest that fat can be, and by how much dense tissue is
-#: brighter than fat, in shares of the grey range. Set on mini-MIAS, where others around them order films as well.
+#: Share of the pixels at a distance that is fat at least; the brightest that fat can be; by how much dense tissue is
+#: brighter, in shares of the grey range. Set on mini-MIAS, where others around them order films as well.
 _FAT, _BRIGHTEST, _DENSER = 0.1, 0.65, 0.2
 
 #: Smallest speck of dense tissue, and hole in it, in mm².
@@ -42,6 +43,9 @@ _DEEP = 5.0
 
 #: Side of the picture that networks see.
 PICTURE = 64
+
+#: Brings a picture's numbers to about 1, as networks learn from best.
+_GAIN = 4.0
 
 #: By how many percent of dense area the two denser classes of BI-RADS part, and how gradually.
 _EXTREME, _GRADUAL = 75.0, 6.0
@@ -169,7 +173,7 @@ def _beyond_fat(grey: Array, mask: Mask, depth: Array) -> tuple[Array, float]:
     """By how much each pixel is brighter than fat as far from the skin, and how bright fat is where it is thickest."""
     values, depths = grey[mask], depth[mask]
     places, levels = [], []
-    for low, high in zip(_DEPTHS, _DEPTHS[1:], strict=False):
+    for low, high in pairwise(_DEPTHS):
         there = (depths >= low) & (depths < high)
         if there.sum() > 20:
             places.append(min((low + high) / 2, 70.0))
@@ -275,7 +279,7 @@ def _softmax(scores: Array) -> Array:
 
 def _outputs(weights: tuple[NDArray[np.float32], ...], pictures: NDArray[np.float32]) -> Array:
     """What a network says (n, 3) of pictures: convolutions by twos, their means, a last layer."""
-    maps = np.asarray(pictures, dtype=np.float32)[:, None]
+    maps = _GAIN * np.asarray(pictures, dtype=np.float32)[:, None]
     *layers, kernel, constant = weights
     for taps, shift in zip(layers[::2], layers[1::2], strict=True):
         padded = np.pad(maps, ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -367,7 +371,7 @@ def _network(
             layers += [torch.nn.Conv2d(before, after, 3, stride=2, padding=1), torch.nn.ReLU()]
         last = torch.nn.Linear(_CHANNELS[-1], 3)
         network = torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), last)
-        images, classes = torch.tensor(pictures)[:, None], torch.tensor(labels, dtype=torch.int64)
+        images, classes = _GAIN * torch.tensor(pictures)[:, None], torch.tensor(labels, dtype=torch.int64)
         batches = -(-len(labels) // _BATCH)
         optimizer = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=epochs * batches)
@@ -375,7 +379,7 @@ def _network(
             for rows in torch.randperm(len(labels)).split(_BATCH):
                 loss = torch.nn.functional.cross_entropy(network(_varied(images[rows])), classes[rows])
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 optimizer.step()
                 schedule.step()
     return tuple(one.detach().numpy().copy() for one in network.parameters())

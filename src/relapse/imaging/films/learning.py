@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from relapse.ground.errors import ImageError, SourceError
 from relapse.imaging.films.breast import Breast, breast_of
 from relapse.imaging.films.codes import fit_codes
-from relapse.imaging.films.density import fit_tissue, tissue_picture, tissue_features
+from relapse.imaging.films.density import fit_tissue, tissue_features, tissue_picture
 from relapse.imaging.films.descriptors import describe
 from relapse.imaging.films.lesion import LesionNet, Outline, outline
 from relapse.imaging.films.mias import TISSUES, MiasFilm, read_mias
@@ -50,10 +50,10 @@ class Effort:
     ``repeats`` is how often each circled lesion comes among the windows.
     """
 
-    windows: int = 1600
-    epochs: int = 10
+    windows: int = 600
+    epochs: int = 6
     repeats: int = 3
-    lesions: int = 600
+    lesions: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,8 @@ def teach(
     women = [len({one.woman for one in labelled if one.tissue == tissue}) for tissue in TISSUES]
     if not normal or min(women) < _FEWEST:
         raise SourceError(
-            f"to teach a reader, normal films, and films of each tissue ({', '.join(TISSUES)}) of at least {_FEWEST} women "
-            "are needed."
+            f"to teach a reader, normal films, and films of each tissue ({', '.join(TISSUES)}) of at least {_FEWEST} "
+            "women are needed."
         )
     tell("tissue")
     tissue = fit_tissue(

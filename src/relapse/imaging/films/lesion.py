@@ -172,7 +172,7 @@ def propose(net: LesionNet, breast: "Breast") -> tuple[float, float, float] | No
     total = np.zeros(image.shape, dtype=np.float64)
     for side in _SCANNED:
         step = max(1, round(_STEP * side / spacing))
-        rows, columns = (np.arange(step // 2, count, step) for count in image.shape)
+        rows, columns = (range(step // 2, count, step) for count in image.shape)
         places = [(row, column) for row in rows for column in columns if mask[row, column]]
         if not places:
             continue

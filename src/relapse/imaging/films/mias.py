@@ -66,8 +66,8 @@ def read_mias(folder: Path, *, finest: bool = True) -> list[MiasFilm]:
     Parameters
     ----------
     folder
-        Holds ``labels.txt``; films lie in it, or in ``lesions`` (1024 pixels, 0.2 mm) and ``half`` (512, 0.4 mm), as PNG
-        or PGM.
+        Holds ``labels.txt``; films lie in it, or in ``lesions`` (1024 pixels, 0.2 mm) and ``half`` (512, 0.4 mm), as
+        PNG or PGM.
     finest
         Take the finest picture of a film; else the coarsest, so that all films are of one kind.
 

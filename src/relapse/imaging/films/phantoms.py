@@ -318,12 +318,16 @@ def drawn_film(
     film[int(0.05 * height) : int(0.12 * height), int(0.84 * width) : int(0.95 * width)] = 0.95
     film += 0.006 * rng.standard_normal(size)
     values = np.clip(np.round(film * 235), 0, 255).astype(np.uint8)
-    masks = [breast, muscle, glandular & breast, lesion & inside]
+    there = [breast, muscle, glandular & breast, lesion & inside]
     if laterality == "R":
-        values, *masks = (np.ascontiguousarray(one[:, ::-1]) for one in (values, *masks))
+        values = np.ascontiguousarray(values[:, ::-1])
+        there = [np.ascontiguousarray(one[:, ::-1]) for one in there]
         centre = (centre[0], width - 1 - centre[1])
-    percent = 100 * float(masks[2].sum()) / float(masks[0].sum())
-    return Drawn(values, spacing, laterality, *masks, percent, shape, margin, diameter, centre)
+    tissue_mask, muscle, glandular, mass = there
+    percent = 100 * float(glandular.sum()) / float(tissue_mask.sum())
+    return Drawn(
+        values, spacing, laterality, tissue_mask, muscle, glandular, mass, percent, shape, margin, diameter, centre
+    )
 
 
 def draw_size(rng: np.random.Generator, smallest: float = SIZES[0], largest: float = SIZES[1]) -> float:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from relapse.ground.errors import SourceError
 from relapse.imaging.films.breast import Breast, breast_of
 from relapse.imaging.films.codes import Codes
-from relapse.imaging.films.density import TissueHead, bi_rads, dense_tissue, tissue_picture, tissue_features
+from relapse.imaging.films.density import TissueHead, bi_rads, dense_tissue, tissue_features, tissue_picture
 from relapse.imaging.films.descriptors import describe
 from relapse.imaging.films.lesion import LesionNet, outline, propose
 from relapse.imaging.films.parts import ABOUT, HEADS, NETWORK, PARTS
@@ -55,7 +55,7 @@ class FilmReader:
         arrays = {f"{_TISSUE}{name}": array for name, array in tissue.to_arrays().items()}
         arrays |= {f"{_CODES}{name}": array for name, array in codes.to_arrays().items()}
         content = io.BytesIO()
-        np.savez(content, **{name: arrays[name] for name in sorted(arrays)})
+        np.savez(content, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
         declared = json.dumps({"format": _FORMAT, **about}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
         return cls.open({ABOUT: declared.encode(), NETWORK: network, HEADS: content.getvalue()})
 

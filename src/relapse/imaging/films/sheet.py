@@ -1,4 +1,4 @@
-"""Films as a person looks at them: outlines of breast, muscle and lesion, dense tissue tinted; one, or pages of many."""
+"""Films as a person looks at them: outlines of breast, muscle and lesion, dense tissue tinted."""
 
 import io
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from relapse.ground.files import write_atomic
 from relapse.imaging.films.breast import resized
+from relapse.imaging.films.reading import Reading
 
 Mask = NDArray[np.bool_]
 Colours = NDArray[np.uint8]
@@ -43,14 +44,42 @@ class Entry:
     mark: tuple[float, float, float] | None = None
 
 
+def entry_of(reading: Reading, title: str = "") -> Entry:
+    """What is drawn of a reading."""
+    return Entry(title, reading.shown, reading.breast, reading.pectoral, reading.dense, reading.lesion)
+
+
 def film_sheet(entries: Sequence[Entry], path: Path) -> None:
     """Draw one page of films as a PNG file; the same films give the same bytes. More than 24 make the page longer."""
+    _page([(entry.title, _coloured(entry, round(_INCHES[1] * _DOTS))) for entry in entries], path)
+
+
+def painted_sheets(films: Sequence[tuple[str, Path]], folder: Path) -> tuple[Path, ...]:
+    """Draw films that were :func:`painted` into files, each with a title, on pages 001.png, 002.png, … of a folder.
+
+    Only a page's films are held at once.
+    """
+    from PIL import Image
+
+    each = _COLUMNS * _ROWS
+    pages = []
+    for start in range(0, len(films), each):
+        pages.append(folder / f"{start // each + 1:03d}.png")
+        panels = []
+        for title, path in films[start : start + each]:
+            with Image.open(path) as opened:
+                panels.append((title, np.asarray(opened)))
+        _page(panels, pages[-1])
+    return tuple(pages)
+
+
+def _page(panels: Sequence[tuple[str, Colours]], path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = min(_COLUMNS, max(1, len(entries)))
-    rows = max(1, -(-len(entries) // columns))
+    columns = min(_COLUMNS, max(1, len(panels)))
+    rows = max(1, -(-len(panels) // columns))
     width, height = _INCHES
     with rc_context({"font.family": "DejaVu Sans", "font.size": 5, "text.parse_math": False}):
         figure = Figure(figsize=(columns * width, rows * height), facecolor="white")
@@ -58,25 +87,15 @@ def film_sheet(entries: Sequence[Entry], path: Path) -> None:
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for place in axes:
             place.set_axis_off()
-        for place, entry in zip(axes, entries, strict=False):
-            place.imshow(_coloured(entry, round(height * _DOTS)), interpolation="nearest")
-            place.set_title(entry.title, fontsize=5, pad=1.5)
+        for place, (title, colours) in zip(axes, panels, strict=False):
+            place.imshow(colours, interpolation="antialiased")
+            place.set_title(title, fontsize=5, pad=1.5)
         figure.subplots_adjust(
             left=0.003, right=0.997, bottom=0.003, top=1 - 0.15 / (rows * height), hspace=0.08, wspace=0.02
         )
         write_atomic(
             path, lambda temporary: figure.savefig(temporary, format="png", dpi=_DOTS, metadata={"Software": None})
         )
-
-
-def film_sheets(entries: Sequence[Entry], folder: Path) -> tuple[Path, ...]:
-    """Draw films on pages 001.png, 002.png, … of a folder, 24 a page."""
-    each = _COLUMNS * _ROWS
-    pages = []
-    for start in range(0, len(entries), each):
-        pages.append(folder / f"{start // each + 1:03d}.png")
-        film_sheet(entries[start : start + each], pages[-1])
-    return tuple(pages)
 
 
 def painted(entry: Entry, *, highest: int = _HIGHEST) -> bytes:

@@ -5,7 +5,7 @@ a radiologist's own value, given in a file of corrections, takes the place of wh
 show, such as the molecular subtype or the outcome, comes from a clinical sheet, joined by patient.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,7 +158,7 @@ def row_of(reading: Reading) -> dict[str, Any]:
 
 def _read(one: Listed, parts: Mapping[str, bytes], identity: str, cache: Path) -> Read:
     from relapse.imaging.films.reader import FilmReader
-    from relapse.imaging.films.sheet import painted
+    from relapse.imaging.films.sheet import entry_of, painted
 
     try:
         address = sha256_of_text(_VERSION, identity, sha256_of_file(one.path), str(one.about), str(one.region))
@@ -166,7 +166,7 @@ def _read(one: Listed, parts: Mapping[str, bytes], identity: str, cache: Path) -
         picture = kept.with_suffix(".png")
         if not (kept.is_file() and picture.is_file()):
             reading = FilmReader.open(parts).read(read_film(one.path, one.about), one.region)
-            content = painted(reading)
+            content = painted(entry_of(reading))
             write_atomic(picture, lambda temporary: temporary.write_bytes(content))
             write_json(kept, row_of(reading))
     except OSError as error:
@@ -246,11 +246,11 @@ def _joined(table: "pd.DataFrame", clinical: Path) -> "pd.DataFrame":
 def _sheets(usable: list[Read], folder: Path, cache: Path) -> None:
     import shutil
 
-    from relapse.imaging.films.sheet import picture_sheets
+    from relapse.imaging.films.sheet import painted_sheets
 
     shutil.rmtree(folder, ignore_errors=True)
-    shown = [(f"{one.patient} {one.view}", cache / str(one.values["picture"]), _told(one.values)) for one in usable]
-    picture_sheets(shown, folder)
+    shown = [(f"{one.patient} {one.view}  {_told(one.values)}", cache / str(one.values["picture"])) for one in usable]
+    painted_sheets(shown, folder)
 
 
 def _told(values: Mapping[str, Any]) -> str:
@@ -287,7 +287,7 @@ def _unique(path: Path, keys: list[tuple[str, ...]], what: str) -> None:
         seen.add(key)
 
 
-def _listed(path: Path, number: int, row: dict[str, str]) -> Listed:
+def _listed(path: Path, number: int, row: Mapping[Hashable, str]) -> Listed:
     where = f"{path}: row {number}"
     for name in ("film", "patient", "view"):
         if not row[name]:

@@ -232,6 +232,7 @@ def _net(width: int) -> "torch.nn.Module":
             self.up_first = block(b + a, a)
             self.last = nn.Conv2d(a, 1, 1)
             # Most pixels are no lesion's: begun there, training does not spend its first steps on learning that.
+            assert self.last.bias is not None
             nn.init.constant_(self.last.bias, -2.0)
 
         def forward(self, windows: torch.Tensor) -> torch.Tensor:
@@ -245,7 +246,8 @@ def _net(width: int) -> "torch.nn.Module":
             return interpolate(self.last(first), scale_factor=2.0, mode="bilinear", align_corners=False)
 
     # With channels last, a step of training takes three quarters of the time.
-    return UNet().to(memory_format=torch.channels_last)
+    made: nn.Module = UNet()
+    return made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _loss(output: "torch.Tensor", truth: "torch.Tensor", weights: "torch.Tensor") -> "torch.Tensor":

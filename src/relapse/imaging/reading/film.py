@@ -42,8 +42,8 @@ _UNEVEN = 0.01
 #: From this magnification on, a view is a magnified one, and the spacing at the detector not that of the breast.
 _MAGNIFIED = 1.2
 
-#: How near to an extreme grey level background lies, in shares of the range; how much more of a film and of its border
-#: must lie near the brightest than near the darkest for the film to be inverted. Of 322 scanned films none reaches 0.04.
+#: How near to an extreme grey level background lies, in shares of the range; how much more of a film and its border
+#: must lie near the brightest than near the darkest for the film to be inverted. Of 322 scans none reaches 0.04.
 _NEAR, _INVERTED = 0.06, 0.15
 
 _PNG, _PGM, _TIFF = b"\x89PNG\r\n\x1a\n", b"P5", (b"II*\0", b"MM\0*")
@@ -421,7 +421,7 @@ def _sound(code: str, words: str) -> Iterator[None]:
 
 def _pixels(content: bytes, header: "FileDataset") -> NDArray[np.float32]:
     from PIL.Image import DecompressionBombError
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     syntax = header.file_meta.get("TransferSyntaxUID")
     code, words = "file-truncated", "its pixels end too early or are damaged"

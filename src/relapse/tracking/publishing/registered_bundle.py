@@ -50,7 +50,7 @@ def write_challenger(
         risks=_out_of_fold(at, name, evidence),
         refits=_fold_models(at, name),
         fallback=_fallback(at, evidence) if needs_fallback(cohort, name) else None,
-        root=at.root,
+        film_reader=at.film_reader if cohort.films else None,
     )
 
 

@@ -43,4 +43,6 @@ def content_hash(at: Workspace, params: Params) -> str:
         sha256_of_file(at.table),
         json.dumps(params.model_dump(mode="json", exclude={"audit", "budget", "cohorts", "explain"}), sort_keys=True),
         *(sha256_of_file(at.predictions(name)) for name in at.succeeded(params.candidates)),
+        # Of a cohort with films: what reads them is served with the model.
+        *(sha256_of_file(path) for path in sorted(at.film_reader.glob("*"))),
     )
