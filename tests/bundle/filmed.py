@@ -59,7 +59,7 @@ def declared() -> dict[str, object]:
         "reference": ["diameter", "subtype"],
         "images": {
             "kind": "mammogram",
-            "reader": "${POND_READER}",
+            "reader": "reader",
             "size": "diameter",
             "shape": "form",
             "margin": "border",
@@ -90,15 +90,15 @@ def filmed(folder: Path) -> Filmed:
     table["event"] = (rng.uniform(size=ROWS) < risk).astype(int)
     table = typed(table, cohort)
     write_parts(taught_a_little().parts, folder / "reader")
-    small_bundle(
-        folder / "bundle",
-        cohort,
-        table,
-        "linear",
-        declaration=folder / "pond.yaml",
-        film_reader=folder / "reader",
-    )
-    return Filmed(cohort, table, folder / "pond.yaml", folder / "bundle", folder / "reader")
+    found = Filmed(cohort, table, folder / "pond.yaml", folder / "bundle", folder / "reader")
+    write_bundle_of(found, found.bundle)
+    return found
+
+
+def write_bundle_of(pond: Filmed, folder: Path, *, reader: Path | None = None) -> None:
+    """Write the bundle of the linear model, with the cohort's reader or another."""
+    source = reader or pond.reader
+    small_bundle(folder, pond.cohort, pond.table, "linear", declaration=pond.declaration, film_reader=source)
 
 
 def taught_a_little() -> "FilmReader":

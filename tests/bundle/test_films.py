@@ -11,6 +11,7 @@ from relapse.ground.errors import BundleError, SourceError
 from relapse.ground.files import read_json, sha256_of_file, write_json
 from relapse.imaging.films.parts import PARTS, read_parts
 from relapse.imaging.films.reader import FilmReader
+from tests.bundle.filmed import write_bundle_of
 from tests.bundle.making import small_bundle
 
 
@@ -30,8 +31,7 @@ def test_the_readers_parts_are_what_they_were_and_it_is_opened_when_it_is_asked_
 
 
 def test_writing_it_again_gives_the_same_bytes(bundle, pond, tmp_path):
-    again = tmp_path / "again"
-    small_bundle(again, pond.cohort, pond.table, "linear", declaration=pond.declaration, film_reader=pond.reader)
+    write_bundle_of(pond, tmp_path / "again")
     assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == {
         path.name: path.read_bytes() for path in bundle.iterdir()
     }
@@ -77,12 +77,10 @@ def test_a_bundle_that_lists_a_part_of_a_reader_or_none_where_films_are_declared
 
 
 def test_a_reader_that_is_not_there_whole_or_cannot_be_opened_stops_the_packaging(pond, tmp_path):
-    reader = shutil.copytree(pond.reader, tmp_path / "reader")
-
     def write():
-        where = tmp_path / "new"
-        small_bundle(where, pond.cohort, pond.table, "linear", declaration=pond.declaration, film_reader=reader)
+        write_bundle_of(pond, tmp_path / "new", reader=reader)
 
+    reader = shutil.copytree(pond.reader, tmp_path / "reader")
     (reader / "heads.npz").write_bytes(b"no heads")
     with pytest.raises(BundleError, match="reader of films cannot be opened"):
         write()

@@ -32,7 +32,13 @@ DECLARED = {
         "subtype": {"type": "nominal", "levels": {0: "A", 1: "B", 2: "HER2", 3: "TN"}},
     },
     "reference": ["subtype"],
-    "images": {"kind": "mammogram", "reader": "${VALLEY_READER}", "size": "size", "margin": "margin", "density": "density"},
+    "images": {
+        "kind": "mammogram",
+        "reader": "${VALLEY_READER}",
+        "size": "size",
+        "margin": "margin",
+        "density": "density",
+    },
 }
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from relapse.imaging.films.reader import FilmReader
 
 #: Modules that reading a film needs besides those that predicting does.
-NEEDED = ("PIL", "SimpleITK", "matplotlib", "onnxruntime", "pydicom", "skimage")
+NEEDED = ("PIL", "onnxruntime", "pydicom", "skimage")
 
 
 class KeptReader:
