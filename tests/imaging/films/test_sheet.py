@@ -53,7 +53,7 @@ def test_sheets_are_pages_of_24_films_and_the_same_each_time(tmp_path: Path) -> 
     plain.write_bytes(painted(entry(drawn), highest=100))
     pages = painted_sheets([("plain", plain)] * 25, tmp_path / "pages")
     assert [page.name for page in pages] == ["001.png", "002.png"]
-    assert (pixels(pages[1].read_bytes())[..., :3] == LESION).all(axis=2).any()
+    assert (pixels(pages[1].read_bytes())[..., :3] < 100).all(axis=2).mean() > 0.05
     film_sheet([entry(drawn)], tmp_path / "a.png")
     film_sheet([entry(drawn)], tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -8,10 +8,10 @@ import pytest
 
 from relapse.ground.errors import SourceError
 from relapse.imaging.films import table
-from relapse.imaging.films.learning import Effort, drawn_lessons, teach
 from relapse.imaging.films.reader import FilmReader
 from relapse.imaging.films.simulation import CLINICAL, SHEET, TRUTH, write_films
 from relapse.machinery import Machinery
+from tests.bundle.filmed import taught_a_little
 
 ALONE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
 
@@ -21,8 +21,7 @@ PATIENTS = 3
 @pytest.fixture(scope="session")
 def reader() -> FilmReader:
     """A reader that has been taught a little, by drawn films alone."""
-    lessons = drawn_lessons(15, seed=2, machinery=ALONE)
-    return teach(lessons, seed=2, effort=Effort(windows=48, epochs=2, repeats=1, lesions=40))
+    return taught_a_little()
 
 
 @pytest.fixture(scope="session")

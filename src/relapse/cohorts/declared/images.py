@@ -15,7 +15,7 @@ Volumes are looked at by a candidate; of films a reader's values are proposed, a
 
     images:
       kind: mammogram
-      reader: ${RELAPSE_FILM_READER}    # the folder that `relapse films train` wrote
+      reader: readers/mias              # the folder that `relapse films train` wrote
       size: size                        # the features that it proposes values of
       shape: shape
       margin: margin

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relapse.imaging.films.breast import Breast, enlarged, resized
+from relapse.workers import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -364,7 +365,7 @@ def _network(
     """Train one network; its weights as :class:`TissueHead` keeps them."""
     import torch
 
-    with torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers: list[torch.nn.Module] = []
         for before, after in zip((1, *_CHANNELS), _CHANNELS, strict=False):

@@ -165,6 +165,10 @@ def teach(
     network = train_lesion(taught.windows, taught.masks, weights=taught.weights, seed=seed, epochs=effort.epochs)
     tell("codes")
     seen = list(seen_lesions(LesionNet(network), lessons, effort.lesions, seed=seed))
+    if not seen:
+        raise SourceError(
+            "the reader found none of the lesions that it was shown: teach it by more windows, or longer."
+        )
     codes = fit_codes(
         np.stack([one.described for one in seen]),
         shape=[one.shape for one in seen],
