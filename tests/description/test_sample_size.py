@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lifelines import KaplanMeierFitter
 
 from relapse.cohorts.schema import Cohort
 from relapse.description.sample_size import (
-    follow_up,
     for_mean_error,
     for_mean_risk,
     for_optimism,
@@ -20,7 +20,7 @@ from relapse.description.sample_size import (
     needs,
     shrinkage_of,
 )
-from relapse.quality.checks.outcome import median_follow_up
+from relapse.quality.checks.outcome import follow_up
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_needs_say_what_there_is_and_what_is_wanted(
     assert all_.needed.patients > all_.patients
 
 
-def test_the_median_follow_up_is_that_of_the_gate(tables: dict[str, pd.DataFrame]) -> None:
-    table = tables["gbsg"]
-    low, middle, high = follow_up(table)
-    assert low < middle < high
-    assert middle == median_follow_up(table["time"].to_numpy(), table["event"].to_numpy() == 1)
+def test_the_follow_up_is_the_kaplan_meier_curve_of_being_censored(tables: dict[str, pd.DataFrame]) -> None:
+    time, event = tables["gbsg"]["time"].to_numpy(), tables["gbsg"]["event"].to_numpy() == 1
+    curve = KaplanMeierFitter().fit(time, ~event)
+    assert follow_up(time, event, still=0.5) == pytest.approx(curve.median_survival_time_, abs=15)
+    assert follow_up(time, event, still=0.75) < follow_up(time, event, still=0.5) < follow_up(time, event, still=0.25)

@@ -13,8 +13,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import counts, parameters
 
@@ -197,18 +195,3 @@ def _needs(
         criteria=tuple(Needed(name, number, math.ceil(number * each)) for name, number in asked.items()),
         expected_shrinkage=shrinkage_of(count, r2, patients),
     )
-
-
-def follow_up(table: "pd.DataFrame") -> tuple[float, float, float]:
-    """Quartiles of the follow-up (lower, median, upper) by the reverse Kaplan-Meier curve; NaN where it is not reached.
-
-    At one time events come before censorings. Schemper M, Smith TL (1996), Control Clin Trials 17:343-346.
-    """
-    people = table.groupby("patient", observed=True).first()
-    time, censored = people["time"].to_numpy(dtype=np.float64), people["event"].to_numpy() == 0
-    moments, lost = np.unique(time[censored], return_counts=True)
-    at_risk = np.array([(time > moment).sum() for moment in moments]) + lost
-    still = np.cumprod(1 - lost / at_risk) if len(moments) else np.array([])
-    reached = [np.flatnonzero(still <= level) for level in (0.75, 0.5, 0.25)]
-    low, middle, high = (float(moments[places[0]]) if len(places) else math.nan for places in reached)
-    return low, middle, high

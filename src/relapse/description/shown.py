@@ -4,13 +4,16 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import MIN_EACH
 from relapse.description.frames import missing_values
 from relapse.description.outcome import outcome_groups, told
-from relapse.description.sample_size import Needs, follow_up
+from relapse.description.sample_size import Needs
 from relapse.description.table_one import OVERALL, table_one
 from relapse.ground.console import print_table, say
+from relapse.quality.checks.outcome import follow_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,15 +40,16 @@ def show_follow_up(table: "pd.DataFrame", cohort: Cohort) -> None:
     endpoint = cohort.survival
     if endpoint is None:
         return
+    people = table.groupby("patient", observed=True).first()
+    time, event = people["time"].to_numpy(dtype=np.float64), people["event"].to_numpy() == 1
+    reached = [follow_up(time, event, still=share) for share in (0.75, 0.5, 0.25)]
     low, middle, high = (
-        f"{value:.{0 if value >= 100 else 1}f}" if math.isfinite(value) else "not reached" for value in follow_up(table)
+        f"{value:.{0 if value >= 100 else 1}f}" if math.isfinite(value) else "not reached" for value in reached
     )
     say(f"Follow-up (reverse Kaplan-Meier): median {middle} {endpoint.unit}s, quartiles {low} and {high}")
-    people = table.groupby("patient", observed=True).first()
     rows = []
     for item in endpoint.horizons:
-        by = int(((people["event"] == 1) & (people["time"] <= item.time)).sum())
-        beyond = int((people["time"] > item.time).sum())
+        by, beyond = int((event & (time <= item.time)).sum()), int((time > item.time).sum())
         borne = "no figures" if min(by, beyond) < MIN_EACH else "wide intervals" if min(by, beyond) < 100 else "yes"
         rows.append([item.label, str(told(by)), str(told(beyond)), borne])
     print_table("Horizons", ["horizon", "with the event by then", "followed beyond it", "can it bear figures?"], rows)

@@ -4,7 +4,7 @@ import re
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from relapse.cohorts.declared.units import DAYS_PER
 from relapse.ground.declarations import Declared
@@ -87,6 +87,9 @@ class SurvivalEndpoint(_Endpoint):
     ``also`` makes a composite: whichever of the events came first counts, at its time; where none came, follow-up ends
     with the shortest of the times.
     """
+
+    # Written by the name that Python leaves free, or by that of the declaration: both are read.
+    model_config = ConfigDict(validate_by_name=True)
 
     kind: Literal["survival"]
     time: Annotated[tuple[str, ...], Field(min_length=1)]

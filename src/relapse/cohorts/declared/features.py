@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from relapse.cohorts.declared.units import factor, unit_of_time
 from relapse.ground.declarations import Declared
@@ -35,6 +35,9 @@ class Numeric(_Feature):
     ``recorded`` is the unit of the source, where it is another than ``unit``: numbers are converted. ``from`` and
     ``to`` name two columns of dates in the place of one of numbers: the time between them is taken, in ``unit``.
     """
+
+    # Written by the name that Python leaves free, or by that of the declaration: both are read.
+    model_config = ConfigDict(validate_by_name=True)
 
     type: Literal["continuous", "count"]
     unit: str | None = None
