@@ -513,4 +513,19 @@ def odd_tables() -> list[Odd]:
             refused=r"no column is left that could be a feature",
         ),
     ]
+    days = (30 * good["rfs_months"]).round()
+    as_a_day = good.drop(columns=["relapse", "rfs_months"]).assign(
+        days_to_recurrence=days.where(good["relapse"].eq("yes"), 0), days_to_follow_up=days + 9
+    )
+    found.append(
+        Odd(
+            "the outcome as a day",
+            "clinic.csv",
+            text(as_a_day).encode(),
+            (
+                r"event: days_to_recurrence\n  event_form: day\n  time: days_to_follow_up\n  unit: day\n  horizons: \[3 y, 5 y\]",
+                r"TODO event_form",
+            ),
+        )
+    )
     return found

@@ -1,7 +1,7 @@
 """What each column of a table holds: numbers, levels, dates, an identifier, text; which words mean missing."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -67,6 +67,17 @@ class Column:
         if self.kind == "number":
             return [f"{value:g}" for value in sorted(self.values.dropna().unique())]
         return sorted(self.levels)
+
+
+def among(column: Column, rows: pd.Series) -> Column:
+    """What a column holds in those rows alone that ``rows`` (n truth values) marks."""
+    values = column.values[rows]
+    left = values.nunique()
+    kind: Kind = (
+        "empty" if not left else "constant" if left == 1 and column.kind in ("number", "levels") else column.kind
+    )
+    levels = {word: int((values == word).sum()) for word in column.levels}
+    return replace(column, values=values, kind=kind, levels={word: times for word, times in levels.items() if times})
 
 
 def profile(values: pd.Series, *, name: str, source: Source) -> Column:

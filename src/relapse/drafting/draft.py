@@ -12,7 +12,7 @@ from relapse.cohorts.dates import between
 from relapse.cohorts.declared.endpoint import UNITS
 from relapse.cohorts.declared.units import DAYS_PER
 from relapse.drafting import roles
-from relapse.drafting.columns import Column, profile, sides
+from relapse.drafting.columns import Column, among, profile, sides
 from relapse.drafting.features import Entry, Features, features_of
 from relapse.drafting.sniffing import Sniffed, named
 from relapse.ground.errors import DeclarationError
@@ -117,7 +117,13 @@ def draft(sniffed: Sniffed, *, name: str, title: str, answers: Answers, ask: Ask
     if site:
         doubts["site"] = ["a hospital or scanner, by its name: folds stay balanced over it. Take it out if it is none."]
     taken = [item for item in (*in_outcome, patient, site) if item]
-    features = features_of(columns, taken=taken, labels=sniffed.labels, units=sniffed.units)
+    kept = _kept(columns, endpoint)
+    features = features_of(
+        {key: among(column, kept) for key, column in columns.items()},
+        taken=taken,
+        labels=sniffed.labels,
+        units=sniffed.units,
+    )
     features = _with_age(columns, features, endpoint)
     if not features.entries:
         raise DeclarationError(
@@ -198,8 +204,13 @@ def _endpoint(
     if roles.is_death(outcome):
         mine.append("its name speaks of death, which is no relapse: is it the outcome that is meant?")
     label = _label(outcome)
+    if label == "event":
+        mine.append("label: its name does not say what the event is; say it in words, `label: relapse`.")
     if column.kind == "date":
         event: dict[str, Any] = {"event": outcome, "event_form": "date"}
+    elif roles.is_day_of(column):
+        event = {"event": outcome, "event_form": "day"}
+        mine.append("event_form: more than 0 is taken for the day of the event, 0 for none, and empty for not known.")
     else:
         event = {"event": outcome, **_codes(column, mine)}
     times = roles.times_of(columns, outcome)
@@ -221,6 +232,10 @@ def _endpoint(
         if column.kind == "date":
             raise DeclarationError(
                 f"outcome: {outcome} is a date, which needs a time: name where it begins and ends, --time FROM{SPAN}TO."
+            )
+        if "event_form" in event:
+            raise DeclarationError(
+                f"outcome: {outcome} is the day of the event, which needs the end of follow-up, --time."
             )
         if times:
             mine.append(f"taken without a time; there might be one: {', '.join(times)}.")
@@ -271,6 +286,8 @@ def _timed(
         mine.append(f"unit: {unit} is guessed from how long the times are: is it right?")
     values = _days(columns, sniffed, time, event) / DAYS_PER[unit] if len(time) > 1 else columns[time[0]].values
     happened = _happened(columns[str(event["event"])], event)
+    if event.get("event_form") == "day":
+        values = values.where(happened != 1, columns[str(event["event"])].values)
     known = values.notna() & happened.notna()
     horizons = roles.horizons_for(
         values[known].to_numpy(dtype=np.float64), happened[known].to_numpy(dtype=np.float64) == 1, unit
@@ -299,9 +316,25 @@ def _days(
 def _happened(column: Column, event: Mapping[str, Any]) -> pd.Series:
     if event.get("event_form") == "date":
         return column.values.notna().astype(np.float64)
+    if event.get("event_form") == "day":
+        return (column.values > 0).astype(np.float64).where(column.values.notna())
     codes = {code: value for code, value in event.get("values", {"0": 0, "1": 1}).items() if value != TODO}
     text = column.values.map("{:g}".format, na_action="ignore") if column.kind == "number" else column.values
     return pd.to_numeric(text.map(codes), errors="coerce")
+
+
+def _kept(columns: Mapping[str, Column], endpoint: Mapping[str, Any]) -> pd.Series:
+    """Which rows have an outcome: the others leave, and nothing is learnt from what stands in them."""
+    event, begin = str(endpoint["event"]), endpoint.get("from")
+    whole = next(iter(columns.values())).values
+    kept = pd.Series(True, index=whole.index)
+    if event != TODO and endpoint.get("event_form") != "date":
+        kept &= columns[event].values.notna()
+    if begin is not None:
+        kept &= columns[begin].values.notna()
+    if "time" in endpoint and "event_form" not in endpoint:
+        kept &= columns[endpoint["time"]].values.notna()
+    return kept if kept.any() else pd.Series(True, index=whole.index)
 
 
 def _unit(typed: str) -> str:

@@ -32,7 +32,7 @@ _STATUS = re.compile(r"event|status|outcome|cens|label|target|indicator|\by\b")
 _TIME = re.compile(
     r"time|months?\b|days?\b|years?\b|weeks?\b|durat|follow|\bfu\b|surv|\b[rdep]?fs\b|\bos\b|\bt\b|monate|tage|jahre"
 )
-_NO_TIME = re.compile(r"\bage\b|alter|birth|born|menopaus|calendar|menarch")
+_NO_TIME = re.compile(r"\bage\b|alter|birth|born|menopaus|calendar|menarch|echo|repetition|acquisition")
 _AFTER = re.compile(
     r"treat|therap|chemo|radiother|radiation|irradiat|\brt\b|surger|mastect|tamox|hormon(?!.*recept)|\bhor ?th\b|"
     r"endocrine|respon|\bpcr\b|adjuv|trastuz|hercept|toxic|\blast\b|follow|\bfu\b|event free"
@@ -111,11 +111,19 @@ def outcomes_of(columns: Columns) -> list[str]:
         relapse, status, death = (bool(kind.search(said)) for kind in (_RELAPSE, _STATUS, _DEATH))
         if _NO_OUTCOME.search(said) and not relapse:
             continue
-        dated = column.kind == "date" and relapse and 0 < column.missing < 1
+        dated = (column.kind == "date" and relapse and 0 < column.missing < 1) or is_day_of(column)
         if (column.two_valued or dated) and (relapse or status or death) and not _BEGIN.search(said):
             likely = 4 * relapse + 2 * status + (codes is not None) + death - 3 * (death and not relapse) - dated
             found.append((-likely, list(columns).index(name), name))
     return [name for _, _, name in sorted(found)]
+
+
+def is_day_of(column: Column) -> bool:
+    """Whether a number is the day of a relapse, 0 where there was none."""
+    said, known = words(column.name), column.values.dropna()
+    if column.kind != "number" or column.two_valued or not (_RELAPSE.search(said) and re.search(r"days?\b", said)):
+        return False
+    return bool((known >= 0).all() and (known == 0).mean() > 0.2)
 
 
 def is_relapse(name: str) -> bool:
@@ -131,6 +139,8 @@ def is_death(name: str) -> bool:
 def times_of(columns: Columns, outcome: str) -> list[str]:
     """The columns that may hold the time to the outcome, the likeliest first."""
     mine, found = words(outcome), []
+    coded = columns[outcome].kind != "date"
+    told = columns[outcome].values.dropna().index if coded else columns[outcome].values.index
     for name, column in columns.items():
         said = words(name)
         if name == outcome or column.kind != "number" or not _TIME.search(said) or _NO_TIME.search(said):
@@ -143,7 +153,10 @@ def times_of(columns: Columns, outcome: str) -> list[str]:
         kin = bool(_RELAPSE.search(said)) and bool(_RELAPSE.search(mine))
         odd = is_death(name) != is_death(outcome)
         general = bool(re.search(r"time|durat|follow|\bfu\b", said))
-        found.append((-(3 * shared + 3 * stem + 2 * kin + general - 2 * odd), list(columns).index(name), name))
+        # A time that most rows do not have is that of the event alone, and no follow-up.
+        rare = known.reindex(told).isna().mean() > 0.5
+        likely = 3 * shared + 3 * stem + 2 * kin + general - 2 * odd - 9 * rare
+        found.append((-likely, list(columns).index(name), name))
     return [name for _, _, name in sorted(found)]
 
 

@@ -313,7 +313,7 @@ def _asked(lines: list[Line], asked: Sequence[int], path: Path) -> Header:
     empty = [number for number in asked if number not in places]
     if empty or list(asked) != sorted(set(asked)):
         raise SourceError(
-            f"{path.name}: --header {' --header '.join(map(str, asked))}: the lines of the names, in rising order, each "
+            f"{path.name}: --header {' --header '.join(map(str, asked))}: the lines of the names, rising, each "
             + (f"with something in it; line {empty[0]} is empty or not there." if empty else "given once.")
         )
     chosen = tuple(places[number] for number in asked)
