@@ -21,7 +21,10 @@ MORE_MISSING = 0.05
 TOO_FEW = 0.8
 
 #: So many numbers whose names begin alike are declared as one group.
-WIDE = 25
+WIDE, VERY_WIDE = 25, 60
+
+_FIRST_WORD = re.compile(r"[A-Za-z]+[ _.-]")
+_UP_TO_A_NUMBER = re.compile(r"[A-Za-z]+(?:[ _.-][A-Za-z]+)?[ _.-]?(?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ def features_of(
         key = plain_name(name, names)
         names.add(key)
         entries.append(_entry(key, column, label=labels.get(name), unit=units.get(name)))
-    others = [name for name in columns if name not in grouped]
+    # A pattern passes over columns that have another role or are declared by themselves, and not over those left out.
+    others = list(left)
     for prefix, members in groups.items():
         pattern = f"{prefix}*"
         alone = [name for name in others if name.startswith(prefix)]
@@ -114,13 +118,31 @@ def _left_out(column: Column) -> str | None:
 
 
 def _groups(columns: Sequence[Column]) -> dict[str, list[str]]:
-    """Many numbers whose names begin alike, by that beginning."""
-    found: dict[str, list[str]] = {}
-    for column in columns:
-        begins = re.match(r"[A-Za-z]+(?:[ _.-][A-Za-z]+)?[ _.-]?(?=\d)|[A-Za-z]+[ _.-]", column.name)
-        if begins and column.kind == "number" and not column.whole and not roles.known_after(column.name):
-            found.setdefault(begins[0], []).append(column.name)
-    return {prefix: members for prefix, members in found.items() if len(members) >= WIDE}
+    """Many numbers whose names begin alike, by that beginning: by the first word of very many, else up to a number."""
+    left = [
+        column.name
+        for column in columns
+        if column.kind == "number"
+        and not column.whole
+        and not roles.clinical(column.name)
+        and not roles.known_after(column.name)
+    ]
+    groups: dict[str, list[str]] = {}
+    for begins, least in ((_FIRST_WORD, VERY_WIDE), (_UP_TO_A_NUMBER, WIDE), (_FIRST_WORD, WIDE)):
+        found: dict[str, list[str]] = {}
+        for name in left:
+            if match := begins.match(name):
+                found.setdefault(match[0], []).append(name)
+        # A pattern inside another one would have a column stand in two groups.
+        wide = {
+            prefix: members
+            for prefix, members in found.items()
+            if len(members) >= least
+            and not any(other.startswith(prefix) or prefix.startswith(other) for other in groups)
+        }
+        groups |= wide
+        left = [name for name in left if not any(name in members for members in wide.values())]
+    return groups
 
 
 def _entry(key: str, column: Column, *, label: str | None, unit: str | None) -> Entry:

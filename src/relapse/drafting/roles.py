@@ -233,6 +233,11 @@ def reference_of(names: Sequence[str]) -> list[str]:
     return found
 
 
+def clinical(name: str) -> bool:
+    """Whether a name is that of a usual clinical predictor."""
+    return any(pattern.search(words(name)) for pattern in _CLINICAL)
+
+
 def unit_in(name: str) -> str | None:
     """The unit that a name tells: *size_mm*, *Size (cm)*; years of an age."""
     said = words(name)
