@@ -69,7 +69,8 @@ def test_the_earliest_of_several_days_counts_and_the_shorter_follow_up(declare: 
     [
         ("event: relapse, event_form: day, time: relapse", "time: relapse tells the event already"),
         ("event: relapse, event_form: day, event_time: local, time: seen", "it has no values, no event_time"),
-        ("event: relapse, event_form: date, time: seen", r"event_form.*'code' or 'day'"),
+        ("event: relapse, event_form: date, time: seen", "event_form: date needs the date that time begins with"),
+        ("event: relapse, event_form: week, time: seen", r"event_form.*'code', 'day' or 'date'"),
     ],
 )
 def test_a_contradictory_endpoint_is_refused(declare: Declare, endpoint: str, message: str) -> None:

@@ -9,6 +9,9 @@ from relapse.cohorts.schema import Cohort
 from relapse.ground.declarations import parse, read_yaml
 from relapse.ground.errors import DeclarationError
 
+#: What stands in a declaration in the place of an answer that is still to be given.
+TODO = "TODO"
+
 #: Mappings that an extending declaration adds to, by key; of all others it gives the whole.
 _MERGED = ("features", "blocks", "sources", "tripod")
 
@@ -21,7 +24,13 @@ def read_cohort(path: Path) -> Cohort:
     DeclarationError
         With file, key, value and what is allowed; also when the file's name is not the cohort's name.
     """
-    cohort = parse(Cohort, _content(path), origin=path)
+    content = _content(path)
+    if waiting := sorted(unanswered(content)):
+        raise DeclarationError(
+            "\n".join(f"{path}: {key}: still TODO." for key in waiting)
+            + "\nThe comment beside it says what is asked: put the answer in the place of the word TODO."
+        )
+    cohort = parse(Cohort, content, origin=path)
     if cohort.name != path.stem and path.stem != "cohort":
         raise DeclarationError(
             f"{path}: name: the cohort is called {cohort.name!r}, so its file is {cohort.name}.yaml."
@@ -33,7 +42,7 @@ def to_yaml(cohort: Cohort) -> str:
     """A resolved cohort as the text of a declaration that says all of it: nothing is extended, no column is unnamed."""
     from ruamel.yaml import YAML
 
-    content = cohort.model_dump(mode="json", exclude_unset=True)
+    content = cohort.model_dump(mode="json", exclude_unset=True, by_alias=True)
     if cohort.survival:
         content["endpoint"]["horizons"] = [horizon.label for horizon in cohort.survival.horizons]
     for source in content.get("sources", {}).values():
@@ -45,6 +54,17 @@ def to_yaml(cohort: Cohort) -> str:
     text = io.StringIO()
     yaml.dump(content, text)
     return text.getvalue()
+
+
+def unanswered(content: Any, above: str = "") -> list[str]:
+    """The keys whose value is the word TODO, as ``relapse cohort new`` writes it where only a person knows."""
+    if isinstance(content, dict):
+        items = [(f"{above}.{key}" if above else str(key), item) for key, item in content.items()]
+    elif isinstance(content, list):
+        items = [(above, item) for item in content]
+    else:
+        return [above] if content == TODO else []
+    return list(dict.fromkeys(key for name, item in items for key in unanswered(item, name)))
 
 
 def _content(path: Path, below: Sequence[Path] = ()) -> dict[str, Any]:

@@ -4,9 +4,11 @@ import csv
 import gzip
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 from zlib import error as ZlibError
 
@@ -15,6 +17,9 @@ import pandas as pd
 from relapse.cohorts.declared.source import CsvSource, ExcelSource
 from relapse.cohorts.diagnosis import files
 from relapse.ground.errors import SourceError
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
 
 #: A line by its number, and its cells.
 Line = tuple[int, list[str]]
@@ -71,9 +76,18 @@ def read_excel(source: ExcelSource, path: Path) -> pd.DataFrame:
 
 def first_lines(source: CsvSource | ExcelSource, path: Path) -> list[Line]:
     """The first lines of a table, header and all, for messages about them."""
-    if isinstance(source, CsvSource):
-        return _csv_lines(source, _decoded(source, path))[:_FIRST]
-    return _excel_lines(source, path)[:_FIRST]
+    return lines_of(source, path)[:_FIRST]
+
+
+def lines_of(source: CsvSource | ExcelSource, path: Path) -> list[Line]:
+    """Every line of a table that is not empty, header and all, by its number."""
+    return _csv_lines(source, _decoded(source, path)) if isinstance(source, CsvSource) else _excel_lines(source, path)
+
+
+def sheets_of(declared: str, path: Path) -> list[str]:
+    """The names of a workbook's sheets, in their order; raises :class:`SourceError` where it is no workbook."""
+    with _workbook(declared, path) as workbook:
+        return [sheet.title for sheet in workbook.worksheets]
 
 
 def repeated(names: list[str]) -> str | None:
@@ -119,6 +133,18 @@ def _csv_lines(source: CsvSource, text: str) -> list[Line]:
 
 
 def _excel_lines(source: ExcelSource, path: Path) -> list[Line]:
+    with _workbook(source.excel, path) as workbook:
+        sheets = {sheet.title: sheet for sheet in workbook.worksheets}
+        if source.sheet not in sheets:
+            raise SourceError(f"{source.excel}: no sheet {source.sheet!r}. It has: {', '.join(sheets)}.")
+        sheet = sheets[source.sheet]
+        sheet.reset_dimensions()
+        rows = [[_shown(cell, source.decimal) for cell in row] for row in sheet.iter_rows(values_only=True)]
+    return [(number, cells) for number, cells in enumerate(rows, start=1) if any(cells)]
+
+
+@contextmanager
+def _workbook(declared: str, path: Path) -> "Iterator[Workbook]":
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
@@ -126,20 +152,13 @@ def _excel_lines(source: ExcelSource, path: Path) -> list[Line]:
         with warnings.catch_warnings(), path.open("rb") as stream:
             # What openpyxl warns of (validation lists, print areas) is no part of the cells.
             warnings.simplefilter("ignore", UserWarning)
-            workbook = load_workbook(stream, read_only=True, data_only=True)
-            sheets = {sheet.title: sheet for sheet in workbook.worksheets}
-            if source.sheet not in sheets:
-                raise SourceError(f"{source.excel}: no sheet {source.sheet!r}. It has: {', '.join(sheets)}.")
-            sheet = sheets[source.sheet]
-            sheet.reset_dimensions()
-            rows = [[_shown(cell, source.decimal) for cell in row] for row in sheet.iter_rows(values_only=True)]
+            yield load_workbook(stream, read_only=True, data_only=True)
     except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
         kind = files.text_or(path.read_bytes())
         raise SourceError(
-            f"{source.excel}: not readable as an Excel workbook, .xlsx ({type(error).__name__})."
+            f"{declared}: not readable as an Excel workbook, .xlsx ({type(error).__name__})."
             + (f" It looks like {kind}." if kind and not isinstance(error, KeyError) else "")
         ) from None
-    return [(number, cells) for number, cells in enumerate(rows, start=1) if any(cells)]
 
 
 def _divided(lines: list[Line], source: CsvSource | ExcelSource, *, where: str) -> tuple[list[str], list[Line]]:
@@ -158,7 +177,7 @@ def _divided(lines: list[Line], source: CsvSource | ExcelSource, *, where: str) 
         empty = [number for number in heads if number not in by_number]
         if empty:
             raise SourceError(f"{where}: header: line {empty[0]} is empty; the last line is {lines[-1][0]}.")
-        names, first = _names([by_number[number] for number in heads]), source.data or heads[-1] + 1
+        names, first = names_of([by_number[number] for number in heads]), source.data or heads[-1] + 1
     if again := repeated(names):
         mend = (
             ", or let further header lines tell them apart: `header: [1, 2]`" if isinstance(source, ExcelSource) else ""
@@ -170,7 +189,8 @@ def _divided(lines: list[Line], source: CsvSource | ExcelSource, *, where: str) 
     return names, body[: max(len(body) - source.footer, 0)]
 
 
-def _names(heads: list[list[str]]) -> list[str]:
+def names_of(heads: list[list[str]]) -> list[str]:
+    """The names of the columns that the lines of a header make together."""
     width = max(len(cells) for cells in heads)
     rows = [[files.squeezed(cell) for cell in cells] + [""] * (width - len(cells)) for cells in heads]
     names, titles = [], [""] * len(rows)
@@ -218,7 +238,7 @@ def _require_equal_lengths(names: list[str], body: list[Line], source: CsvSource
 
 
 def _require_no_notes(names: list[str], body: list[Line], *, where: str) -> None:
-    if len(names) > 2 and (notes := _notes_below(body)):
+    if len(names) > 2 and (notes := notes_below(body)):
         raise SourceError(
             f"{where}: line {body[-notes][0]}: running text in the first cell alone, like a note below the table. "
             f"Declare `footer: {notes}` under source."
@@ -230,7 +250,7 @@ def _framed(names: list[str], body: list[Line]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names, dtype="str")
 
 
-def _notes_below(body: list[Line]) -> int:
+def notes_below(body: list[Line]) -> int:
     """How many of the last lines hold running text in their first cell and nothing else, unlike those above."""
     notes = 0
     for _, cells in reversed(body):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from relapse.cohorts.declared.source import Source
+from relapse.cohorts.dates import between
 from relapse.cohorts.numbers import as_text, read_numbers
 from relapse.cohorts.schema import Cohort
 
@@ -15,19 +15,19 @@ def outcome_of(raw: pd.DataFrame, cohort: Cohort) -> dict[str, pd.Series]:
 
     What cannot be read comes through as it stands, for the gate to name it.
     """
-    endpoint, source = cohort.survival, cohort.source_of("event")
+    endpoint = cohort.survival
     event = _event(raw, cohort)
     if endpoint is None:
         return {"event": event}
-    time = _least(raw, endpoint.time, source)
-    if endpoint.event_form == "day" or endpoint.event_time:
-        own = _least(raw, endpoint.event_time or (endpoint.event,), source)
+    time = _least(raw, endpoint.time, cohort)
+    if endpoint.event_form != "code" or endpoint.event_time:
+        own = _least(raw, endpoint.event_time or (endpoint.event,), cohort)
         if _numeric(own) and _numeric(time):
             time = time.where(event != 1, own)
         elif _numeric(time):
             time = own
     for other in endpoint.also:
-        time_of_other = read_numbers(raw[other.time], source)
+        time_of_other = _time(raw, other.time, cohort)
         event, time = _first_of(event, time, _coded(raw[other.event], cohort), time_of_other)
     return {"event": event, "time": time}
 
@@ -35,12 +35,15 @@ def outcome_of(raw: pd.DataFrame, cohort: Cohort) -> dict[str, pd.Series]:
 def without_outcome(raw: pd.DataFrame, cohort: Cohort) -> dict[str, pd.Series]:
     """By reason, the rows that have to leave since their outcome is not known, or told in two ways."""
     endpoint = cohort.survival
-    if endpoint is None or not (endpoint.event_form == "day" or endpoint.event_time or len(endpoint.time) > 1):
-        return {f"no outcome recorded ({column})": raw[column].isna() for column in cohort.outcome_columns}
+    begun = [endpoint.from_] if endpoint and endpoint.from_ else []
+    leaving = {f"no date that time begins with ({column})": raw[column].isna() for column in begun}
+    if endpoint is None or not (endpoint.event_form != "code" or endpoint.event_time or len(endpoint.time) > 1):
+        return leaving | {f"no outcome recorded ({column})": raw[column].isna() for column in cohort.outcome_columns}
     event = _event(raw, cohort)
     relapsed, followed = event == 1, raw[list(endpoint.time)].notna().any(axis=1)
-    leaving = {f"no outcome recorded ({endpoint.event})": raw[endpoint.event].isna()}
-    own_time = endpoint.event_form == "day" or bool(endpoint.event_time)
+    if endpoint.event_form != "date":
+        leaving[f"no outcome recorded ({endpoint.event})"] = raw[endpoint.event].isna()
+    own_time = endpoint.event_form != "code" or bool(endpoint.event_time)
     if endpoint.event_time:
         dated, named = raw[list(endpoint.event_time)].notna().any(axis=1), ", ".join(endpoint.event_time)
         leaving[f"an event without its time ({named})"] = relapsed & ~dated
@@ -54,6 +57,8 @@ def _event(raw: pd.DataFrame, cohort: Cohort) -> pd.Series:
     values = raw[cohort.endpoint.event]
     if cohort.survival is None or cohort.survival.event_form == "code":
         return _coded(values, cohort)
+    if cohort.survival.event_form == "date":
+        return values.notna().astype(np.float64)
     days = read_numbers(values, cohort.source_of("event"))
     return days.where(~(days > 0), 1.0) if _numeric(days) else days
 
@@ -62,9 +67,17 @@ def _coded(values: pd.Series, cohort: Cohort) -> pd.Series:
     return _number(as_text(values).replace(spelled({code: str(to) for code, to in cohort.endpoint.values.items()})))
 
 
-def _least(raw: pd.DataFrame, columns: Sequence[str], source: Source) -> pd.Series:
+def _time(raw: pd.DataFrame, column: str, cohort: Cohort) -> pd.Series:
+    """The times in a column, or until the dates in it."""
+    endpoint, source = cohort.survival, cohort.source_of("event")
+    if endpoint is None or endpoint.from_ is None:
+        return read_numbers(raw[column], source)
+    return between(raw[endpoint.from_], raw[column], unit=endpoint.unit, source=source)
+
+
+def _least(raw: pd.DataFrame, columns: Sequence[str], cohort: Cohort) -> pd.Series:
     """The least of several columns in each row, or the first of them that holds what is no number."""
-    read = [read_numbers(raw[column], source) for column in columns]
+    read = [_time(raw, column, cohort) for column in columns]
     broken = next((values for values in read if not _numeric(values)), None)
     return pd.concat(read, axis=1).min(axis=1) if broken is None else broken
 

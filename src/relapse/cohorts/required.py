@@ -47,7 +47,9 @@ def require_columns(rows: Rows, cohort: Cohort, *, root: Path, where: str) -> No
             )
         )
     first = next(iter(cohort.read_from))
-    astray = [column for column in (*cohort.view, *cohort.outcome_columns) if rows.origin[column] != first]
+    beginning = [cohort.survival.from_] if cohort.survival and cohort.survival.from_ else []
+    of_the_first = (*cohort.view, *beginning, *cohort.outcome_columns)
+    astray = [column for column in of_the_first if rows.origin[column] != first]
     if astray:
         raise SourceError(
             f"{where}: column {astray[0]} ({needed[astray[0]]}) stands in {rows.origin[astray[0]]}, which is joined; "

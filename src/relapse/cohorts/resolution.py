@@ -45,7 +45,7 @@ def resolve(cohort: Cohort, raw: pd.DataFrame, *, origin: Mapping[str, str]) -> 
             if column in taken:
                 raise _wrong(cohort, key, f"column {column} is in the group {taken[column]} already. Declare it once.")
             taken[column] = key
-            name = _name(column, {*features, *RESERVED_COLUMNS, *(["view"] if cohort.view else [])})
+            name = plain_name(column, {*features, *RESERVED_COLUMNS, *(["view"] if cohort.view else [])})
             features[name] = _feature(raw[column], group, cohort, column=column, name=name, source=origin[column])
     return cohort.model_copy(update={"features": features, "groups": {}})
 
@@ -107,7 +107,7 @@ def _rounded(number: float) -> float:
     return float(f"{number:.6g}")
 
 
-def _name(column: str, taken: set[str]) -> str:
+def plain_name(column: str, taken: set[str]) -> str:
     """A feature's name made of a column's: letters, digits and ``_``, none that is taken."""
     plain = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_")
     if not re.match("[A-Za-z]", plain) or plain.startswith("risk"):

@@ -313,7 +313,11 @@ class Cohort(Blocked, Declared):
             **{exclusion.column: "an exclusion" for exclusion in self.exclusions},
             self.endpoint.event: "the endpoint's event",
         }
+        spans = [item for item in self.features.items() if isinstance(item[1], Numeric) and item[1].from_]
+        needed |= {item.from_: f"feature {name}" for name, item in spans if isinstance(item, Numeric) and item.from_}
         needed |= {column: "the endpoint" for column in self.outcome_columns if column not in needed}
+        if self.survival and self.survival.from_:
+            needed[self.survival.from_] = "the endpoint's from"
         roles = [(self.patient, "patient"), *((column, "view") for column in self.view), (self.site, "site")]
         return needed | {column: f"the {role}" for column, role in roles if column}
 
@@ -326,8 +330,9 @@ class Cohort(Blocked, Declared):
         return [name for name in names if isinstance(self.features[name], Categorical)]
 
     def source_column(self, name: str) -> str:
-        """The column of the source that holds feature ``name``."""
-        return self.features[name].column or name
+        """The column of the source that holds feature ``name``; of a time between two dates, the last one's."""
+        feature = self.features[name]
+        return (isinstance(feature, Numeric) and feature.to) or feature.column or name
 
     def label(self, name: str) -> str:
         """A feature's name for people, with its unit."""

@@ -16,13 +16,19 @@ from relapse.cohorts.declared.source import (
     ParquetSource,
     SimulatedSource,
     Source,
+    SpssSource,
+    StataSource,
 )
 from relapse.cohorts.diagnosis import files
 from relapse.cohorts.diagnosis.files import squeezed
 from relapse.cohorts.grids import read_csv, read_excel, repeated
+from relapse.cohorts.labelled import read_labelled
 from relapse.cohorts.simulation import simulate_radiomics
 from relapse.ground.errors import SourceError
 from relapse.ground.files import sha256_of_file, sha256_of_text
+
+#: A source that is a file.
+InFile = CsvSource | ExcelSource | ParquetSource | SpssSource | StataSource
 
 _MISSING = frozenset(("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"))
 _WHOLE = re.compile(r"(-?\d+)(?:\.0+)?")
@@ -59,6 +65,8 @@ def read_source(
             table = read_excel(source, locate(source, root=root))
         case ParquetSource():
             table = _read_parquet(source, locate(source, root=root))
+        case SpssSource() | StataSource():
+            table = read_labelled(source, locate(source, root=root)).table
         case SimulatedSource():
             table = simulate_radiomics(source.seed)
     if table.empty:
@@ -75,8 +83,8 @@ def describe(source: Source) -> str:
             return source.csv
         case ExcelSource():
             return f"{source.excel} [{source.sheet}]"
-        case ParquetSource():
-            return source.parquet
+        case ParquetSource() | SpssSource() | StataSource():
+            return _file(source)
         case SimulatedSource():
             return f"simulation:{source.simulation}, seed {source.seed}"
 
@@ -92,7 +100,7 @@ def fingerprint(source: Source, *, root: Path) -> str:
     return f"sha256:{sha256_of_file(locate(source, root=root))}"
 
 
-def locate(source: CsvSource | ExcelSource | ParquetSource, *, root: Path) -> Path:
+def locate(source: InFile, *, root: Path) -> Path:
     """The file of a source, ``${NAME}`` replaced from the environment.
 
     Raises
@@ -135,7 +143,7 @@ def expanded(declared: str, *, root: Path, what: str, obtain: str | None = None)
     return root / os.path.expandvars(declared)
 
 
-def _file(source: CsvSource | ExcelSource | ParquetSource) -> str:
+def _file(source: InFile) -> str:
     match source:
         case CsvSource():
             return source.csv
@@ -143,6 +151,10 @@ def _file(source: CsvSource | ExcelSource | ParquetSource) -> str:
             return source.excel
         case ParquetSource():
             return source.parquet
+        case SpssSource():
+            return source.spss
+        case StataSource():
+            return source.stata
 
 
 def _read_package(source: PackageSource) -> pd.DataFrame:

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from relapse.cohorts.blocked import IMAGE
-from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.dates import between
+from relapse.cohorts.declared.features import Categorical, Numeric
 from relapse.cohorts.declared.source import Source
+from relapse.cohorts.declared.units import unit_of_time
 from relapse.cohorts.diagnosis import columns as cells
 from relapse.cohorts.joining import Joining, read_rows
 from relapse.cohorts.numbers import as_text, read_numbers
@@ -147,9 +149,19 @@ def canonical(raw: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
         if isinstance(feature, Categorical):
             columns[name] = levels_of(values, feature)
         else:
-            columns[name] = read_numbers(values, cohort.source_of(name))
+            columns[name] = _numbers(raw, values, feature, cohort.source_of(name))
     columns |= outcome_of(raw, cohort)
     return pd.DataFrame(columns)
+
+
+def _numbers(raw: pd.DataFrame, values: pd.Series, feature: Numeric, source: Source) -> pd.Series:
+    """A feature's numbers in its own unit, or the time between its two dates."""
+    if feature.from_ is not None:
+        return between(raw[feature.from_], values, unit=unit_of_time(feature.unit) or "day", source=source)
+    numbers = read_numbers(values, source)
+    # Rounded, so that 1.1 cm are 11 mm and no more.
+    convert = feature.recorded is not None and pd.api.types.is_numeric_dtype(numbers)
+    return (numbers * feature.times).round(9) if convert else numbers
 
 
 def levels_of(values: pd.Series, feature: Categorical) -> pd.Series:

@@ -2,7 +2,7 @@
 
 import typer
 
-from relapse.commands import cohort, model, predictions, service
+from relapse.commands import cohort, model, own_table, predictions, service
 from relapse.commands.films import films
 from relapse.commands.registry import registry
 from relapse.ground.console import readable_errors
@@ -24,6 +24,7 @@ app.command()(cohort.audit)
 app.command()(cohort.use)
 app.command(name="audit-log")(service.audit_log)
 app.add_typer(films, name="films")
+app.add_typer(own_table.cohort, name="cohort")
 app.add_typer(registry, name="registry")
 
 

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def check(
-    declaration: Annotated[Path, typer.Argument(help="A cohort's YAML file, such as data/cohorts/mine.yaml.")],
+    declaration: Annotated[
+        Path,
+        typer.Argument(metavar="COHORT", help="Name of a declared cohort, or its YAML file, data/cohorts/mine.yaml."),
+    ],
     docs: Annotated[Path | None, typer.Option(help="Write Great Expectations' Data Docs into this folder.")] = None,
 ) -> None:
     """Read a cohort's declaration and its source, and hold the table against the declaration.
@@ -32,7 +35,7 @@ def check(
     from relapse.quality.gate import check as gate
     from relapse.wording import people
 
-    cohort = read_cohort(declaration)
+    cohort = read_cohort(declaration_of(declaration))
     context = Context.of(read_params()) if Path("params.yaml").is_file() else DEFAULT
     table, flow, cohort = ingest(cohort, root=Path())
     say(f"{flow.source}: {flow.rows_read} rows read")
@@ -46,6 +49,14 @@ def check(
     for finding in result.findings:
         say(f"  {finding}")
     say(f"{cohort.name}: all {len(result.verdicts)} rules kept")
+
+
+def declaration_of(named: Path) -> Path:
+    """The file of a cohort that is given by its name, such as gbsg, or by the file itself."""
+    from relapse.ground.workspace import Workspace
+
+    by_name = named.suffix not in (".yaml", ".yml") and len(named.parts) == 1 and not named.is_file()
+    return Workspace(named.name).declaration if by_name else named
 
 
 def audit(

@@ -15,7 +15,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The folder to write the reader into.")],
     mias: Annotated[
         Path | None,
-        typer.Option(envvar="RELAPSE_MINI_MIAS", help="mini-MIAS: labels.txt beside folders of films."),
+        typer.Option(help="mini-MIAS: labels.txt beside folders of films."),
     ] = None,
     drawn: Annotated[
         int, typer.Option(min=0, max=5000, help="Drawn films to teach by; all there is without mini-MIAS.")
@@ -35,8 +35,7 @@ def train(
     require("films")
     if mias is None and not drawn:
         raise SourceError(
-            "there is nothing to teach by: name the folder of mini-MIAS with --mias or RELAPSE_MINI_MIAS, or have "
-            "films drawn: --drawn 60."
+            "there is nothing to teach by: name the folder of mini-MIAS with --mias, or have films drawn: --drawn 60."
         )
     machine = machinery()
     lessons = mias_lessons(mias, machine) if mias else []

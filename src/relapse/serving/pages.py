@@ -107,7 +107,7 @@ def model_card(description: Description) -> ModelCard:
         decision=description.decision,
         metrics=[metric.model_dump() for metric in description.metrics],
         training={name: summary.model_dump() for name, summary in description.training.items()},
-        declaration=description.cohort.model_dump(mode="json"),
+        declaration=description.cohort.model_dump(mode="json", by_alias=True),
         card=markdown(_card(description)),
         checklist=markdown(description.checklist),
         validations=description.validations,

@@ -4,13 +4,13 @@ import re
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from relapse.cohorts.declared.units import DAYS_PER
 from relapse.ground.declarations import Declared
 
-_DAYS_PER = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}
 #: Units that a follow-up may be given in.
-UNITS = tuple(_DAYS_PER)
+UNITS = tuple(DAYS_PER)
 
 _HORIZON_UNITS = {"d": "day", "w": "week", "m": "month", "y": "year"}
 
@@ -80,13 +80,21 @@ class SurvivalEndpoint(_Endpoint):
     elsewhere: in the event's own column (``event_form: day``: 0 is none, more is the day of it, empty is not known), or
     in the columns of ``event_time``, of which the earliest counts. Of several columns under ``time`` the shortest does.
 
+    Where ``from`` names the date that time begins with, ``time`` (or ``to``, another word for it there) and
+    ``event_time`` name dates too, and the times between are taken, in ``unit``. ``event_form: date`` then says that the
+    event's column holds the date of it, and that empty is none.
+
     ``also`` makes a composite: whichever of the events came first counts, at its time; where none came, follow-up ends
     with the shortest of the times.
     """
 
+    # Written by the name that Python leaves free, or by that of the declaration: both are read.
+    model_config = ConfigDict(validate_by_name=True)
+
     kind: Literal["survival"]
     time: Annotated[tuple[str, ...], Field(min_length=1)]
-    event_form: Literal["code", "day"] = "code"
+    event_form: Literal["code", "day", "date"] = "code"
+    from_: Annotated[str | None, Field(alias="from")] = None
     event_time: tuple[str, ...] = ()
     also: tuple[OtherEvent, ...] = ()
     unit: Literal["day", "week", "month", "year"]
@@ -95,11 +103,20 @@ class SurvivalEndpoint(_Endpoint):
     @model_validator(mode="before")
     @classmethod
     def _horizons_in_unit(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or value.get("unit") not in _DAYS_PER or "horizons" not in value:
+        if not isinstance(value, dict) or value.get("unit") not in DAYS_PER or "horizons" not in value:
             return value
         given = value["horizons"] if isinstance(value["horizons"], list | tuple) else [value["horizons"]]
         horizons = [text if isinstance(text, Horizon | dict) else horizon(text, value["unit"]) for text in given]
         return {**value, "horizons": horizons}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _to_is_time(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "to" not in value:
+            return value
+        if "from" not in value or "time" in value:
+            raise ValueError("to: goes with from, the date that time begins with, and stands in the place of time.")
+        return {("time" if key == "to" else key): item for key, item in value.items()}
 
     @field_validator("time", "event_time", mode="before")
     @classmethod
@@ -112,6 +129,15 @@ class SurvivalEndpoint(_Endpoint):
             raise ValueError(
                 "event_form: day says that the event's column holds the day of it: it has no values, no event_time."
             )
+        if self.event_form == "date":
+            if self.from_ is None:
+                raise ValueError("event_form: date needs the date that time begins with: name its column under from.")
+            if self.event_time or self.values != _codes_of_outcome():
+                raise ValueError(
+                    "event_form: date says that the event's column holds its date: no values, no event_time."
+                )
+        if self.from_ in (self.event, *self.event_time, *self.time):
+            raise ValueError(f"from: {self.from_} is where time begins, and belongs to the event or its end as well.")
         of_the_event = [self.event, *self.event_time]
         if twice := [column for column in self.time if column in of_the_event]:
             raise ValueError(f"time: {twice[0]} tells the event already; name the column with the end of follow-up.")
@@ -152,5 +178,5 @@ def horizon(value: Any, unit: str) -> Horizon:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([dwmy])", str(value).strip())
     if not match or float(match[1]) == 0:
         raise ValueError(f"horizon {value!r} is not a number and a unit: 5 y, 60 m, 10 w or 90 d.")
-    days = float(match[1]) * _DAYS_PER[_HORIZON_UNITS[match[2]]]
-    return Horizon(label=f"{match[1]} {match[2]}", time=round(days / _DAYS_PER[unit], 6))
+    days = float(match[1]) * DAYS_PER[_HORIZON_UNITS[match[2]]]
+    return Horizon(label=f"{match[1]} {match[2]}", time=round(days / DAYS_PER[unit], 6))

@@ -3,8 +3,9 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from relapse.cohorts.declared.units import factor, unit_of_time
 from relapse.ground.declarations import Declared
 
 
@@ -31,12 +32,20 @@ class Numeric(_Feature):
     """A number: ``continuous``, or ``count`` (whole numbers); ``range`` holds the plausible values, ends included.
 
     A ``learnt`` range is that of a wide group, taken from the values: what lies outside is told, and refused by nobody.
+    ``recorded`` is the unit of the source, where it is another than ``unit``: numbers are converted. ``from`` and
+    ``to`` name two columns of dates in the place of one of numbers: the time between them is taken, in ``unit``.
     """
+
+    # Written by the name that Python leaves free, or by that of the declaration: both are read.
+    model_config = ConfigDict(validate_by_name=True)
 
     type: Literal["continuous", "count"]
     unit: str | None = None
     range: tuple[float, float]
     learnt: bool = False
+    recorded: str | None = None
+    from_: Annotated[str | None, Field(alias="from")] = None
+    to: str | None = None
 
     @field_validator("range", mode="before")
     @classmethod
@@ -51,6 +60,23 @@ class Numeric(_Feature):
         if not value[0] < value[1]:
             raise ValueError(f"[{value[0]:g}, {value[1]:g}] is no range: the lower end comes first, and both differ.")
         return value
+
+    @model_validator(mode="after")
+    def _units_that_fit(self) -> "Numeric":
+        if self.recorded is not None:
+            factor(self.recorded, self.unit or "")
+        if (self.from_ is None) != (self.to is None):
+            raise ValueError("from and to name the first and the last date: give both.")
+        if self.from_ is not None and (self.column is not None or self.recorded is not None):
+            raise ValueError("from and to stand in the place of column and recorded: the unit of a time is `unit`.")
+        if self.from_ is not None and unit_of_time(self.unit) is None:
+            raise ValueError("from and to: say the unit of the time between: `unit: years`, months, weeks or days.")
+        return self
+
+    @property
+    def times(self) -> float:
+        """What the source's numbers are multiplied by."""
+        return 1.0 if self.recorded is None else factor(self.recorded, self.unit or "")
 
 
 class Categorical(_Feature):

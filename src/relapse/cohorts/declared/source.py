@@ -56,7 +56,8 @@ class TextSource(FileSource):
     name, joined by `` / ``; a title over several columns (merged cells) counts for all of them; line breaks and runs of
     blanks count as one blank. A column without any name is called ``Unnamed: 7`` by its place, counted from 0.
     ``data`` is the line of the first row of data, where other lines stand between; ``footer`` says how many lines below
-    the table are none of its rows. ``decimal`` and ``thousands`` are the signs in numbers.
+    the table are none of its rows. ``decimal`` and ``thousands`` are the signs in numbers. ``dates`` is the order of
+    day, month and year in dates; a year of four digits in front is read in any of them.
     """
 
     header: Annotated[int, Field(ge=1)] | Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = 1
@@ -64,6 +65,7 @@ class TextSource(FileSource):
     footer: Annotated[int, Field(ge=0)] = 0
     decimal: Literal[".", ","] = "."
     thousands: Literal[",", ".", " ", "'"] | None = None
+    dates: Literal["ymd", "dmy", "mdy"] = "ymd"
 
     @model_validator(mode="after")
     def _lines_and_signs(self) -> "TextSource":
@@ -126,6 +128,18 @@ class ParquetSource(FileSource):
     parquet: str
 
 
+class SpssSource(FileSource):
+    """An SPSS file, ``.sav`` or ``.zsav``; values with labels are read as their labels where every one has one."""
+
+    spss: str
+
+
+class StataSource(FileSource):
+    """A Stata file, ``.dta``; values with labels are read as their labels where every one has one."""
+
+    stata: str
+
+
 class SimulatedSource(Declared):
     """A table drawn from a model instead of measured in patients; its cohort has to say ``simulated: true``."""
 
@@ -135,7 +149,8 @@ class SimulatedSource(Declared):
 
 def _kind_of_source(value: Any) -> str:
     given = value if isinstance(value, dict) else vars(value)
-    return next((kind for kind in ("package", "csv", "excel", "parquet", "simulation") if kind in given), "csv")
+    kinds = ("package", "csv", "excel", "parquet", "spss", "stata", "simulation")
+    return next((kind for kind in kinds if kind in given), "csv")
 
 
 Source = Annotated[
@@ -143,6 +158,8 @@ Source = Annotated[
     | Annotated[CsvSource, Tag("csv")]
     | Annotated[ExcelSource, Tag("excel")]
     | Annotated[ParquetSource, Tag("parquet")]
+    | Annotated[SpssSource, Tag("spss")]
+    | Annotated[StataSource, Tag("stata")]
     | Annotated[SimulatedSource, Tag("simulation")],
     Discriminator(_kind_of_source),
 ]

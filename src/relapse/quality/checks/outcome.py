@@ -185,13 +185,18 @@ def _unit(endpoint: SurvivalEndpoint, time: Array, event: NDArray[np.bool_]) -> 
 
 
 def median_follow_up(time: Array, event: NDArray[np.bool_]) -> float:
-    """Median of the reverse Kaplan-Meier curve, at which events come before censorings; NaN where it is not reached.
+    """Median of the follow-up, by :func:`follow_up`."""
+    return follow_up(time, event, still=0.5)
 
-    Schemper M, Smith TL (1996), Control Clin Trials 17:343-346.
+
+def follow_up(time: Array, event: NDArray[np.bool_], *, still: float) -> float:
+    """The time by which a share ``still`` is still followed, by the reverse Kaplan-Meier curve; NaN where none is.
+
+    At one time events come before censorings. Schemper M, Smith TL (1996), Control Clin Trials 17:343-346.
     """
     moments, lost = np.unique(time[~event], return_counts=True)
     at_risk = np.array([(time > moment).sum() for moment in moments]) + lost
-    reached = np.flatnonzero(np.cumprod(1 - lost / at_risk) <= 0.5)
+    reached = np.flatnonzero(np.cumprod(1 - lost / at_risk) <= still)
     return float(moments[reached[0]]) if len(reached) else float("nan")
 
 
