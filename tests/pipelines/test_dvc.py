@@ -54,7 +54,7 @@ def test_the_paths_of_dvc_yaml_are_those_of_the_workspace() -> None:
         for stage, spec in STAGES.items()
     }
     expected = {
-        "ingest": {at.table, at.flow, at.resolved, at.pictures, at.contact_sheets},
+        "ingest": {at.table, at.flow, at.resolved, at.pictures, at.contact_sheets, at.film_reader},
         "gate": {at.gate, at.data_docs},
         "describe": {at.table_one, at.description, at.description_figures},
         "split": {at.folds},
