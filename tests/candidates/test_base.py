@@ -12,6 +12,7 @@ from relapse.candidates.catalogue import family
 from relapse.candidates.cox import CoxRegression
 from relapse.candidates.risk_model import Isotonic, Platt, recalibration_from
 from relapse.cohorts.schema import Cohort
+from relapse.evaluation.statistics.ranking.concordance import concordance
 
 
 def test_breslow_of_equal_patients_is_nelson_aalen() -> None:
@@ -47,6 +48,18 @@ def test_a_penalty_shrinks_coefficients(tables: dict[str, pd.DataFrame], cohorts
     nothing = CoxRegression(penalty=10.0).fit(matrix, target).coef_
     assert np.abs(shrunk).sum() < np.abs(free).sum()
     np.testing.assert_array_equal(nothing, 0)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.05, 1.0])
+def test_little_penalty_on_many_columns_comes_to_an_end(l1_ratio: float) -> None:
+    """A cold start overshoots: it raises, or ends with coefficients of a million."""
+    rng = np.random.default_rng(3)
+    matrix = rng.standard_normal((120, 90))
+    time = np.round(rng.exponential(np.exp(-matrix[:, 0])), 3) + 0.001
+    target = np.array(list(zip(rng.random(120) < 0.4, time, strict=True)), dtype=[("event", bool), ("time", float)])
+    fitted = CoxRegression(penalty=0.002, l1_ratio=l1_ratio).fit(matrix, target)
+    assert 0.5 < np.abs(fitted.coef_).max() < 20
+    assert concordance(target["time"], target["event"], fitted.predict(matrix)) > 0.9
 
 
 def test_recalibration_restores_distorted_odds() -> None:

@@ -1,16 +1,21 @@
 """Cox regression that keeps only its coefficients once fitted, so that serving needs no survival library."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 
 Array = NDArray[np.float64]
 
 #: Ridge of an unpenalised regression whose columns determine each other: too small to be seen where the data decide.
 _NEGLIGIBLE = 1e-3
+
+#: Steps of coordinate descent; penalties on the way to one that it does not reach at once.
+_ITERATIONS, _STEPS = 100_000, 40
 
 
 class CoxRegression(BaseEstimator):
@@ -31,14 +36,17 @@ class CoxRegression(BaseEstimator):
 
     def fit(self, X: Array, y: NDArray[Any]) -> Self:
         """Fit on a matrix ``X`` (n, p) and a structured array ``y`` (n,)."""
-        from sksurv.linear_model import CoxnetSurvivalAnalysis, CoxPHSurvivalAnalysis
+        from sksurv.linear_model import CoxPHSurvivalAnalysis
 
         if self.penalty:
-            regression = CoxnetSurvivalAnalysis(alphas=[self.penalty], l1_ratio=self.l1_ratio, max_iter=100_000)
-            with warnings.catch_warnings():
-                # A penalty that leaves nothing is a finding of the search (C = ½), not a fault.
-                warnings.filterwarnings("ignore", message="all coefficients are zero")
-                self.coef_ = np.asarray(regression.fit(X, y).coef_[:, 0])
+            try:
+                self.coef_ = self._penalised(X, y, [self.penalty])
+            except (ArithmeticError, ConvergenceWarning):
+                # With many columns and little penalty the first steps overshoot, and no later one comes back.
+                try:
+                    self.coef_ = self._penalised(X, y, self._path(X, y))
+                except ConvergenceWarning:
+                    raise ArithmeticError("the elastic net does not come to an end with so little penalty") from None
         else:
             try:
                 regression = CoxPHSurvivalAnalysis(ties="efron", n_iter=200).fit(X, y)
@@ -48,6 +56,27 @@ class CoxRegression(BaseEstimator):
                 regression = CoxPHSurvivalAnalysis(alpha=_NEGLIGIBLE, ties="efron", n_iter=200).fit(X, y)
             self.coef_ = np.asarray(regression.coef_)
         return self
+
+    def _penalised(self, X: Array, y: NDArray[Any], penalties: Sequence[float]) -> Array:
+        """The coefficients at the last of falling penalties, each started from those of the one before."""
+        from sksurv.linear_model import CoxnetSurvivalAnalysis
+
+        regression = CoxnetSurvivalAnalysis(alphas=penalties, l1_ratio=self.l1_ratio, max_iter=_ITERATIONS)
+        with warnings.catch_warnings():
+            # A penalty that leaves nothing is a finding of the search (C = ½), not a fault.
+            warnings.filterwarnings("ignore", message="all coefficients are zero")
+            warnings.filterwarnings("error", category=ConvergenceWarning)
+            return np.asarray(regression.fit(X, y).coef_[:, -1])
+
+    def _path(self, X: Array, y: NDArray[Any]) -> Array:
+        """Penalties from the least that leaves nothing down to the one asked for."""
+        from sksurv.linear_model import CoxnetSurvivalAnalysis
+
+        most = CoxnetSurvivalAnalysis(n_alphas=2, alpha_min_ratio=0.9, l1_ratio=self.l1_ratio, max_iter=_ITERATIONS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            largest = float(most.fit(X, y).alphas_[0])
+        return np.geomspace(max(largest, self.penalty) * 0.99, self.penalty, _STEPS)
 
     def predict(self, X: Array) -> Array:
         """Log-hazard (n,) relative to a patient with the mean of every feature."""

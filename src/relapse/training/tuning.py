@@ -84,7 +84,7 @@ def tune_and_fit(
     Raises
     ------
     TrainingError
-        No trial succeeded.
+        No trial succeeded, or what the best one chose cannot be fitted to all rows.
     """
     head = family.head(cohort)
     if head is None:
@@ -98,7 +98,13 @@ def tune_and_fit(
         errors = sorted({record.error for record in records if record.error})
         raise NoTrialError(f"{family.title}: none of {len(records)} trials succeeded ({'; '.join(errors)}).")
     params, held_out = best
-    fitted = head.model(cohort, params, seed).fit(table, target)
+    try:
+        fitted = head.model(cohort, params, seed).fit(table, target)
+    except FIT_FAILURES as error:
+        raise NoTrialError(
+            f"{family.title}: the chosen hyperparameters, {params}, failed with all rows "
+            f"({type(error).__name__}: {error})."
+        ) from None
     return Tuned(with_learnt_risks(fitted, held_out, target, inner, cohort), params, records, held_out)
 
 
