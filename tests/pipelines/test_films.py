@@ -55,7 +55,7 @@ def test_films_become_a_table_a_report_and_a_bundle_that_reads_films(tmp_path: P
         assert done.returncode == 0, done.stdout
         return done
 
-    run("relapse", "simulate", "films", "--out", str(raw / "films"), "--patients", "40", "--seed", "2")
+    run("relapse", "simulate", "films", "--out", str(raw / "films"), "--patients", "80", "--seed", "2")
     read = ("relapse", "films", "read", str(raw / "films" / "films.csv"), "--reader", str(project.root / "reader"))
     read += ("--clinical", str(raw / "films" / "clinical.csv"), "--out", str(raw / "valley"))
     assert "0 values corrected" in run(*read).stdout
@@ -74,7 +74,7 @@ def test_films_become_a_table_a_report_and_a_bundle_that_reads_films(tmp_path: P
     run("dvc", "repro")
     results = project.root / "results"
     flow = json.loads((results / "ingest" / COHORT / "flow.json").read_text())
-    assert flow["patients_kept"] == 40
+    assert flow["patients_kept"] == 80
     assert flow["rows_kept"] == len(readings)
     assert "Diameter" in (results / "report" / COHORT / "report.html").read_text()
     parts = read_parts(project.root / "reader")
