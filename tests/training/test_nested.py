@@ -8,9 +8,11 @@ import pytest
 
 from relapse.candidates import catalogue
 from relapse.candidates.base import Family, Head, binary_model
+from relapse.candidates.catalogue import family
+from relapse.candidates.cox import CoxRegression
 from relapse.candidates.risk_model import Isotonic
 from relapse.cohorts.schema import Cohort
-from relapse.ground.errors import TrainingError
+from relapse.ground.errors import NoTrialError, TrainingError
 from relapse.machinery import Machinery
 from relapse.params import TrainParams
 from relapse.predictions import check_predictions
@@ -180,3 +182,21 @@ def test_a_fold_in_which_nobody_can_be_ranked_does_not_count(
             assert all(np.isfinite(record.value) for record in found.trials)
     with pytest.raises(TrainingError, match="in no inner fold is anybody followed beyond an event"):
         tune_and_fit(table, cohorts["gbsg"], catalogue.family("xgboost"), **settings)
+
+
+def test_hyperparameters_that_fail_with_all_rows_end_the_candidate_and_not_the_run(
+    monkeypatch: pytest.MonkeyPatch, cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
+) -> None:
+    table = tables["gbsg"].iloc[:200].reset_index(drop=True)
+    fit = CoxRegression.fit
+
+    def failing(self: CoxRegression, X: np.ndarray, y: np.ndarray) -> CoxRegression:
+        if len(X) == len(table):
+            raise ArithmeticError("weights are too large")
+        return fit(self, X, y)
+
+    monkeypatch.setattr(CoxRegression, "fit", failing)
+    with pytest.raises(
+        NoTrialError, match=r"Elastic net: the chosen hyperparameters, .* failed with all rows .*too large"
+    ):
+        tune_and_fit(table, cohorts["gbsg"], family("linear"), inner_folds=2, trials=2, seed=1)
