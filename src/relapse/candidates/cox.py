@@ -68,7 +68,7 @@ class CoxRegression(BaseEstimator):
             warnings.filterwarnings("error", category=ConvergenceWarning)
             return np.asarray(regression.fit(X, y).coef_[:, -1])
 
-    def _path(self, X: Array, y: NDArray[Any]) -> Array:
+    def _path(self, X: Array, y: NDArray[Any]) -> list[float]:
         """Penalties from the least that leaves nothing down to the one asked for."""
         from sksurv.linear_model import CoxnetSurvivalAnalysis
 
@@ -76,7 +76,7 @@ class CoxRegression(BaseEstimator):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             largest = float(most.fit(X, y).alphas_[0])
-        return np.geomspace(max(largest, self.penalty) * 0.99, self.penalty, _STEPS)
+        return [float(one) for one in np.geomspace(max(largest, self.penalty) * 0.99, self.penalty, _STEPS)]
 
     def predict(self, X: Array) -> Array:
         """Log-hazard (n,) relative to a patient with the mean of every feature."""

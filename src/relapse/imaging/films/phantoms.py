@@ -260,8 +260,9 @@ def drawn_film(
     size: tuple[int, int] = (512, 400),
     spacing: float = 0.4,
     contrast: float | None = None,
+    muscle: bool = True,
 ) -> Drawn:
-    """Draw a mediolateral oblique film: skin line, pectoral muscle, label, dense tissue and one mass.
+    """Draw a film, mediolateral oblique as a rule: skin line, pectoral muscle, label, dense tissue and one mass.
 
     Parameters
     ----------
@@ -275,6 +276,8 @@ def drawn_film(
         Of the mass, as in :func:`lesion_on`.
     size, spacing
         Rows and columns, and mm between pixels.
+    muscle
+        Whether the pectoral muscle is seen: not in a craniocaudal film.
     """
     from scipy import ndimage
 
@@ -286,19 +289,21 @@ def drawn_film(
     # Above the nipple's level the breast goes over into the armpit more slowly than it ends below.
     skin = deep * np.clip(1 - np.abs(upright) ** np.where(upright < 0, 2.6, 2.2), 0, None) ** 0.5
     inside = columns < skin
-    muscle = inside & (columns / (width * rng.uniform(0.26, 0.36)) + rows / (height * rng.uniform(0.5, 0.62)) < 1)
+    corner = columns / (width * rng.uniform(0.26, 0.36)) + rows / (height * rng.uniform(0.5, 0.62)) < 1
+    pectoral = inside & corner & muscle
     depth = ndimage.distance_transform_edt(np.pad(inside, ((0, 0), (1, 0)), mode="edge"))[:, 1:] * spacing
     thick = 1 - np.exp(-depth / 6)
 
     texture = power_noise(size, rng)
     # Dense tissue lies behind the nipple, and is uneven; its share is what was asked for.
     behind = np.exp(-(((columns / deep - 0.45) / 0.4) ** 2) - (upright / 0.55) ** 2)
-    breast = inside & ~muscle
+    breast = inside & ~pectoral
     rank = behind + 0.22 * power_noise(size, rng, 1.8)
     cut = np.quantile(rank[breast], 1 - min(max(dense, 0.0), 1.0))
     glandular = breast & (rank >= cut)
     tissue = 0.28 + 0.24 * ndimage.gaussian_filter(glandular.astype(np.float64), 1.2 / spacing) + 0.035 * texture
-    tissue = np.where(muscle, 0.66 + 0.02 * texture, tissue)
+    # As bright as dense tissue, as it is in films.
+    tissue = np.where(pectoral, 0.56 + 0.02 * texture, tissue)
 
     deepest = depth * breast
     allowed = np.argwhere(deepest >= min(0.6 * diameter + 3, 0.8 * float(deepest.max())))
@@ -318,15 +323,15 @@ def drawn_film(
     film[int(0.05 * height) : int(0.12 * height), int(0.84 * width) : int(0.95 * width)] = 0.95
     film += 0.006 * rng.standard_normal(size)
     values = np.clip(np.round(film * 235), 0, 255).astype(np.uint8)
-    there = [breast, muscle, glandular & breast, lesion & inside]
+    there = [breast, pectoral, glandular & breast, lesion & inside]
     if laterality == "R":
         values = np.ascontiguousarray(values[:, ::-1])
         there = [np.ascontiguousarray(one[:, ::-1]) for one in there]
         centre = (centre[0], width - 1 - centre[1])
-    tissue_mask, muscle, glandular, mass = there
+    tissue_mask, pectoral, glandular, mass = there
     percent = 100 * float(glandular.sum()) / float(tissue_mask.sum())
     return Drawn(
-        values, spacing, laterality, tissue_mask, muscle, glandular, mass, percent, shape, margin, diameter, centre
+        values, spacing, laterality, tissue_mask, pectoral, glandular, mass, percent, shape, margin, diameter, centre
     )
 
 

@@ -91,7 +91,7 @@ def _page(panels: Sequence[tuple[str, Colours]], path: Path) -> None:
             place.imshow(colours, interpolation="antialiased")
             place.set_title(title, fontsize=5, pad=1.5)
         figure.subplots_adjust(
-            left=0.003, right=0.997, bottom=0.003, top=1 - 0.15 / (rows * height), hspace=0.08, wspace=0.02
+            left=0.003, right=0.997, bottom=0.003, top=1 - 0.25 / (rows * height), hspace=0.14, wspace=0.02
         )
         write_atomic(
             path, lambda temporary: figure.savefig(temporary, format="png", dpi=_DOTS, metadata={"Software": None})

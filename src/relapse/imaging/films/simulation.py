@@ -2,7 +2,7 @@
 
 Each patient has one breast with one mass of her size, margin and density in each of her views; relapse hangs on size
 and subtype, as in that cohort. A drawn mass is oval or round or irregular: of the shapes *asymmetric* and *distorted*,
-which are no masses, the drawing is irregular. Both views are drawn as oblique ones.
+which are no masses, the drawing is irregular.
 """
 
 from collections.abc import Hashable, Mapping
@@ -63,6 +63,7 @@ def _written(
         shape=min(int(row["shape"]), 1),
         margin=int(row["margin"]),
         diameter=float(np.clip(row["size"], *SIZES)),
+        muscle=view == "MLO",
     )
     name = f"films/{patient}-{side}-{view}.png"
     write_atomic(folder / name, lambda temporary: Image.fromarray(made.values).save(temporary, format="PNG"))

@@ -249,7 +249,7 @@ def _sheets(usable: list[Read], folder: Path, cache: Path) -> None:
     from relapse.imaging.films.sheet import painted_sheets
 
     shutil.rmtree(folder, ignore_errors=True)
-    shown = [(f"{one.patient} {one.view}  {_told(one.values)}", cache / str(one.values["picture"])) for one in usable]
+    shown = [(f"{one.patient} {one.view}\n{_told(one.values)}", cache / str(one.values["picture"])) for one in usable]
     painted_sheets(shown, folder)
 
 
