@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
+from relapse.machinery import Machinery
 from tests.bundle.making import small_bundle
 
 if TYPE_CHECKING:
@@ -102,48 +103,12 @@ def write_bundle_of(pond: Filmed, folder: Path, *, reader: Path | None = None) -
 
 
 def taught_a_little() -> "FilmReader":
-    """A reader that goes every way of a taught one, from two drawn films and in seconds: it knows next to nothing."""
-    from relapse.imaging.films.breast import breast_of
-    from relapse.imaging.films.codes import fit_codes
-    from relapse.imaging.films.density import fit_tissue, tissue_features, tissue_picture
-    from relapse.imaging.films.learning import Lesson, seen_lesions
-    from relapse.imaging.films.lesion import LesionNet
-    from relapse.imaging.films.phantoms import drawn_film
-    from relapse.imaging.films.reader import FilmReader
-    from relapse.imaging.films.unet import phantom_windows, train_lesion
-    from relapse.imaging.reading.film import Film
+    """A reader that goes every way of a taught one, from a dozen drawn films and in seconds: it knows next to nothing."""
+    from relapse.imaging.films.learning import Effort, drawn_lessons, teach
 
-    rng, lessons = np.random.default_rng(3), []
-    for number, dense in enumerate((0.2, 0.5)):
-        made = drawn_film(rng, dense=dense, diameter=6.0, size=SHAPE, spacing=SPACING, contrast=1e-3)
-        breast = breast_of(Film(made.values.astype(np.float32), made.spacing, made.laterality))
-        seen = tissue_features(breast), tissue_picture(breast)
-        lessons.append(Lesson(str(number), str(number), breast, "FG"[number], (), *seen))
-    places = np.arange(12)
-    near = 1 + 0.05 * np.random.default_rng(0).standard_normal((len(places), 1))
-    tissue = fit_tissue(
-        np.stack([lessons[place % 2].features for place in places]) * near,
-        np.stack([lessons[place % 2].small for place in places]),
-        places % 3,
-        places.astype(str),
-        seed=1,
-        epochs=1,
-    )
-    windows = phantom_windows([one.breast for one in lessons], 48, 1)
-    network = train_lesion(windows.windows, windows.masks, weights=windows.weights, seed=1, epochs=3)
-    found = list(seen_lesions(LesionNet(network), lessons, 16, seed=1))
-    codes = fit_codes(
-        np.stack([one.described for one in found]),
-        shape=[one.shape for one in found],
-        margin=[one.margin for one in found],
-        kind=[one.kind for one in found],
-        true_diameter=np.array([one.diameter for one in found]),
-        measured=np.array([one.outline.diameter_mm for one in found]),
-        certainty=np.array([one.outline.certainty for one in found]),
-        groups=[str(number) for number in range(len(found))],
-        seed=1,
-    )
-    return FilmReader.made({"taught": "two drawn films"}, network, tissue, codes)
+    alone = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
+    lessons = drawn_lessons(12, seed=3, machinery=alone)
+    return teach(lessons, seed=1, effort=Effort(windows=48, epochs=3, repeats=1, lesions=24))
 
 
 @cache

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from relapse.imaging.films.codes import KINDS, Codes, fit_codes
+from relapse.imaging.films.codes import Codes, fit_codes
 from relapse.imaging.films.descriptors import NAMES
+from relapse.imaging.films.mias import KINDS
 
 
 def made(seed: int = 0, drawn: int = 400, real: int = 120) -> dict[str, object]:

@@ -5,7 +5,9 @@ import pytest
 from skimage.draw import ellipse
 
 from relapse.imaging.films.descriptors import NAMES, describe
-from relapse.imaging.films.phantoms import drawn_tissue, lesion_on
+from relapse.imaging.films.phantoms import lesion_on
+
+from .lumps import drawn_tissue
 
 
 def named(image: np.ndarray, mask: np.ndarray, spacing: float = 0.4) -> dict[str, float]:

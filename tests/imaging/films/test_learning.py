@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from relapse.ground.errors import SourceError
-from relapse.imaging.films.learning import Effort, Lesson, draw_in, drawn_lessons, teach
+from relapse.imaging.films.learning import Effort, Lesson, drawn_lessons, teach
+from relapse.imaging.films.phantoms import laid_on
 from relapse.machinery import Machinery
 
 ALONE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
@@ -44,12 +45,12 @@ def test_lessons_without_normal_films_or_with_few_of_a_tissue_are_refused(lesson
 
 def test_a_mass_is_drawn_into_the_breast_and_nowhere_else(lessons: list[Lesson]) -> None:
     breast = lessons[0].breast
-    drawn = draw_in(breast, np.random.default_rng(1), shape=1, margin=0, diameter=18.0)
-    assert drawn is not None
-    changed, mask, (row, column), diameter = drawn
-    assert 12 < diameter <= 20
-    assert mask[round(row), round(column)]
+    laid = laid_on(breast, np.random.default_rng(1), shape=1, margin=0, diameter=18.0)
+    assert laid is not None
+    changed, mask = laid.breast, laid.mask
+    assert 12 < laid.diameter <= 20
+    assert mask[round(laid.row), round(laid.column)]
     assert not (mask & ~breast.mask).any()
     assert (changed.image != breast.image)[~breast.mask].sum() == 0
     assert changed.image[mask].mean() > breast.image[mask].mean() + 0.05
-    assert draw_in(breast, np.random.default_rng(1), shape=1, margin=0, diameter=4000.0) is None
+    assert laid_on(breast, np.random.default_rng(1), shape=1, margin=0, diameter=4000.0) is None

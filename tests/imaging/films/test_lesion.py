@@ -9,10 +9,9 @@ import pytest
 
 from relapse.ground.errors import SourceError
 from relapse.imaging.films.lesion import LesionNet, cut, largest_diameter, looked_at, outline, propose, standardised
-from relapse.imaging.films.phantoms import laid_on
-from relapse.imaging.films.unet import SMALL, circle_windows, phantom_windows, train_lesion
+from relapse.imaging.films.unet import circle_windows, phantom_windows, train_lesion
 
-from .lumps import breast
+from .lumps import breast, laid
 
 pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
@@ -20,8 +19,8 @@ pytest.importorskip("onnxscript")
 
 @pytest.fixture(scope="module")
 def content() -> bytes:
-    taught = phantom_windows([breast(seed) for seed in range(4)], SMALL.windows, 0)
-    return train_lesion(taught.windows, taught.masks, seed=0, epochs=SMALL.epochs, width=SMALL.width)
+    taught = phantom_windows([breast(seed) for seed in range(4)], 64, 0)
+    return train_lesion(taught.windows, taught.masks, seed=0, epochs=4, width=6)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def test_training_gives_equal_bytes_for_equal_seeds() -> None:
 def test_a_drawn_mass_is_outlined_where_it_is_marked(net: LesionNet) -> None:
     overlaps = []
     for seed in range(6):
-        whole, mask = laid_on(
+        whole, mask = laid(
             breast(20 + seed), np.random.default_rng(seed), shape=1, margin=0, diameter=24.0, contrast=0.3
         )
         row, column = np.argwhere(mask).mean(0)
@@ -52,7 +51,7 @@ def test_a_drawn_mass_is_outlined_where_it_is_marked(net: LesionNet) -> None:
 
 
 def test_a_radius_bounds_what_is_outlined(net: LesionNet) -> None:
-    whole, mask = laid_on(breast(31), np.random.default_rng(1), shape=1, margin=0, diameter=40.0, contrast=0.3)
+    whole, mask = laid(breast(31), np.random.default_rng(1), shape=1, margin=0, diameter=40.0, contrast=0.3)
     row, column = np.argwhere(mask).mean(0)
     found = outline(net, whole, (row, column, 10.0))
     assert found is not None
@@ -63,7 +62,7 @@ def test_a_radius_bounds_what_is_outlined(net: LesionNet) -> None:
 def test_the_one_mass_is_proposed_more_often_than_chance(net: LesionNet) -> None:
     hits = []
     for seed in range(5):
-        whole, mask = laid_on(
+        whole, mask = laid(
             breast(40 + seed), np.random.default_rng(seed), shape=1, margin=0, diameter=28.0, contrast=0.35
         )
         found = propose(net, whole)
@@ -74,7 +73,7 @@ def test_the_one_mass_is_proposed_more_often_than_chance(net: LesionNet) -> None
 
 
 def test_a_finer_image_gives_the_same_place_and_size(net: LesionNet) -> None:
-    coarse, mask = laid_on(
+    coarse, mask = laid(
         breast(50, shape=(300, 240), spacing=0.4),
         np.random.default_rng(0),
         shape=1,

@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relapse.imaging.films.descriptors import NAMES
+from relapse.imaging.films.mias import KINDS
 from relapse.imaging.films.reading import Size
 
 Array = NDArray[np.float64]
-
-#: Kinds of lesions of mini-MIAS.
-KINDS = ("CALC", "CIRC", "SPIC", "MISC", "ARCH", "ASYM")
 
 #: Code of the margin that a kind stands for, and of the shape; a mass has shape 0 or 1, not said which.
 MARGIN_OF: dict[str, int] = {"CIRC": 0, "MISC": 2, "SPIC": 3}

@@ -7,7 +7,7 @@ sees them. Whoever judges a reader keeps lessons of some women back: nothing her
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from relapse.imaging.films.density import fit_tissue, tissue_features, tissue_pi
 from relapse.imaging.films.descriptors import describe
 from relapse.imaging.films.lesion import LesionNet, Outline, outline
 from relapse.imaging.films.mias import TISSUES, MiasFilm, read_mias
-from relapse.imaging.films.phantoms import draw_size, drawn_film, lesion_on
+from relapse.imaging.films.phantoms import draw_size, drawn_film, laid_on
 from relapse.imaging.films.reader import FilmReader
 from relapse.imaging.reading.film import Film, read_film
 from relapse.machinery import Machinery
@@ -38,9 +38,6 @@ _FEWEST = 4
 
 #: How far a click lies from a lesion's middle, as a share of its radius: deviation of each coordinate.
 _CLICK = 0.15
-
-#: Millimetres of tissue around a drawn lesion that it is laid over, as a multiple of its diameter.
-_AROUND = 2.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +206,14 @@ def seen_lesions(network: LesionNet, lessons: Sequence[Lesson], count: int, *, s
     for number in range(count if normal else 0):
         where = normal[number % len(normal)]
         shape, margin = int(rng.integers(2)), int(rng.integers(4))
-        drawn = draw_in(where.breast, rng, shape=shape, margin=margin, diameter=draw_size(rng))
-        if drawn is None:
+        laid = laid_on(where.breast, rng, shape=shape, margin=margin, diameter=draw_size(rng))
+        if laid is None:
             continue
-        breast, mask, (row, column), diameter = drawn
-        reach = _CLICK * diameter / 2 / breast.spacing
-        found = outline(network, breast, (row + reach * rng.normal(), column + reach * rng.normal(), None))
+        breast, reach = laid.breast, _CLICK * laid.diameter / 2 / laid.breast.spacing
+        found = outline(network, breast, (laid.row + reach * rng.normal(), laid.column + reach * rng.normal(), None))
         if found is not None:
             described = describe(breast.image, found.mask, breast.spacing)
-            yield Seen(where.woman, found, described, shape, margin, "", diameter, mask)
+            yield Seen(where.woman, found, described, shape, margin, "", laid.diameter, laid.mask)
     for one in lessons:
         for marked in one.lesions:
             if marked.circle is None:
@@ -227,50 +223,6 @@ def seen_lesions(network: LesionNet, lessons: Sequence[Lesson], count: int, *, s
             if found is not None:
                 described = describe(one.breast.image, found.mask, one.breast.spacing)
                 yield Seen(one.woman, found, described, -1, -1, marked.kind, float("nan"), None)
-
-
-def draw_in(
-    breast: Breast, rng: np.random.Generator, *, shape: int, margin: int, diameter: float
-) -> tuple[Breast, NDArray[np.bool_], tuple[float, float], float] | None:
-    """Lay a mass over a breast's tissue, at a place that is deep enough.
-
-    Returns
-    -------
-    The breast with it, its mask, its middle (row, column), and its largest diameter in mm; None where the breast is too
-    small for it.
-    """
-    from scipy import ndimage
-
-    from relapse.imaging.films.lesion import largest_diameter
-
-    depth = ndimage.distance_transform_edt(np.pad(breast.mask, ((0, 0), (1, 0)), mode="edge"))[:, 1:] * breast.spacing
-    places = np.argwhere(breast.mask & (depth >= diameter / 4))
-    if not len(places):
-        return None
-    row, column = (int(place) for place in places[rng.integers(len(places))])
-    half = round(_AROUND * diameter / 2 / breast.spacing) + 8
-    top, left = max(row - half, 0), max(column - half, 0)
-    window = (slice(top, row + half + 1), slice(left, column + half + 1))
-    laid, mask = lesion_on(
-        breast.image[window],
-        breast.spacing,
-        rng,
-        shape=shape,
-        margin=margin,
-        diameter=diameter,
-        centre=(float(row - top), float(column - left)),
-    )
-    inside = breast.mask[window]
-    image = breast.image.copy()
-    image[window] = np.where(inside, np.clip(laid, 0, 1.1), image[window])
-    whole = np.zeros_like(breast.mask)
-    whole[window] = mask & inside
-    return (
-        replace(breast, image=image),
-        whole,
-        (float(row), float(column)),
-        largest_diameter(whole, breast.spacing),
-    )
 
 
 def _of_mias(film: MiasFilm) -> Lesson | None:

@@ -10,12 +10,13 @@ Contrast is in units of a breast's own range of brightness (0 to 1). In masses o
 the circle exceeds that around it by 0.17 (quartiles 0.11 and 0.26), which is what is drawn.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from relapse.imaging.films.lesion import largest_diameter
 
 if TYPE_CHECKING:
     from relapse.imaging.films.breast import Breast
@@ -34,6 +35,9 @@ _VISIBLE = 0.9
 
 #: Angles at which a border is drawn.
 _ANGLES = np.linspace(-np.pi, np.pi, 361)
+
+#: Tissue that a mass is laid over, as a multiple of its diameter.
+_AROUND = 2.6
 
 #: Exponent of the amplitude of a mammogram's spectrum (Burgess, Jacobson and Judy 2001: power falls with f^-3).
 _FALL = 1.5
@@ -150,6 +154,17 @@ def power_noise(shape: tuple[int, int], rng: np.random.Generator, fall: float = 
     return (noise - noise.mean()) / noise.std()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """A breast with a mass, and what is true of it: its ``mask`` on the image's grid, its middle, its ``diameter``."""
+
+    breast: "Breast"
+    mask: Mask
+    row: float
+    column: float
+    diameter: float
+
+
 def laid_on(
     breast: "Breast",
     rng: np.random.Generator,
@@ -158,25 +173,26 @@ def laid_on(
     margin: int,
     diameter: float,
     contrast: float | None = None,
-) -> "tuple[Breast, Mask]":
-    """Lay a mass somewhere on a breast; where it would reach out of it, it ends.
+) -> Laid | None:
+    """Lay a mass somewhere on a breast that is deep enough for it; where it would reach out of the breast, it ends.
 
     Returns
     -------
-    breast, mask
-        The breast with the mass, and the mass's body, on the grid of its image.
+    With its largest diameter in mm as it is seen; None where the breast is too small for it.
     """
     from scipy import ndimage
 
-    depth = ndimage.distance_transform_edt(breast.mask) * breast.spacing
-    allowed = np.argwhere(depth >= min(0.3 * diameter, 0.8 * float(depth.max())))
-    row, column = (int(one) for one in allowed[rng.integers(len(allowed))])
-    around = int(1.6 * diameter / breast.spacing) + 4
-    top, left = max(0, row - around), max(0, column - around)
-    here = (slice(top, row + around + 1), slice(left, column + around + 1))
-    image, mask = breast.image.copy(), np.zeros_like(breast.mask)
+    # At the chest wall the breast goes on.
+    depth = ndimage.distance_transform_edt(np.pad(breast.mask, ((0, 0), (1, 0)), mode="edge"))[:, 1:] * breast.spacing
+    places = np.argwhere(breast.mask & (depth >= diameter / 4))
+    if not len(places):
+        return None
+    row, column = (int(place) for place in places[rng.integers(len(places))])
+    half = round(_AROUND * diameter / 2 / breast.spacing) + 8
+    top, left = max(row - half, 0), max(column - half, 0)
+    here = (slice(top, row + half + 1), slice(left, column + half + 1))
     laid, body = lesion_on(
-        image[here],
+        breast.image[here],
         breast.spacing,
         rng,
         shape=shape,
@@ -185,34 +201,12 @@ def laid_on(
         centre=(float(row - top), float(column - left)),
         contrast=contrast,
     )
-    image[here] = np.where(breast.mask[here], np.clip(laid, 0, 1.1), image[here])
-    mask[here] = body & breast.mask[here]
-    return replace(breast, image=image), mask
-
-
-def drawn_tissue(shape: tuple[int, int], spacing: float, rng: np.random.Generator) -> Image:
-    """Draw tissue (rows, columns), 0 to 1, for when no films are at hand: noise with a mammogram's spectrum."""
-    # Structures longer than 30 mm are the breast's own form; without this, brightness hangs on the window's size.
-    noise = power_noise(shape, rng)
-    strength = rng.uniform(0.05, 0.09) * min(1.0, (min(shape) * spacing / 30) ** 0.5)
-    return np.clip(rng.uniform(0.3, 0.55) + strength * noise, 0, 1).astype(np.float32)
-
-
-def normal_windows(
-    breast: "Breast", rng: np.random.Generator, count: int, size_mm: float
-) -> Iterator[tuple[Image, tuple[float, float]]]:
-    """Squares of a breast's own tissue around places inside it, with each one's middle (row, column).
-
-    A square may reach over the skin or the image's border (filled with 0), as those around real lesions do.
-    """
-    places = np.argwhere(_inner(breast.mask, 3 / breast.spacing))
-    side = max(8, round(size_mm / breast.spacing))
-    for row, column in places[rng.integers(len(places), size=count)] if len(places) else ():
-        top, left = int(row) - side // 2, int(column) - side // 2
-        window = np.zeros((side, side), dtype=np.float32)
-        here = breast.image[max(top, 0) : top + side, max(left, 0) : left + side]
-        window[max(-top, 0) :, max(-left, 0) :][: here.shape[0], : here.shape[1]] = here
-        yield window, (float(row), float(column))
+    inside = breast.mask[here]
+    image, mask = breast.image.copy(), np.zeros_like(breast.mask)
+    image[here] = np.where(inside, np.clip(laid, 0, 1.1), image[here])
+    mask[here] = body & inside
+    seen = largest_diameter(mask, breast.spacing)
+    return Laid(replace(breast, image=image), mask, float(row), float(column), seen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -370,10 +364,3 @@ def _spicules(
         strand = strong * (1 - along[near]) ** 0.7 * np.exp(-0.5 * (off[near] * distance[near] / thin) ** 2)
         found[near] = np.maximum(found[near], strand)
     return found
-
-
-def _inner(mask: Mask, margin: float) -> Mask:
-    """The part of a mask farther than ``margin`` pixels from its border."""
-    from scipy import ndimage
-
-    return np.asarray(ndimage.distance_transform_edt(mask) > margin)

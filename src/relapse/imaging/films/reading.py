@@ -5,11 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: The study's codes of what is read, in words (as the simulated cohort ``radiomics`` declares them).
-SHAPES = ("oval", "round or irregular", "asymmetric", "distorted")
-MARGINS = ("circumscribed", "obscured or microlobulated", "ill-defined", "spiculated")
-DENSITIES = ("entirely fatty", "scattered", "heterogeneously dense", "extremely dense")
-
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -36,7 +31,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A code of the study, 0 to 3, and the probability of each code."""
+    """A code of the study, 0 to 3, and the probability of each code; the cohort ``radiomics`` has their names."""
 
     probabilities: tuple[float, float, float, float]
 

@@ -6,7 +6,7 @@ they are given, on windows with real lesions whose border is known roughly only,
 trains chooses the windows: none of a woman may be among them whom the network is tested on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,17 +44,8 @@ _BATCH, _RATE = 16, 4e-3
 _EMPTY, _ASTRAY = 0.2, 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How much is trained: windows that are drawn, how often each is seen, channels at the finest scale."""
-
-    windows: int
-    epochs: int
-    width: int
-
-
-#: What a reader is trained with, and what tests are.
-FULL, SMALL = Effort(2000, 9, 12), Effort(64, 4, 6)
+#: Channels at the finest scale.
+_WIDTH = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,10 +140,9 @@ def train_lesion(
     masks: Mask,
     *,
     seed: int,
-    epochs: int = FULL.epochs,
+    epochs: int,
     weights: Image | None = None,
-    width: int = FULL.width,
-    progress: Callable[[int, float], None] | None = None,
+    width: int = _WIDTH,
 ) -> bytes:
     """Train the network; equal windows and seeds give equal bytes on one kind of machine.
 
@@ -168,8 +158,6 @@ def train_lesion(
         How much each window counts; all the same, if not said.
     width
         Channels at the finest scale.
-    progress
-        Told the epoch and its loss.
     """
     import torch
 
@@ -186,8 +174,7 @@ def train_lesion(
         steps = epochs * -(-len(windows) // _BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=_RATE, total_steps=steps, pct_start=0.15)
         net.train()
-        for epoch in range(epochs):
-            total = 0.0
+        for _ in range(epochs):
             order = rng.permutation(len(windows))
             for first in range(0, len(order), _BATCH):
                 chosen = order[first : first + _BATCH]
@@ -199,9 +186,6 @@ def train_lesion(
                 torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
                 optimizer.step()
                 schedule.step()
-                total += float(loss.detach()) * len(chosen)
-            if progress is not None:
-                progress(epoch, total / len(windows))
         return _exported(net.eval())
 
 
