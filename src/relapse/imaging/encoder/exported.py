@@ -5,19 +5,12 @@ and a process that does only this 145 MiB. From torch's maps the file's are as f
 precision: about 1e-6 of the largest value on a smooth picture, 1.5e-5 on white noise.
 """
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse.ground.errors import SourceError
 from relapse.imaging.encoder.network import Encoder
+from relapse.imaging.onnx_files import opened, written
 from relapse.imaging.slices import Picture
-from relapse.workers import one_thread
 
 Array = NDArray[np.float32]
 
@@ -27,7 +20,6 @@ _PICTURES, _MAPS, _IDENTITY = "pictures", "maps", "identity"
 
 def export(encoder: Encoder, *, size: int = 224) -> bytes:
     """Write the trunk for pictures of ``size`` × ``size``, any number at once; equal encoders give equal bytes."""
-    import onnx
     import torch
 
     from relapse.imaging.encoder.maps import trunk
@@ -40,25 +32,8 @@ def export(encoder: Encoder, *, size: int = 224) -> bytes:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return trunk(encoder, images).flatten(2).transpose(1, 2)
 
-    # Two pictures: of a single one the tracer would take it that there is never another number.
     drawn = torch.zeros(2, encoder.architecture.channels, size, size)
-    with one_thread(), quiet():
-        program = torch.onnx.export(
-            Trunk().eval(),
-            (drawn,),
-            input_names=[_PICTURES],
-            output_names=[_MAPS],
-            dynamic_shapes=({0: torch.export.Dim("number")},),
-            external_data=False,
-            dynamo=True,
-            verbose=False,
-        )
-    if program is None:
-        raise AssertionError("the exporter returns what it is not told to write")
-    model = program.model_proto
-    forget(model)
-    onnx.helper.set_model_props(model, {_IDENTITY: encoder.identity})
-    return bytes(model.SerializeToString(deterministic=True))
+    return written(Trunk(), drawn, takes=_PICTURES, gives=_MAPS, says={_IDENTITY: encoder.identity})
 
 
 class Trunk:
@@ -81,22 +56,10 @@ class Trunk:
     """
 
     def __init__(self, content: bytes) -> None:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as refusals
-
-        onnxruntime.disable_telemetry_events()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except (refusals.InvalidProtobuf, refusals.InvalidGraph, refusals.InvalidArgument, refusals.Fail):
-            raise SourceError("the encoder's file is no ONNX model, or is damaged. Make the bundle anew.") from None
-        names = [one.name for one in (*self._session.get_inputs(), *self._session.get_outputs())]
-        properties = self._session.get_modelmeta().custom_metadata_map
-        if names != [_PICTURES, _MAPS] or _IDENTITY not in properties:
-            raise SourceError("the encoder's file holds another model than an encoder. Make the bundle anew.")
-        self.identity: str = properties[_IDENTITY]
+        self.identity: str
+        self._session, self.identity = opened(
+            content, takes=_PICTURES, gives=_MAPS, says=_IDENTITY, what="an encoder", anew="bundle"
+        )
 
     def maps(self, picture: Picture) -> Array:
         """The maps (slices, places, channels) of a picture, a slice at a time: memory does not hang on their number."""
@@ -107,26 +70,3 @@ class Trunk:
         slices = picture.channels.astype(np.float32)
         found = [self._session.run([_MAPS], {_PICTURES: slices[which : which + 1]})[0] for which in range(len(slices))]
         return np.concatenate(found)
-
-
-def forget(model: Any) -> None:
-    """Take out what the exporter notes of every node: lines of our source, and paths of this machine."""
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        del part.metadata_props[:]
-        part.doc_string = ""
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without what the exporter says of packages that are not needed, and of its own use of torch."""
-    log = logging.getLogger("torch.onnx")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # torch 2.13 copies its own trees in a way that it has deprecated.
-            warnings.filterwarnings("ignore", category=FutureWarning, message=".*LeafSpec")
-            yield
-    finally:
-        log.setLevel(before)

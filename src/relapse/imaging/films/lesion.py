@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relapse.ground.errors import SourceError
+from relapse.imaging.onnx_files import opened
 
 if TYPE_CHECKING:
     from relapse.imaging.films.breast import Breast
@@ -55,23 +56,11 @@ class LesionNet:
     """
 
     def __init__(self, content: bytes) -> None:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as refusals
-
-        onnxruntime.disable_telemetry_events()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except (refusals.InvalidProtobuf, refusals.InvalidGraph, refusals.InvalidArgument, refusals.Fail):
-            raise SourceError(
-                "the lesion network's file is no ONNX model, or is damaged. Make the reader anew."
-            ) from None
-        names = [one.name for one in (*self._session.get_inputs(), *self._session.get_outputs())]
-        said = self._session.get_modelmeta().custom_metadata_map.get(KIND)
-        if names != [WINDOWS, LESIONS] or said != KIND_IS:
-            raise SourceError("the lesion network's file holds another model. Make the reader anew.")
+        self._session, said = opened(
+            content, takes=WINDOWS, gives=LESIONS, says=KIND, what="a lesion network", anew="reader"
+        )
+        if said != KIND_IS:
+            raise SourceError("the lesion network's file is of another version. Make the reader anew.")
 
     def masks(self, windows: Image) -> Image:
         """Probability that each pixel is a lesion's (windows, 128, 128), of windows that :func:`cut` made."""

@@ -8,12 +8,11 @@ trains chooses the windows: none of a woman may be among them whom the network i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse.imaging.encoder.exported import forget, quiet
 from relapse.imaging.films.lesion import (
     KIND,
     KIND_IS,
@@ -27,6 +26,7 @@ from relapse.imaging.films.lesion import (
     standardised,
 )
 from relapse.imaging.films.phantoms import SIZES, lesion_on
+from relapse.imaging.onnx_files import written
 from relapse.workers import one_thread
 
 if TYPE_CHECKING:
@@ -260,7 +260,6 @@ def _turned(windows: Image, masks: Mask, rng: np.random.Generator) -> tuple[Imag
 
 
 def _exported(net: "torch.nn.Module") -> bytes:
-    import onnx
     import torch
 
     class Lesions(torch.nn.Module):
@@ -271,18 +270,5 @@ def _exported(net: "torch.nn.Module") -> bytes:
         def forward(self, windows: torch.Tensor) -> torch.Tensor:
             return self.net(windows).sigmoid()
 
-    with quiet():
-        program: Any = torch.onnx.export(
-            Lesions().eval(),
-            (torch.zeros(2, 1, WINDOW, WINDOW),),
-            input_names=[WINDOWS],
-            output_names=[LESIONS],
-            dynamic_shapes=({0: torch.export.Dim("number")},),
-            external_data=False,
-            dynamo=True,
-            verbose=False,
-        )
-    model = program.model_proto
-    forget(model)
-    onnx.helper.set_model_props(model, {KIND: KIND_IS})
-    return bytes(model.SerializeToString(deterministic=True))
+    drawn = torch.zeros(2, 1, WINDOW, WINDOW)
+    return written(Lesions(), drawn, takes=WINDOWS, gives=LESIONS, says={KIND: KIND_IS})
