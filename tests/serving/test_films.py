@@ -15,7 +15,8 @@ from relapse.bundle.load import describe_bundle
 from relapse.imaging.films import sheet
 from relapse.imaging.films.breast import breast_of
 from relapse.imaging.films.reading import Region
-from relapse.imaging.reading.film import About, film_from
+from relapse.imaging.reading.film import film_from
+from relapse.imaging.reading.film_stored import About
 from relapse.serving import films, guard
 from relapse.serving.patients import proposed_features
 from tests.bundle.filmed import beside, drawn, truth

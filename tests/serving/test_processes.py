@@ -98,7 +98,7 @@ FILM = """
 import sys
 from pathlib import Path
 from relapse.bundle.load import load_bundle
-from relapse.imaging.reading.film import About
+from relapse.imaging.reading.film_stored import About
 from relapse.serving.films import read
 bundle = load_bundle(Path(sys.argv[1]))
 found = read(Path(sys.argv[2]).read_bytes(), About(spacing=0.5), None, bundle.cohort, bundle.film_reader)

@@ -23,7 +23,7 @@ from relapse.cohorts.declared.images import DceMri
 from relapse.ground.errors import ImageError
 from relapse.imaging.cache import made_of
 from relapse.imaging.faults import fault
-from relapse.imaging.reading.dicom import series_from
+from relapse.imaging.reading.dicom import DEFLATED, series_from
 from relapse.imaging.reading.nifti import nifti_from
 from relapse.imaging.reading.volume import LIMIT, Volume
 from relapse.imaging.slices import Picture
@@ -59,9 +59,6 @@ _DAMAGE = (
 
 #: How archives and compressed files begin that have no place within an archive.
 _PACKED = (b"PK\x03\x04", _END, b"\x1f\x8b", b"BZh", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
-
-#: The transfer syntax of a DICOM file that is deflated as a whole, and would unfold without a limit.
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
 
 #: Farthest that standardised intensities lie from 0; widest that anything marked in a patient is, in millimetres.
 _FARTHEST, _WIDEST = 60.0, 600.0
@@ -195,7 +192,7 @@ class _Slice:
             raise fault(
                 "upload-nested", f"{self.name} is an archive itself. Send the slices of one series, and no more."
             )
-        if _DEFLATED in content:
+        if DEFLATED in content:
             raise fault("pixels-compressed", f"{self.name} is deflated as a whole. Send it uncompressed.")
         return io.BytesIO(content)
 

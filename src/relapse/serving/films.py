@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import FormData
 
     from relapse.imaging.films.reading import Coded, Reading, Region, Size
-    from relapse.imaging.reading.film import About, Film
+    from relapse.imaging.reading.film import Film
+    from relapse.imaging.reading.film_stored import About
 
 #: The fields of the form beside the film, with what each takes in words.
 FIELDS = {
@@ -126,7 +127,8 @@ def _fields(form: "FormData") -> dict[str, str]:
 
 
 def _about(fields: Mapping[str, str]) -> "About":
-    from relapse.imaging.reading.film import SPACINGS, About
+    from relapse.imaging.reading.film import SPACINGS
+    from relapse.imaging.reading.film_stored import About
 
     spacing = _number(fields, "spacing")
     if spacing is not None and not SPACINGS[0] <= spacing <= SPACINGS[1]:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from relapse.ground.errors import ImageError
-from relapse.imaging.reading.film import About, bright_background, film_from, read_film
+from relapse.imaging.reading.film import bright_background, film_from, read_film
+from relapse.imaging.reading.film_stored import About
 
 from ..films.drawn import SPACING, Drawn, draw
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from relapse.ground.errors import SourceError
 from relapse.imaging.films.reading import Region
-from relapse.imaging.reading.film import About
+from relapse.imaging.reading.film_stored import About
 
 #: Classes of tissue, from fatty to dense.
 TISSUES = ("F", "G", "D")

@@ -14,7 +14,8 @@ from relapse.cohorts.declared.images import READ
 from relapse.ground.errors import ImageError, SourceError
 from relapse.ground.files import read_json, sha256_of_file, sha256_of_text, write_atomic, write_csv, write_json
 from relapse.imaging.films.reading import Reading, Region
-from relapse.imaging.reading.film import About, read_film
+from relapse.imaging.reading.film import read_film
+from relapse.imaging.reading.film_stored import About
 from relapse.machinery import Machinery
 from relapse.workers import shared_out
 

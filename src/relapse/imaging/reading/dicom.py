@@ -29,11 +29,14 @@ _UNEVEN = 0.1
 #: Most files of one series.
 _FILES = 5000
 
+#: The transfer syntax of a file that is deflated as a whole, and would unfold without a limit.
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+
 #: Millimetres from the scanner's middle that no voxel lies beyond.
 _FARTHEST = 1e5
 
 #: What pydicom and we stumble over where an element is not what its standard says.
-_DAMAGE = (
+DAMAGE = (
     ArithmeticError,
     AttributeError,
     EOFError,
@@ -155,7 +158,7 @@ def _readable(name: str, code: str = "file-damaged", words: str = "cannot be rea
 
     try:
         yield
-    except (*_DAMAGE, BytesLengthException) as error:
+    except (*DAMAGE, BytesLengthException) as error:
         raise fault(code, f"{name} {words} ({type(error).__name__}). Fetch it again.") from None
 
 
