@@ -10,13 +10,12 @@ from relapse.imaging.films.breast import breast_of
 from relapse.imaging.films.density import (
     FEATURES,
     PICTURE,
-    TissueHead,
-    bi_rads,
     dense_tissue,
-    fit_tissue,
     tissue_features,
+    tissue_of,
     tissue_picture,
 )
+from relapse.imaging.films.tissue import TissueHead, bi_rads, fit_tissue
 from relapse.imaging.reading.film import Film
 
 from .drawn import SPACING, draw
@@ -27,7 +26,7 @@ def test_dense_tissue_is_found_where_it_is_and_more_of_it_is_a_higher_share() ->
     for dense in (0.0, 0.1, 0.2, 0.35):
         drawn = draw(dense=dense)
         breast = breast_of(Film(drawn.values.astype(np.float32), SPACING, view="MLO"))
-        found, percent = dense_tissue(breast)
+        found, percent = dense_tissue(tissue_of(breast))
         assert found.shape == breast.image.shape
         assert not (found & ~breast.mask).any()
         if dense:
@@ -41,17 +40,17 @@ def test_dense_tissue_is_found_where_it_is_and_more_of_it_is_a_higher_share() ->
 def test_features_have_names_and_are_finite_even_of_little_tissue() -> None:
     drawn = draw()
     breast = breast_of(Film(drawn.values.astype(np.float32), SPACING, view="MLO"))
-    features = tissue_features(breast)
+    features = tissue_features(tissue_of(breast))
     assert features.shape == (len(FEATURES),)
     assert np.isfinite(features).all()
     assert len(set(FEATURES)) == len(FEATURES)
-    picture = tissue_picture(breast)
+    picture = tissue_picture(tissue_of(breast))
     assert picture.shape == (PICTURE, PICTURE)
     assert picture.dtype == np.float32
     flat = np.zeros((384, 320), dtype=np.float32)
     flat[100:180, :80] = 1
     little = breast_of(Film(flat, SPACING))
-    assert np.isfinite(tissue_features(little)).all()
+    assert np.isfinite(tissue_features(tissue_of(little))).all()
 
 
 @cache
@@ -92,7 +91,7 @@ def test_a_network_computes_without_torch_what_it_computed_with_it() -> None:
     import torch
 
     head, _, pictures, _ = learnt(0.0)
-    from relapse.imaging.films.density import _GAIN, _outputs
+    from relapse.imaging.films.tissue import _GAIN, _outputs
 
     *layers, kernel, constant = (torch.tensor(one) for one in head.networks[0])
     maps = _GAIN * torch.tensor(pictures)[:, None]

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from relapse.ground.errors import ImageError, SourceError
 from relapse.imaging.films.breast import Breast, breast_of
 from relapse.imaging.films.codes import fit_codes
-from relapse.imaging.films.density import fit_tissue, tissue_features, tissue_picture
+from relapse.imaging.films.density import tissue_features, tissue_of, tissue_picture
 from relapse.imaging.films.descriptors import describe
 from relapse.imaging.films.lesion import LesionNet, Outline, outline
 from relapse.imaging.films.mias import TISSUES, MiasFilm, read_mias
 from relapse.imaging.films.phantoms import draw_size, drawn_film, laid_on
 from relapse.imaging.films.reader import FilmReader
+from relapse.imaging.films.tissue import fit_tissue
 from relapse.imaging.reading.film import Film, read_film
 from relapse.machinery import Machinery
 from relapse.workers import shared_out
@@ -103,7 +104,8 @@ def lesson(name: str, woman: str, film: Film, *, tissue: str | None, lesions: Se
         if region is not None and region.radius is not None:
             circle = (*breast.of_film(region.x, region.y), region.radius / breast.scale)
         marked.append(Marked(kind, circle))
-    return Lesson(name, woman, breast, tissue, tuple(marked), tissue_features(breast), tissue_picture(breast))
+    measured = tissue_of(breast)
+    return Lesson(name, woman, breast, tissue, tuple(marked), tissue_features(measured), tissue_picture(measured))
 
 
 def mias_lessons(folder: Path, machinery: Machinery) -> list[Lesson]:

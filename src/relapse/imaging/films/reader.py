@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from relapse.ground.errors import SourceError
 from relapse.imaging.films.breast import Breast, breast_of
 from relapse.imaging.films.codes import Codes
-from relapse.imaging.films.density import TissueHead, bi_rads, dense_tissue, tissue_features, tissue_picture
+from relapse.imaging.films.density import dense_tissue, tissue_features, tissue_of, tissue_picture
 from relapse.imaging.films.descriptors import describe
 from relapse.imaging.films.lesion import LesionNet, outline, propose
 from relapse.imaging.films.parts import ABOUT, HEADS, NETWORK, PARTS
 from relapse.imaging.films.reading import Coded, Reading, Region
+from relapse.imaging.films.tissue import TissueHead, bi_rads
 from relapse.imaging.reading.film import Film
 
 #: Raised when parts of before can no longer be read.
@@ -104,8 +105,9 @@ class FilmReader:
 
     def read_breast(self, breast: Breast, region: Region | None = None) -> Reading:
         """As :meth:`read`, of a breast that was found already."""
-        dense, percent = dense_tissue(breast)
-        classes = self.tissue.probabilities(tissue_features(breast)[None], tissue_picture(breast)[None])[0]
+        measured = tissue_of(breast)
+        dense, percent = dense_tissue(measured)
+        classes = self.tissue.probabilities(tissue_features(measured)[None], tissue_picture(measured)[None])[0]
         tissue = (float(classes[0]), float(classes[1]), float(classes[2]))
         place = _marked(breast, region) if region else _proposed(self.network, breast)
         found = outline(self.network, breast, place) if place else None
