@@ -16,7 +16,7 @@ from relapse.machinery import Machinery
 from tests.bundle.making import small_bundle
 
 if TYPE_CHECKING:
-    from relapse.imaging.films.phantoms import Drawn
+    from relapse.imaging.films.drawing import Drawn
     from relapse.imaging.films.reader import FilmReader
 
 #: Rows of the table.
@@ -114,7 +114,7 @@ def taught_a_little() -> "FilmReader":
 @cache
 def truth(*, right: bool = False) -> "Drawn":
     """A drawn film with a mass of 20 mm, and what is true of it."""
-    from relapse.imaging.films.phantoms import drawn_film
+    from relapse.imaging.films.drawing import drawn_film
 
     rng = np.random.default_rng(8)
     return drawn_film(rng, laterality="LR"[right], dense=0.3, diameter=20.0, size=SHAPE, spacing=SPACING)

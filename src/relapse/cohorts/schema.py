@@ -12,7 +12,7 @@ from relapse.cohorts.declared.blocks import REFERENCE, Block
 from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
 from relapse.cohorts.declared.features import Categorical, Feature, Known, Numeric
 from relapse.cohorts.declared.groups import Group, is_group
-from relapse.cohorts.declared.images import DceMri, Images, Mammogram
+from relapse.cohorts.declared.images import CODES, DceMri, Images, Mammogram
 from relapse.cohorts.declared.source import NamedSource, SimulatedSource, Source
 from relapse.ground.declarations import Declared
 
@@ -20,9 +20,6 @@ from relapse.ground.declarations import Declared
 RESERVED_COLUMNS = ("row", "patient", "site", "event", "time", "fold", "base", "output", IMAGE)
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-
-#: The study's codes of shape, margin and density, as keys of levels.
-_FILM_CODES = {"0", "1", "2", "3"}
 
 
 class Exclusion(Declared):
@@ -255,16 +252,16 @@ class Cohort(Blocked, Declared):
 
     @model_validator(mode="after")
     def _readable_films(self) -> "Cohort":
+        codes = [str(code) for code in CODES]
         for read, name in (self.films.proposed if self.films else {}).items():
             feature = self.features.get(name)
             if feature is None:
                 raise ValueError(f"images: {read} names {name!r}, which is no declared feature.")
             if read == "size" and not (isinstance(feature, Numeric) and feature.unit == "mm"):
                 raise ValueError(f"images: size is read in mm: declare feature {name!r} as continuous with unit: mm.")
-            if read != "size" and not (isinstance(feature, Categorical) and set(feature.levels) <= _FILM_CODES):
+            if read != "size" and not (isinstance(feature, Categorical) and set(feature.levels) <= set(codes)):
                 raise ValueError(
-                    f"images: {read} is read as codes: give the levels of {name!r} by their codes, "
-                    f"{', '.join(sorted(_FILM_CODES))}."
+                    f"images: {read} is read as codes: give the levels of {name!r} by their codes, {', '.join(codes)}."
                 )
         return self
 

@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 
+from relapse.imaging.films.drawing import drawn_film
 from relapse.imaging.films.lesion import largest_diameter
-from relapse.imaging.films.phantoms import (
-    Image,
-    border,
-    draw_size,
-    drawn_film,
-    lesion_on,
-    power_noise,
-)
+from relapse.imaging.films.phantoms import Image, border, draw_size, lesion_on, power_noise
 
 from .lumps import breast, drawn_tissue, laid
 

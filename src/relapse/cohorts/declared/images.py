@@ -158,7 +158,7 @@ class Mammogram(Declared):
         return self
 
 
-#: What is read of a film, in the order of the study.
-READ = ("size", "shape", "margin", "density")
+#: What is read of a film, in the order of the study; all but the size by the study's codes.
+READ, CODES = ("size", "shape", "margin", "density"), (0, 1, 2, 3)
 
 Images = Annotated[DceMri | Mammogram, Field(discriminator="kind")]

@@ -19,9 +19,10 @@ from relapse.imaging.films.breast import Breast, breast_of
 from relapse.imaging.films.codes import fit_codes
 from relapse.imaging.films.density import tissue_features, tissue_of, tissue_picture
 from relapse.imaging.films.descriptors import describe
+from relapse.imaging.films.drawing import drawn_film
 from relapse.imaging.films.lesion import LesionNet, Outline, outline
 from relapse.imaging.films.mias import TISSUES, MiasFilm, read_mias
-from relapse.imaging.films.phantoms import draw_size, drawn_film, laid_on
+from relapse.imaging.films.phantoms import draw_size, laid_on
 from relapse.imaging.films.reader import FilmReader
 from relapse.imaging.films.tissue import fit_tissue
 from relapse.imaging.reading.film import Film, read_film

@@ -14,7 +14,8 @@ import pandas as pd
 
 from relapse.cohorts.simulation import PATIENTS, simulate_radiomics
 from relapse.ground.files import write_atomic, write_csv
-from relapse.imaging.films.phantoms import SIZES, drawn_film
+from relapse.imaging.films.drawing import drawn_film
+from relapse.imaging.films.phantoms import SIZES
 from relapse.machinery import Machinery
 from relapse.workers import shared_out
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relapse.cohorts.declared.images import READ
+from relapse.cohorts.declared.images import CODES, READ
 from relapse.ground.errors import ImageError, SourceError
 from relapse.ground.files import read_json, sha256_of_file, sha256_of_text, write_atomic, write_csv, write_json
 from relapse.imaging.films.reading import Reading, Region
@@ -223,8 +223,9 @@ def _correction(path: Path, key: tuple[str, str], name: str, text: str) -> float
         if not 0.5 <= number <= 300:
             raise SourceError(f"{what} is no diameter in mm: 0.5 to 300.")
         return number
-    if number not in (0, 1, 2, 3):
-        raise SourceError(f"{what} is no code of the study: 0, 1, 2 or 3.")
+    if number not in CODES:
+        *most, last = map(str, CODES)
+        raise SourceError(f"{what} is no code of the study: {', '.join(most)} or {last}.")
     return int(number)
 
 
