@@ -99,13 +99,19 @@ def repeated(names: list[str]) -> str | None:
     return ", ".join(twice) or None
 
 
-def _decoded(source: CsvSource, path: Path) -> str:
+def unpacked(path: Path, *, called: str) -> bytes:
+    """The bytes of a text file, plain or gzipped; raises :class:`SourceError` where the latter is damaged."""
     data = path.read_bytes()
-    if data.startswith(b"\x1f\x8b"):
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, ZlibError):
-            raise SourceError(f"{source.csv}: the gzipped file is cut off or damaged. Copy it anew.") from None
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, ZlibError):
+        raise SourceError(f"{called}: the gzipped file is cut off or damaged. Copy it anew.") from None
+
+
+def _decoded(source: CsvSource, path: Path) -> str:
+    data = unpacked(path, called=source.csv)
     if kind := files.kind(data):
         raise SourceError(f"{source.csv}: not readable as CSV. It looks like {kind}.")
     if trouble := files.encoding(data, source.encoding):

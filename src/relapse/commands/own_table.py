@@ -11,7 +11,7 @@ from relapse.commands.cohort import check, declaration_of
 from relapse.ground.console import print_table, say
 
 if TYPE_CHECKING:
-    from relapse.drafting.draft import Question
+    from relapse.drafting.answers import Question
     from relapse.drafting.placing import Placed
 
 cohort = typer.Typer(help="Cohorts: declare one's own table, check it, describe it, list them.", no_args_is_help=True)
@@ -40,7 +40,8 @@ def new(
     params.yaml. On a terminal five questions are asked, each with a guess; an option answers one beforehand.
     """
     from relapse.cohorts.catalogue import read_cohort
-    from relapse.drafting.draft import Answers, draft
+    from relapse.drafting.answers import Answers
+    from relapse.drafting.draft import draft
     from relapse.drafting.placing import destination, place, require_free
     from relapse.drafting.sniffing import sniff
     from relapse.drafting.writing import source_of, text_of, try_out

@@ -1,13 +1,10 @@
 """How a table lies in its file: encoding, separator, decimal sign, sheet, header and notes, found by looking."""
 
-import csv
-import gzip
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import error as ZlibError
 
 import pandas as pd
 
@@ -22,19 +19,16 @@ from relapse.cohorts.declared.source import (
 from relapse.cohorts.diagnosis import files
 from relapse.cohorts.diagnosis.files import squeezed
 from relapse.cohorts.diagnosis.words import MISSING, UNITS
-from relapse.cohorts.grids import Line, lines_of, names_of, notes_below, sheets_of
+from relapse.cohorts.grids import Line, lines_of, names_of, notes_below, sheets_of, unpacked
 from relapse.cohorts.labelled import read_labelled
 from relapse.cohorts.sources import InFile, read_source
+from relapse.drafting.signs import encoding_of, separator_of
 from relapse.ground.errors import SourceError
 
 #: What a table's file may be called at its end; ``.gz`` may follow that of a text table.
 TEXT, SHEETS = (".csv", ".tsv", ".txt", ".dat", ".data"), (".xlsx", ".xlsm")
 ENDINGS = (*TEXT, *SHEETS, ".parquet", ".sav", ".zsav", ".dta")
 
-#: Encodings that older programs in Europe write; told apart by what the text looks like in each.
-_OLDER = ["cp1252", "cp1250", "cp1251", "cp437", "mac_roman"]
-
-_SIGNS = (";", "\t", ",", "|")
 _LOOKED_AT = 300
 _MOST_HEADERS = 6
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:[.,]\d*)*|[.,]\d+)(?:[eE][-+]?\d+)?\s*%?")
@@ -111,15 +105,10 @@ def _ending(path: Path) -> str:
 
 
 def _text(path: Path, header: Sequence[int] | None) -> Sniffed:
-    data = path.read_bytes()
-    if data.startswith(b"\x1f\x8b"):
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, ZlibError):
-            raise SourceError(f"{path.name}: the gzipped file is cut off or damaged. Copy it anew.") from None
+    data = unpacked(path, called=path.name)
     if kind := files.kind(data):
         raise SourceError(f"{path.name}: by its name it is text, and by its first bytes it looks like {kind}.")
-    encoding, notes = _encoding(data, path.name)
+    encoding, notes = encoding_of(data, path.name)
     lines = [line for line in data.decode(encoding).removeprefix("\ufeff").splitlines() if line.strip()]
     if not lines:
         raise SourceError(f"{path.name}: the file is empty. Expected a header line and rows.")
@@ -139,48 +128,6 @@ def _text(path: Path, header: Sequence[int] | None) -> Sniffed:
         given["separator"] = sign
     plain = CsvSource.model_validate(given)
     return _grid(plain, given, path, lines_of(plain, path), header, notes)
-
-
-def _encoding(data: bytes, name: str) -> tuple[str, list[str]]:
-    try:
-        if b"\0" not in data[:4000]:
-            data.decode("utf-8")
-            return "utf-8", []
-    except UnicodeDecodeError:
-        from charset_normalizer import from_bytes
-
-        best = from_bytes(data, cp_isolation=_OLDER).best()
-        found = {"cp1252": "windows-1252", "cp1250": "windows-1250", "cp1251": "windows-1251"}
-        encoding = found.get(best.encoding, best.encoding) if best else "windows-1252"
-        return encoding, [
-            f"encoding: the file is not UTF-8, and looks like {encoding}: are its umlauts and accents right?"
-        ]
-    start = data[:4000]
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16", []
-    even, odd = start[::2].count(0), start[1::2].count(0)
-    if max(even, odd) < len(start) / 8:
-        raise SourceError(f"{name}: it holds signs that no text does: it is no text table.")
-    encoding = "utf-16-be" if even > odd else "utf-16-le"
-    return encoding, [f"encoding: every other byte is empty, as in {encoding}: are the names right?"]
-
-
-def separator_of(lines: Sequence[str]) -> str | None:
-    """The sign that parts lines into cells; None where none does. One blank counts where nothing else does.
-
-    The one that parts the earliest line into as many cells as most lines have: a decimal comma parts no header.
-    """
-    found = []
-    for sign in _SIGNS:
-        # Line by line, so that a quote which is not closed spoils one of them.
-        widths = [len(next(csv.reader([line], delimiter=sign, skipinitialspace=True), [])) for line in lines]
-        width, times = Counter(widths).most_common(1)[0]
-        if width > 1 and times >= 0.6 * len(widths):
-            found.append((-widths.index(width), times / len(widths), width, sign))
-    if found:
-        return max(found)[-1]
-    widths = [len(cells) for cells in csv.reader(lines, delimiter=" ")]
-    return " " if len(set(widths)) == 1 and widths[0] > 1 and len(lines) > 2 else None
 
 
 def _workbook(path: Path, sheet: str | None, header: Sequence[int] | None) -> Sniffed:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relapse.cohorts.declared.images import CODES, READ
+from relapse.cohorts.declared.source import CsvSource
+from relapse.cohorts.grids import read_csv
 from relapse.ground.errors import ImageError, SourceError
 from relapse.ground.files import read_json, sha256_of_file, sha256_of_text, write_atomic, write_csv, write_json
 from relapse.imaging.films.reading import Reading, Region
@@ -32,6 +34,9 @@ KEY = ("patient", "view")
 
 #: Files of a folder of readings.
 READINGS, CORRECTIONS, ASIDE, SHEETS = "readings.csv", "corrections.csv", "set_aside.csv", "contact_sheets"
+
+#: What may part the cells of a sheet.
+_SEPARATORS = (",", ";", "\t")
 
 _SIDES = {"l": "L", "left": "L", "r": "R", "right": "R"}
 _TRUE, _FALSE = ("1", "yes", "true"), ("", "0", "no", "false")
@@ -263,22 +268,18 @@ def _told(values: Mapping[str, Any]) -> str:
 
 
 def _text(path: Path, *, needed: tuple[str, ...]) -> "pd.DataFrame":
-    """A CSV as text, its separator found out; every needed column is there."""
-    import pandas as pd
-
+    """A CSV as text, parted by what parts its header most; every needed column is there."""
     if not path.is_file():
         raise SourceError(f"{path}: no such file.")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python", encoding="utf-8-sig")
-    except (ValueError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: not readable as CSV ({type(error).__name__}).") from None
-    table.columns = [str(name).strip() for name in table.columns]
+    with path.open(encoding="utf-8-sig", errors="replace") as stream:
+        header = stream.readline()
+    table = read_csv(CsvSource(csv=str(path), separator=max(_SEPARATORS, key=header.count)), path)
     missing = [name for name in needed if name not in table.columns]
     if missing:
         raise SourceError(f"{path}: no column {', '.join(missing)}. There are: {', '.join(table.columns)}.")
     if table.empty:
         raise SourceError(f"{path}: no row.")
-    return table.map(str.strip)
+    return table.fillna("")
 
 
 def _unique(path: Path, keys: list[tuple[str, ...]], what: str) -> None:
