@@ -285,7 +285,7 @@ def main(arguments: list[str] | None = None) -> None:
                 for part in ("films", "lesions", "drawn")
             ]
             if asked.sheets and groups[0] == lessons[0].woman:
-                for number, one in enumerate(found, start=1):
+                for number, one in enumerate(filter(lambda one: one.entries, found), start=1):
                     film_sheet(one.entries, asked.sheets / f"fold {number}.png")
             report(*frames, resamples=asked.resamples)
 
