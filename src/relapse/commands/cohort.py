@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from relapse.cohorts.schema import Cohort
+    from relapse.cohorts.table import Ingested
     from relapse.quality.checks.context import Context
 
 
@@ -27,28 +28,36 @@ def check(
     defaults where there is none. Exit status 0 where the pipeline would go on, 1 where
     the data break a rule, 2 where the declaration or the source cannot be read.
     """
-    from relapse.cohorts.catalogue import read_cohort
     from relapse.cohorts.size import counts
-    from relapse.cohorts.table import ingest
     from relapse.params import read_params
     from relapse.quality.checks.context import DEFAULT, Context
     from relapse.quality.gate import check as gate
     from relapse.wording import people
 
-    cohort = read_cohort(declaration_of(declaration))
     context = Context.of(read_params()) if Path("params.yaml").is_file() else DEFAULT
-    table, flow, cohort = ingest(cohort, root=Path())
-    say(f"{flow.source}: {flow.rows_read} rows read")
-    for joined in flow.joined:
-        say(f"  {joined}")
-    for item in flow.excluded:
-        say(f"  {item.rows} excluded: {item.reason}")
+    table, flow, cohort = read_aloud(declaration)
     result = gate(table, cohort, docs=docs, context=context)
     result.require(source=flow.source)
     say(f"  {people(counts(table))}")
     for finding in result.findings:
         say(f"  {finding}")
     say(f"{cohort.name}: all {len(result.verdicts)} rules kept")
+
+
+def read_aloud(declaration: Path, *, titled: bool = False) -> "Ingested":
+    """Ingest a cohort, given as for :func:`declaration_of`, and say who was read, joined and left out."""
+    from relapse.cohorts.catalogue import read_cohort
+    from relapse.cohorts.table import ingest
+
+    found = ingest(read_cohort(declaration_of(declaration)), root=Path())
+    if titled:
+        say(found.cohort.title)
+    say(f"{found.flow.source}: {found.flow.rows_read} rows read")
+    for joined in found.flow.joined:
+        say(f"  {joined}")
+    for item in found.flow.excluded:
+        say(f"  {item.rows} excluded: {item.reason}")
+    return found
 
 
 def declaration_of(named: Path) -> Path:

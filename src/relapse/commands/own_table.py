@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relapse.commands.cohort import check, declaration_of
+from relapse.commands.cohort import check, read_aloud
 from relapse.ground.console import print_table, say
 
 if TYPE_CHECKING:
@@ -149,20 +149,14 @@ def describe_(
 
     The sample size is that of Riley et al. (BMJ 2020;368:m441), for a model of all predictors and for the reference.
     """
-    from relapse.cohorts.catalogue import read_cohort
     from relapse.cohorts.size import counts
-    from relapse.cohorts.table import ingest, typed
+    from relapse.cohorts.table import typed
     from relapse.description.sample_size import needs
     from relapse.description.shown import show_features, show_follow_up, show_needs
     from relapse.quality.gate import check as gate
     from relapse.wording import people
 
-    table, flow, found = ingest(read_cohort(declaration_of(named)), root=Path())
-    say(f"{found.title}\n{flow.source}: {flow.rows_read} rows read")
-    for joined in flow.joined:
-        say(f"  {joined}")
-    for item in flow.excluded:
-        say(f"  {item.rows} excluded: {item.reason}")
+    table, flow, found = read_aloud(named, titled=True)
     gate(table, found).require(source=flow.source)
     say(f"  {people(counts(table))}")
     known = typed(table, found)
