@@ -1,6 +1,7 @@
 """The five questions of `relapse cohort new`, driven in a real terminal."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def asked(tmp_path: Path) -> "pexpect.spawn[str]":
         encoding="utf-8",
         timeout=SECONDS,
         dimensions=(40, 200),
+        # Who runs the tests in the background of a shell has interrupts ignored, and so would the command; on a terminal
+        # they are not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -79,7 +83,6 @@ def test_a_wrong_answer_is_asked_again_and_other_answers_count(asked: "pexpect.s
 def test_whoever_stops_at_a_question_has_written_nothing(asked: "pexpect.spawn[str]", tmp_path: Path) -> None:
     asked.expect("Which column holds the outcome")
     asked.sendline("")
-    # The space after the colon is the line editor's: an interrupt that comes before it listens waits for a key.
     asked.expect_exact("[rfs_months]: ")
     asked.sendcontrol("c")
     asked.expect(pexpect.EOF)
