@@ -6,6 +6,7 @@ import pandas as pd
 
 from relapse.added_value.evidence import read_added_value
 from relapse.cohorts.catalogue import read_cohort
+from relapse.cohorts.declared.silence import silenced
 from relapse.evaluation.evidence import endpoint_of, gather
 from relapse.figures.evaluation.files import write_evaluation
 from relapse.ground.console import say, stage
@@ -29,7 +30,7 @@ def main(cohort: str) -> None:
     # Figures that can show one candidate show the one that the policy will put forward, whoever is champion by then.
     added = read_added_value(at.added_value)
     chosen = put_forward(evidence, tables, cohort=declared, params=params.register_, seed=params.seed, added=added)
-    evidence = replace(evidence, put_forward=chosen)
+    evidence = replace(evidence, put_forward=chosen, findings=silenced(evidence.findings, declared.silence))
     write_evaluation(
         tables,
         evidence,

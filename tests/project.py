@@ -20,7 +20,17 @@ from relapse.workers import shared_out
 ROOT = Path(__file__).resolve().parents[1]
 
 #: What the pipeline needs to run; results and MLflow's files are made anew.
-COPIED = (".dvcignore", "bento", "data/cohorts", "pipelines", "src", "dvc.yaml", "params.yaml", "pyproject.toml")
+COPIED = (
+    ".dvcignore",
+    "bento",
+    "data/accepted",
+    "data/cohorts",
+    "pipelines",
+    "src",
+    "dvc.yaml",
+    "params.yaml",
+    "pyproject.toml",
+)
 
 SMALL = {
     "candidates": ["reference", "linear"],

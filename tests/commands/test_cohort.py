@@ -81,3 +81,15 @@ def test_where_nothing_is_declared_list_says_how_to(
     assert "`relapse cohort new TABLE` writes one" in capsys.readouterr().err
     assert run("cohort", "check", "mine") == 2
     assert "data/cohorts/mine.yaml: no such file" in capsys.readouterr().err
+
+
+def test_a_table_is_held_against_the_one_that_was_accepted(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("cohort", "accept", "mine") == 0
+    assert "data/accepted/mine.json: 160 patients" in capsys.readouterr().out
+    assert run("cohort", "check", "mine") == 0
+    assert " V0" not in capsys.readouterr().out
+    raw = project / "data" / "raw" / "mine.csv"
+    lines = raw.read_text().splitlines(keepends=True)
+    raw.write_text("".join(lines[:150]))
+    assert run("cohort", "check", "mine") == 0
+    assert "warning V004 patient: 11 patients fewer than the 160" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 
 PARAMS = read_params(ROOT / "params.yaml").register_
 TITLES = {"reference": "Clinical reference", "linear": "Linear", "forest": "Forest"}
-GATE = {"verdicts": [{"column": "size", "passed": True}], "findings": []}
+GATE = {"verdicts": [{"column": "size", "passed": True, "silenced": ""}], "findings": []}
 COHORT = Cohort.model_validate(
     {
         "name": "test",

@@ -128,12 +128,16 @@ def test_a_broken_declaration_blocks(runs: dict[str, Run]) -> None:
 
 
 def test_a_leak_found_in_the_table_blocks_and_a_warning_does_not(runs: dict[str, Run]) -> None:
-    finding = {"code": "L001", "severity": "error", "column": "tsize", "message": "planted", "rows": []}
+    finding = {"code": "L001", "severity": "error", "column": "tsize", "message": "planted", "rows": [], "silenced": ""}
     run = runs["gbsg"]
     decision = run.decide(gate=run.gate | {"findings": [finding]})
     assert _broken(decision) == ["leakage"]
     assert "L001 tsize" in decision.summary
     assert _broken(run.decide(gate=run.gate | {"findings": [finding | {"severity": "warning"}]})) == []
+    silenced = run.decide(gate=run.gate | {"findings": [finding | {"silenced": "Two readers confirmed it."}]})
+    assert _broken(silenced) == []
+    figures = {rule.name: rule.figure for rule in silenced.rules}
+    assert figures["leakage"] == ("nothing found (silenced in the declaration: L001 tsize: Two readers confirmed it.)")
 
 
 def test_a_patient_in_two_test_folds_of_one_repeat_blocks(runs: dict[str, Run]) -> None:

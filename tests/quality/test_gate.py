@@ -63,14 +63,14 @@ def _no_events(table: pd.DataFrame) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (_outside, r"tsize: expected between 1 and 200 mm; 2 rows break this: data row 5, 10\."),
-        (_unknown_level, r"tgrade: expected one of the levels I, II, III; 1 row breaks this: data row 7\."),
-        (_text, r"age: expected a number; 1 row breaks this: data row 3\."),
-        (_fraction, r"pnodes: expected a whole number; 1 row breaks this: data row 1\."),
-        (_missing, r"estrec: expected no missing values; 10 rows break this: data row 1, 2, 3, 4, 5, …\."),
-        (_negative_time, r"time: expected more than 0 days; 1 row breaks this: data row 4\."),
-        (_other_event, r"event: expected one of 0=0, 1=1; 1 row breaks this: data row 4\."),
-        (_no_events, r"event: expected rows with and without the event"),
+        (_outside, r"D008 tsize: expected between 1 and 200 mm; 2 rows break this: data row 5, 10\."),
+        (_unknown_level, r"D006 tgrade: expected one of the levels I, II, III; 1 row breaks this: data row 7\."),
+        (_text, r"D007 age: expected a number; 1 row breaks this: data row 3\."),
+        (_fraction, r"D009 pnodes: expected a whole number; 1 row breaks this: data row 1\."),
+        (_missing, r"D005 estrec: expected no missing values; 10 rows break this: data row 1, 2, 3, 4, 5, …\."),
+        (_negative_time, r"D012 time: expected more than 0 days; 1 row breaks this: data row 4\."),
+        (_other_event, r"D011 event: expected one of 0=0, 1=1; 1 row breaks this: data row 4\."),
+        (_no_events, r"D010 event: expected rows with and without the event"),
     ],
 )
 def test_a_violation_names_column_rule_number_and_rows(
@@ -81,6 +81,25 @@ def test_a_violation_names_column_rule_number_and_rows(
     assert not result.passed
     with pytest.raises(GateError, match=message):
         result.require(source="the table")
+
+
+@pytest.mark.parametrize(
+    ("column", "code", "message"),
+    [
+        ("row", "D001", "expected each row once; 2 rows break this: data row 1"),
+        ("patient", "D002", "expected every row names its patient; 1 row breaks this: data row 2"),
+        ("site", "D003", "expected every row names its site; 1 row breaks this: data row 2"),
+        ("view", "D004", "expected every row names its view; 1 row breaks this: data row 2"),
+    ],
+)
+def test_a_row_that_does_not_say_what_it_is_names_the_rule(
+    cohorts: dict[str, Cohort], raw: pd.DataFrame, column: str, code: str, message: str
+) -> None:
+    cohort = cohorts["gbsg"].model_copy(update={"patient": "pid", "site": "hospital", "view": ("side",)})
+    raw = raw.assign(site="north", view="left", patient=raw["patient"].astype("object"))
+    raw.loc[1, column] = 1 if column == "row" else None
+    (broken,) = [verdict for verdict in check(raw, cohort).verdicts if not verdict.passed]
+    assert str(broken).startswith(f"{code} {column}: {message}")
 
 
 def test_a_violation_says_what_it_looks_like_and_the_line_that_mends_it(

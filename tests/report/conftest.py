@@ -85,8 +85,20 @@ def make(cohort: Cohort, folder: Path, *, rows: int = 150, rows_per_patient: int
         },
         gate={
             "passed": True,
-            "verdicts": [{"column": "size", "rule": "not missing", "passed": True, "violations": 0, "rows": []}],
-            "findings": [{"code": "L004", "severity": "warning", "column": "size", "message": HOSTILE, "rows": []}],
+            "verdicts": [
+                {"column": "size", "rule": "not missing", "passed": True, "violations": 0, "silenced": ""},
+                {
+                    "code": "D008",
+                    "column": "size",
+                    "rule": "between 1 and 9 mm",
+                    "passed": False,
+                    "violations": 2,
+                    "silenced": HOSTILE,
+                },
+            ],
+            "findings": [
+                {"code": "L004", "severity": "warning", "column": "size", "message": HOSTILE, "silenced": HOSTILE}
+            ],
         },
         decision={
             "cohort": cohort.name,

@@ -13,6 +13,7 @@ from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
 from relapse.cohorts.declared.features import Categorical, Feature, Known, Numeric
 from relapse.cohorts.declared.groups import Group, is_group
 from relapse.cohorts.declared.images import CODES, DceMri, Images, Mammogram
+from relapse.cohorts.declared.silence import Silence
 from relapse.cohorts.declared.source import NamedSource, SimulatedSource, Source
 from relapse.ground.declarations import Declared
 
@@ -79,6 +80,7 @@ class Cohort(Blocked, Declared):
     to it by patient. ``groups`` are the wide groups among the declared ``features``; a resolved cohort, which ingest
     makes once it has read the columns, has none of them left. ``images`` are what a patient has beside the table:
     of ``volumes`` the preprocessed picture stands in it as the column :data:`IMAGE`; ``films`` are read into features.
+    ``silence`` names findings of the gate that somebody has looked at and that do not count, each with the reason.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Cohort(Blocked, Declared):
     images: Images | None = None
     subgroups: tuple[str, ...] = ()
     imbalance: Literal["none", "smotenc"] = "none"
+    silence: tuple[Silence, ...] = ()
     tripod: Annotated[dict[str, str], Field(default_factory=dict)]
     validates: Annotated[dict[str, dict[str, Translation]], Field(default_factory=dict)]
 

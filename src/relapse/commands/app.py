@@ -3,6 +3,7 @@
 import typer
 
 from relapse.commands import cohort, model, own_table, predictions, service
+from relapse.commands.explain import explain
 from relapse.commands.films import films
 from relapse.commands.registry import registry
 from relapse.ground.console import readable_errors
@@ -22,6 +23,7 @@ app.command()(model.validate)
 app.command()(cohort.simulate)
 app.command()(cohort.audit)
 app.command()(cohort.use)
+app.command()(explain)
 app.command(name="audit-log")(service.audit_log)
 app.add_typer(films, name="films")
 app.add_typer(own_table.cohort, name="cohort")

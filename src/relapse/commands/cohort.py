@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from relapse.cohorts.schema import Cohort
     from relapse.cohorts.table import Ingested
+    from relapse.ground.workspace import Workspace
     from relapse.quality.checks.context import Context
 
 
@@ -29,19 +30,28 @@ def check(
     the data break a rule, 2 where the declaration or the source cannot be read.
     """
     from relapse.cohorts.size import counts
-    from relapse.params import read_params
-    from relapse.quality.checks.context import DEFAULT, Context
+    from relapse.ground.workspace import Workspace
     from relapse.quality.gate import check as gate
     from relapse.wording import people
 
-    context = Context.of(read_params()) if Path("params.yaml").is_file() else DEFAULT
     table, flow, cohort = read_aloud(declaration)
-    result = gate(table, cohort, docs=docs, context=context)
+    result = gate(table, cohort, docs=docs, context=context_of(Workspace(cohort.name)))
     result.require(source=flow.source)
     say(f"  {people(counts(table))}")
-    for finding in result.findings:
+    for finding in result.told:
         say(f"  {finding}")
-    say(f"{cohort.name}: all {len(result.verdicts)} rules kept")
+    kept = sum(verdict.passed for verdict in result.verdicts)
+    say(f"{cohort.name}: {'all ' if kept == len(result.verdicts) else ''}{kept} rules kept")
+
+
+def context_of(at: "Workspace") -> "Context":
+    """What a cohort's table is held against beside its declaration: params.yaml and the version accepted last."""
+    from relapse.params import read_params
+    from relapse.quality.accepted import read_accepted
+    from relapse.quality.checks.context import Context
+
+    accepted = read_accepted(at.accepted)
+    return Context.of(read_params(), accepted) if Path("params.yaml").is_file() else Context(accepted=accepted)
 
 
 def read_aloud(declaration: Path, *, titled: bool = False) -> "Ingested":

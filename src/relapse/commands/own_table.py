@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relapse.commands.cohort import check, read_aloud
+from relapse.commands.cohort import check, context_of, read_aloud
 from relapse.ground.console import print_table, say
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from relapse.cohorts.schema import Cohort
     from relapse.drafting.answers import Question
     from relapse.drafting.placing import Placed
+    from relapse.quality.checks.context import Context
 
 cohort = typer.Typer(help="Cohorts: declare one's own table, check it, describe it, list them.", no_args_is_help=True)
 cohort.command()(check)
@@ -149,17 +153,45 @@ def describe_(
 
     The sample size is that of Riley et al. (BMJ 2020;368:m441), for a model of all predictors and for the reference.
     """
-    from relapse.cohorts.size import counts
-    from relapse.cohorts.table import typed
     from relapse.description.sample_size import needs
     from relapse.description.shown import show_features, show_follow_up, show_needs
-    from relapse.quality.gate import check as gate
-    from relapse.wording import people
+    from relapse.quality.checks.context import DEFAULT
 
-    table, flow, found = read_aloud(named, titled=True)
-    gate(table, found).require(source=flow.source)
-    say(f"  {people(counts(table))}")
-    known = typed(table, found)
+    _, found, known = _kept_table(named, DEFAULT, titled=True)
     show_features(known, found.one_by_one)
     show_follow_up(known, found)
     show_needs(needs(known, found, share=r2, shrinkage=shrinkage))
+
+
+@cohort.command()
+def accept(
+    named: Annotated[str, typer.Argument(metavar="COHORT", help="Name of a declared cohort.")],
+) -> None:
+    """Take a cohort's table as it is now for the accepted version: later ones are held against it (checks V).
+
+    Written are counts by class, none below five, to data/accepted/COHORT.json, which is to be committed. A table that
+    the gate refuses cannot be accepted.
+    """
+    from relapse.ground.files import write_json
+    from relapse.ground.workspace import Workspace
+    from relapse.quality.accepted import accepted_of
+
+    at = Workspace(named)
+    fingerprint, found, known = _kept_table(Path(named), context_of(at))
+    accepted = accepted_of(known, found, fingerprint=fingerprint)
+    write_json(at.accepted, accepted.model_dump(mode="json", exclude_none=True))
+    say(f"{at.accepted}: {accepted.patients} patients, {accepted.with_event} of them with the event, are accepted")
+
+
+def _kept_table(named: Path, context: "Context", *, titled: bool = False) -> "tuple[str, Cohort, pd.DataFrame]":
+    """What a cohort was read from, its resolved declaration, and its typed table, which has passed the gate."""
+    from relapse.cohorts.size import counts
+    from relapse.cohorts.table import typed
+    from relapse.quality.gate import check as gate
+    from relapse.wording import people
+
+    table, flow, found = read_aloud(named, titled=titled)
+    result = gate(table, found, context=context)
+    result.require(source=flow.source)
+    say(f"  {people(counts(table))}")
+    return flow.fingerprint, found, typed(table, found)

@@ -1,17 +1,4 @@
-"""Coded checks of a predictions table: what makes its figures mean something else than they say.
-
-====  ========  ===========================================================================================
-code  severity  what it finds
-====  ========  ===========================================================================================
-S001  warning   a score or a risk ranks rows against the outcome: higher has to mean more likely to relapse
-S002  warning   the score ranks rows the other way round than the risk beside it
-S003  warning   a risk is the probability of staying free of the event, not that of the event
-S004  warning   a risk by a later horizon is smaller than that by an earlier one
-S005  warning   follow-up and horizons do not fit: time is in another unit, or nobody was followed so long
-S006  warning   a score or a risk is the outcome itself, or tells it apart almost perfectly
-S007  warning   a threshold lies outside [0, 1] or is missing
-====  ========  ===========================================================================================
-"""
+"""Coded checks of a predictions table: what makes its figures mean something else than they say."""
 
 from collections.abc import Iterator, Mapping
 
@@ -24,7 +11,7 @@ from relapse.evaluation.statistics.ranking.binary import auc_estimate
 from relapse.evaluation.statistics.results import Estimate
 from relapse.evaluation.statistics.survival.horizon import time_dependent_auc
 from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier
-from relapse.ground.finding import Finding
+from relapse.ground.finding import Code, Family, Finding
 
 #: Rank correlation of a score with its own risk below which they point in different ways; honest ones are near 1.
 OPPOSED = -0.2
@@ -40,6 +27,51 @@ EACH = 10
 
 #: Share of all events by the last horizon below which time is taken to be in another unit.
 FEW = 0.02
+
+S001 = Code(
+    "S001",
+    "warning",
+    "a score or a risk ranks rows against the outcome (upper bound of the C-index or AUC below one half)",
+    "turn its sign: higher has to mean more likely to relapse",
+)
+S002 = Code(
+    "S002",
+    "warning",
+    "the score ranks rows the other way round than the risk beside it",
+    "turn the sign of the one that is wrong",
+)
+S003 = Code("S003", "warning", "a risk is the probability of staying free of the event", "give 1 minus it")
+S004 = Code(
+    "S004",
+    "warning",
+    "a risk by a later horizon is smaller than that by an earlier one",
+    "look whether columns were mixed up",
+)
+S005 = Code(
+    "S005",
+    "warning",
+    "follow-up and horizons do not fit",
+    "look at the unit of the time, or leave the horizon out",
+)
+S006 = Code(
+    "S006",
+    "warning",
+    "a score or a risk is the outcome itself, or tells it apart almost perfectly (AUC or C from 0.98)",
+    "look what the model had seen",
+)
+S007 = Code(
+    "S007",
+    "warning",
+    "a threshold lies outside [0, 1] or is missing",
+    "give the risk from which a row is called positive",
+)
+
+FAMILY = Family(
+    "scores and risks",
+    "Of a predictions table, by the stage *evaluate*, by `relapse validate` and by `relapse evaluate` of tables made "
+    "elsewhere. What they find stands first among the report's caveats, and in `evidence.json`.",
+    (S001, S002, S003, S004, S005, S006, S007),
+)
 
 _DIRECTION = "Higher has to mean more likely to relapse"
 
@@ -58,7 +90,7 @@ def findings(
     ranked
         Candidate name to the ranking metric of its score, with the interval.
     """
-    found = [("S005", "time", message) for message in _horizons(next(iter(flat.values())), endpoint)]
+    found = [S005.found("time", message) for message in _horizons(next(iter(flat.values())), endpoint)]
     for name, table in flat.items():
         mine = [
             *_directions(table, endpoint, ranked[name]),
@@ -66,18 +98,19 @@ def findings(
             *_outcome(table, endpoint, ranked[name]),
             *_thresholds(table, endpoint),
         ]
-        found += [(code, f"{name}.{column}", message) for code, column, message in sorted(mine, key=lambda i: i[0])]
-    return tuple(Finding(code, "warning", where, message) for code, where, message in found)
+        mine.sort(key=lambda item: item[0].code)
+        found += [code.found(f"{name}.{column}", message) for code, column, message in mine]
+    return tuple(found)
 
 
-_Found = Iterator[tuple[str, str, str]]
+_Found = Iterator[tuple[Code, str, str]]
 
 
 def _directions(table: pd.DataFrame, endpoint: Endpoint, ranked: Estimate) -> _Found:
     """Wrong directions of the score and of every risk: S001, S002, S003."""
     if ranked.upper < 0.5:
         yield (
-            "S001",
+            S001,
             "score",
             f"ranks rows against the outcome ({endpoint.primary.label} {ranked.value:.3f}, upper 95% bound "
             f"{ranked.upper:.3f}). {_DIRECTION}: turn a survival time or a survival probability round, or the model "
@@ -88,7 +121,7 @@ def _directions(table: pd.DataFrame, endpoint: Endpoint, ranked: Estimate) -> _F
     if opposed:
         lowest = min(agreements.values())
         yield (
-            "S002",
+            S002,
             "score",
             f"ranks rows the other way round than {', '.join(opposed)} (rank correlation {lowest:.2f}). "
             f"{_DIRECTION}, in both.",
@@ -103,14 +136,14 @@ def _directions(table: pd.DataFrame, endpoint: Endpoint, ranked: Estimate) -> _F
         doubted = against or column in opposed or (off > FAR and turned < off / 2)
         if turned < off and doubted and not right:
             yield (
-                "S003",
+                S003,
                 column,
                 f"looks like the probability of staying free of the event: its mean is {mean:.2f}, the share with the "
                 f"event {observed:.2f}, and its AUC {area.value:.3f}. Give 1 minus it.",
             )
         elif against:
             yield (
-                "S001",
+                S001,
                 column,
                 f"ranks rows against the outcome (AUC {area.value:.3f}, upper 95% bound {area.upper:.3f}). "
                 f"{_DIRECTION}.",
@@ -123,7 +156,7 @@ def _falling(table: pd.DataFrame, endpoint: Endpoint) -> _Found:
         rows = int((table[later.column] < table[earlier.column] - 1e-9).sum())
         if rows:
             yield (
-                "S004",
+                S004,
                 later.column,
                 f"is smaller than {earlier.column} in {rows} of {len(table)} rows; a risk cannot fall with time.",
             )
@@ -151,13 +184,13 @@ def _outcome(table: pd.DataFrame, endpoint: Endpoint, ranked: Estimate) -> _Foun
     for column in ("score", *endpoint.risk_columns):
         for outcome in ("event", *(["time"] if endpoint.timed else [])):
             if _same_order(table[column], table[outcome]):
-                yield "S006", column, f"orders rows exactly as {outcome} does: it is the outcome, not a prediction."
+                yield S006, column, f"orders rows exactly as {outcome} does: it is the outcome, not a prediction."
                 break
         else:
             value = max(ranked.value, 1 - ranked.value)
             if column == "score" and value >= SEPARATION and _enough(table, None):
                 yield (
-                    "S006",
+                    S006,
                     column,
                     f"tells the outcome apart almost perfectly ({endpoint.primary.label} {ranked.value:.3f}). "
                     "Was it made with the outcome, or for patients that the model was fitted to?",
@@ -171,10 +204,10 @@ def _thresholds(table: pd.DataFrame, endpoint: Endpoint) -> _Found:
     missing = int(table["threshold"].isna().sum())
     outside = len(table) - missing - int(table["threshold"].between(0, 1).sum())
     if missing:
-        yield "S007", "threshold", f"is missing in {missing} of {len(table)} rows, which count as called negative."
+        yield S007, "threshold", f"is missing in {missing} of {len(table)} rows, which count as called negative."
     if outside:
         yield (
-            "S007",
+            S007,
             "threshold",
             f"lies outside [0, 1] in {outside} of {len(table)} rows. It is held against `risk`: give a probability.",
         )

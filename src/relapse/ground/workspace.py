@@ -44,6 +44,11 @@ class Workspace:
         return self.root / "data" / "cohorts" / f"{self.cohort}.yaml"
 
     @property
+    def accepted(self) -> Path:
+        """What the version of the table looked like that a person accepted last; not there before that."""
+        return self.root / "data" / "accepted" / f"{self.cohort}.json"
+
+    @property
     def resolved(self) -> Path:
         """The declaration as ingest found it to be: nothing extended, and every column of a wide group a feature."""
         return self.of("ingest") / "cohort.yaml"

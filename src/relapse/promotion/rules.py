@@ -4,7 +4,7 @@ Where a rule looks at an interval, it blocks what was *shown* to be wrong. Few p
 such rules easily: what keeps a model back there are the margin towards the reference and the events per parameter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -25,20 +25,29 @@ from relapse.promotion.decision import Rule
 
 def data_gate(gate: Mapping[str, Any]) -> Rule:
     """Whether the table keeps its declaration; ``gate`` is the gate's JSON."""
-    broken = [item for item in gate["verdicts"] if not item["passed"]]
+    broken = [item for item in gate["verdicts"] if not item["passed"] and not item["silenced"]]
     named = ", ".join(sorted({item["column"] for item in broken}))
     figure = f"{len(broken)} rules broken ({named})" if broken else f"all {len(gate['verdicts'])} rules kept"
+    figure += _silenced(item for item in gate["verdicts"] if item["silenced"])
     return Rule("data gate", "the table keeps every rule of its declaration", figure, not broken)
 
 
 def leakage(gate: Mapping[str, Any], predictions: pd.DataFrame) -> Rule:
     """Whether nothing gives the outcome away, in the table (findings of the gate) and in the folds."""
-    found = [f"{item['code']} {item['column']}" for item in gate["findings"] if item["severity"] == "error"]
+    errors = [item for item in gate["findings"] if item["severity"] == "error"]
+    found = [f"{item['code']} {item['column']}" for item in errors if not item["silenced"]]
     divided = int((predictions.groupby(["repeat", "patient"])["fold"].nunique() > 1).sum())
     if divided:
         found.append(f"{divided} patients stand in several test folds of one repeat")
     requirement = "no leakage check finds an error, and no patient stands on both sides of a fold"
-    return Rule("leakage", requirement, "; ".join(found) or "nothing found", not found)
+    figure = ("; ".join(found) or "nothing found") + _silenced(item for item in errors if item["silenced"])
+    return Rule("leakage", requirement, figure, not found)
+
+
+def _silenced(found: Iterable[Mapping[str, Any]]) -> str:
+    """What does not count since the declaration says so, with its reasons."""
+    said = "; ".join(f"{item['code']} {item['column']}: {item['silenced']}" for item in found)
+    return f" (silenced in the declaration: {said})" if said else ""
 
 
 def against_reference(evidence: Evidence, name: str, *, margin: float) -> Rule:

@@ -41,8 +41,12 @@ def caveats(cohort: Cohort, evidence: Evidence, records: Mapping[str, Mapping[st
             "beside the pooled figure, and the two should be close.",
         ),
     ]
-    if evidence.findings:
-        found.insert(0, ("Something looks wrong in the predictions", " ".join(map(str, evidence.findings))))
+    for heading, findings in (
+        ("Findings that the declaration silences", [item for item in evidence.findings if item.silenced]),
+        ("Something looks wrong in the predictions", [item for item in evidence.findings if not item.silenced]),
+    ):
+        if findings:
+            found.insert(0, (heading, " ".join(map(str, findings))))
     if evidence.endpoint.timed:
         found.append(
             (

@@ -1,48 +1,62 @@
-"""Every coded check stands in the page about them, as severe as it is, and the page names no other."""
+"""Every code stands in the docs' page, is raised by a check, and is planted in a test."""
 
 import ast
 import re
 from pathlib import Path
 
+import pytest
+
 import relapse.evaluation.checks
-import relapse.quality.checks
+import relapse.quality
+from relapse.evaluation.checks import FAMILY
 from relapse.quality.checks import features, leakage, outcome, rows
 from relapse.quality.checks.catalogue import ALWAYS, CHECKS
+from relapse.quality.codes import CODES, FAMILIES
+from tests.drafting.running import run
+
+EVERY = {item.code: item for family in (*FAMILIES, FAMILY) for item in family.codes}
 
 
-def _in_the_code() -> dict[str, str]:
-    """Code and severity of every ``Finding(…)`` that stands in a family."""
-    found: dict[str, str] = {}
-    for path in Path(relapse.quality.checks.__file__).parent.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding"):
-                continue
-            named = {word.arg: word.value for word in node.keywords}
-            given = [*node.args[:2], *(named[key] for key in ("code", "severity") if key in named)]
-            code, severity = (item.value if isinstance(item, ast.Constant) else None for item in given)
-            if isinstance(code, str) and isinstance(severity, str):
-                assert found.setdefault(code, severity) == severity, f"{code} is an error here and a warning there"
-    # Those of predictions are all warnings, and are made in one place from their codes.
-    predictions = Path(relapse.evaluation.checks.__file__).read_text(encoding="utf-8")
-    return found | {code: "warning" for code in re.findall(r'"(S\d{3})"', predictions)}
+def test_the_page_is_what_the_command_prints(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("explain", "--page") == 0
+    assert (root / "docs" / "checks.md").read_text(encoding="utf-8") == capsys.readouterr().out
 
 
-def _in_the_page(root: Path) -> dict[str, str]:
-    text = (root / "docs" / "checks.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([A-Z]\d{3})\*? \| (\w+) \| [^|]+ \| [^|]+ \|$", text, flags=re.MULTILINE)
-    assert len(rows) == len({code for code, _ in rows}), "a code stands there twice"
-    return dict(rows)
+def test_codes_of_a_family_have_its_letter_and_stand_in_order() -> None:
+    for family in (*FAMILIES, FAMILY):
+        numbers = [item.code for item in family.codes]
+        assert numbers == [f"{family.letter}{number:03}" for number in range(1, len(numbers) + 1)]
+    assert len(EVERY) == len(CODES) + len(FAMILY.codes)
 
 
-def test_the_page_and_the_code_name_the_same_checks(root: Path) -> None:
-    assert _in_the_code().keys() >= {"L001", "L002", "R001", "F001", "S001"}
-    assert _in_the_page(root) == _in_the_code()
+def _named(path: Path) -> set[str]:
+    """The codes that a module of checks names, but where it declares one."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and re.fullmatch(r"[A-Z]\d{3}", node.id):
+            found.add(node.id)
+    return found
 
 
-def test_the_page_marks_the_checks_that_also_run_where_a_rule_is_broken(root: Path) -> None:
-    text = (root / "docs" / "checks.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"([A-Z]\d{3})\* ", text)) == {"R001", "R002", "R004", "R005", "R006", "F008", "F009"}
-    assert len(ALWAYS) == 7
+def test_every_code_is_raised_somewhere() -> None:
+    folder = Path(relapse.quality.__file__).parent
+    checks = [*folder.rglob("*.py"), Path(relapse.evaluation.checks.__file__)]
+    raised = set().union(*(_named(path) for path in checks if path.name != "codes.py"))
+    assert raised == EVERY.keys()
+
+
+def test_every_code_is_planted_in_a_test(root: Path) -> None:
+    planted = ""
+    for folder in ("quality", "evaluation"):
+        for path in (root / "tests" / folder).rglob("test_*.py"):
+            planted += path.read_text(encoding="utf-8") if path.name != Path(__file__).name else ""
+    assert [code for code in EVERY if code not in planted] == []
+
+
+def test_the_checks_that_also_run_where_a_rule_is_broken_are_marked() -> None:
+    marked = {code for code, item in EVERY.items() if item.in_broken}
+    assert marked == {"R001", "R002", "R004", "R005", "R006", "F008", "F009"}
+    assert len(ALWAYS) == len(marked)
 
 
 def test_every_family_is_in_the_catalogue() -> None:

@@ -180,3 +180,14 @@ def test_many_warnings_of_one_kind_are_told_together() -> None:
     found = _found("L004", table, cohort)
     assert len(found) == 8
     assert "found in 51 more columns" in found[-1].message
+
+
+def test_values_outside_a_learnt_range_are_told_and_refused_by_nobody() -> None:
+    table, cohort = noise(5, features=7, survival=False)
+    learnt = cohort.features["f1"].model_copy(update={"range": (-1.0, 2.0), "learnt": True})
+    cohort = cohort.model_copy(update={"features": {**cohort.features, "f1": learnt}})
+    table["f1"] = table["f1"].clip(-1.0, 2.0)
+    assert not _found("F010", table, cohort)
+    table.loc[3, "f1"] = 40.0
+    (finding,) = _found("F010", table, cohort)
+    assert (finding.severity, finding.column, finding.rows) == ("warning", "f1", (4,))

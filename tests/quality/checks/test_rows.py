@@ -168,3 +168,12 @@ def test_names_with_the_same_digits_in_other_places_are_different() -> None:
     table["patient"] = [f"{number // 10}-{number % 10}" for number in range(len(table))]
     table.loc[[0, 1], "patient"] = ["1-11", "11-1"]
     assert _found("R005", table, cohort) is None
+
+
+def test_sites_of_one_patient_are_told(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:
+    table, cohort = tables["gbsg"].assign(site="north"), cohorts["gbsg"].model_copy(update={"site": "hospital"})
+    assert _found("R006", table, cohort) is None
+    table.loc[2, "site"] = "south"
+    finding = _found("R006", table, cohort)
+    assert finding is not None
+    assert (finding.severity, finding.rows) == ("warning", (3,))

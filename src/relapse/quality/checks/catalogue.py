@@ -8,6 +8,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.ground.finding import Finding
 from relapse.quality.checks import features, leakage, outcome, rows
 from relapse.quality.checks.context import DEFAULT, Context
+from relapse.quality.checks.versions import versions
 
 Check = Callable[[pd.DataFrame, Cohort], list[Finding]]
 
@@ -22,9 +23,9 @@ TOLD = 8
 
 
 def findings(table: pd.DataFrame, cohort: Cohort, context: Context = DEFAULT) -> list[Finding]:
-    """All findings in a typed canonical table, in the order of the checks; those about its size come last."""
+    """All findings in a typed canonical table, in the order of the checks; its size, and what drifted, come last."""
     found = [finding for check in CHECKS for finding in check(table, cohort)]
-    return _in_short([*found, *outcome.sizes(table, cohort, context)])
+    return _in_short([*found, *outcome.sizes(table, cohort, context), *versions(table, cohort, context.accepted)])
 
 
 def findings_in_broken(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:

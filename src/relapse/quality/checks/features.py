@@ -1,20 +1,5 @@
 """Coded checks of features: values that are missing, equal, copied or measured in a way that no single rule can see.
 
-====  ========  =======================================================================================
-code  severity  what it finds
-====  ========  =======================================================================================
-F001  warning   a predictor is missing more often with the event than without, or less often
-F002  warning   a predictor is missing more often at one site than elsewhere
-F003  warning   a predictor is a running number: whole numbers, each patient another, in order or without a gap
-F004  warning   a predictor says what another one says: it puts all rows in the same (or reverse) order
-F005  warning   a predictor has one value only among those with the event (or without), several among the others
-F006  warning   a predictor is nearly constant: one value in 99% of the rows
-F007  warning   a level that one or two patients have
-F008  warning   two units in one column: two groups of values a unit's factor apart, over all or by site
-F009  warning   values outside the declared range that would lie among the others in another unit
-F010  warning   values outside a range that was learnt for a wide group
-====  ========  =======================================================================================
-
 Those that test something share their level among all predictors, so that a wide table of noise raises none. Each
 counts patients, not rows.
 """
@@ -30,6 +15,7 @@ from relapse.ground.finding import Finding
 from relapse.quality.checks.columns import as_numbers, first_rows
 from relapse.quality.checks.leakage import HONEST
 from relapse.quality.checks.units import mixed_units, outside_by_a_unit
+from relapse.quality.codes import F001, F002, F003, F004, F005, F006, F007, F010
 
 #: Chance of one false finding of a check in a whole table of noise.
 FALSE_ALARM = 0.001
@@ -45,12 +31,11 @@ RARE = 2
 
 
 def _missing_by_outcome(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    lost, event = _missing(table, cohort), table.groupby("patient")["event"].max() == 1
+    lost = _missing(table, cohort)
+    event = table.groupby("patient", sort=False)["event"].max() == 1
     found = _differing(lost, event.to_numpy()[:, None], least=BY_OUTCOME)
     return [
-        Finding(
-            "F001",
-            "warning",
+        F001.found(
             name,
             f"is missing in {inside:.0%} of the patients with the event and in {outside:.0%} of the others: whether it "
             "is known tells the outcome. Look how it was recorded; if it was filled in or deleted once the outcome was "
@@ -63,9 +48,9 @@ def _missing_by_outcome(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
 def _missing_by_site(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     if cohort.site is None:
         return []
-    lost, site = _missing(table, cohort), table.groupby("patient")["site"].first()
-    names = sorted(site.dropna().unique())
-    members = np.column_stack([site == name for name in names])
+    lost = _missing(table, cohort)
+    code, names = pd.factorize(table.drop_duplicates("patient")["site"], sort=True)
+    members = code[:, None] == np.arange(len(names))
     told: dict[str, Finding] = {}
     for name, column, inside, outside in _differing(lost, members, least=BY_SITE):
         message = (
@@ -73,14 +58,19 @@ def _missing_by_site(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
             "elsewhere. Ask whether it was measured there; a model can take the site from what is missing. Leave it "
             "out, or leave the site out by an exclusion."
         )
-        told.setdefault(name, Finding("F002", "warning", name, message))
+        told.setdefault(name, F002.found(name, message))
     return list(told.values())
 
 
 def _missing(table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
-    """Whether a predictor is missing in any row of a patient, for those predictors with missing values."""
+    """Whether a predictor is missing in any row of a patient, for those predictors with missing values.
+
+    Patients stand in the order of their first rows.
+    """
     lost = table[cohort.predictors].isna()
-    return lost[lost.columns[lost.any()]].groupby(table["patient"]).any()
+    lost = lost[lost.columns[lost.any()]]
+    # Grouping a million rows takes seconds, also where there is nothing to be grouped.
+    return lost if table["patient"].is_unique else lost.groupby(table["patient"], sort=False).any()
 
 
 def _differing(lost: pd.DataFrame, groups: NDArray[np.bool_], *, least: float) -> list[tuple[str, int, float, float]]:
@@ -91,15 +81,19 @@ def _differing(lost: pd.DataFrame, groups: NDArray[np.bool_], *, least: float) -
     """
     if lost.empty or not len(lost.columns):
         return []
-    values = lost.to_numpy(dtype=int)
-    inside, size = values.T @ groups, groups.sum(axis=0)
+    values = lost.to_numpy(dtype=float)
+    inside, size = values.T @ groups.astype(float), groups.sum(axis=0)
     total, patients = values.sum(axis=0)[:, None], len(values)
-    one_sided = np.minimum(
-        hypergeom.sf(inside - 1, patients, total, size), hypergeom.cdf(inside, patients, total, size)
-    )
     with np.errstate(invalid="ignore", divide="ignore"):
         within, without = inside / size, (total - inside) / (patients - size)
-    found = (2 * one_sided * inside.size < FALSE_ALARM) & (np.abs(within - without) >= least)
+    # The exact test sums over all tables: of a million patients that takes seconds, and most differences are small.
+    differing = np.nonzero(np.abs(within - without) >= least)
+    cells = (inside[differing], total[differing[0], 0], size[differing[1]])
+    one_sided = np.minimum(
+        hypergeom.sf(cells[0] - 1, patients, *cells[1:]), hypergeom.cdf(cells[0], patients, *cells[1:])
+    )
+    found = np.zeros(inside.shape, dtype=bool)
+    found[differing] = 2 * one_sided * inside.size < FALSE_ALARM
     places = sorted(np.argwhere(found).tolist(), key=lambda place: -abs(within[*place] - without[*place]))
     return [
         (str(lost.columns[column]), group, float(within[column, group]), float(without[column, group]))
@@ -123,7 +117,7 @@ def _running_number(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
                 "looks like a running number: whole numbers, another one for each patient, in the order of the rows or "
                 "without a gap. A number, date or rank given to patients predicts nothing in others: leave it out."
             )
-            findings.append(Finding("F003", "warning", name, message))
+            findings.append(F003.found(name, message))
     return findings
 
 
@@ -152,7 +146,7 @@ def _copy(name: str, original: str) -> Finding:
         f"says what {original} says: it orders all patients alike, or in reverse. It is the same quantity twice "
         "(another unit, rounded, transformed or recoded): leave one of them out."
     )
-    return Finding("F004", "warning", name, message)
+    return F004.found(name, message)
 
 
 def _same_order(values: NDArray[np.float64]) -> dict[int, int]:
@@ -202,7 +196,7 @@ def _constant_in_group(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
                 f"has one value only in all {len(inside)} patients {words} the event, and others in {1 - share:.0%} of "
                 "the rest. Look whether it was filled in for one group; if after baseline, declare `known: after`."
             )
-            findings.append(Finding("F005", "warning", cohort.predictors[column], message))
+            findings.append(F005.found(cohort.predictors[column], message))
     return findings
 
 
@@ -221,20 +215,21 @@ def _nearly_constant(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
             "others are mistakes, or leave it out."
         )
         rows = first_rows(table, rare[:, column])
-        findings.append(Finding("F006", "warning", cohort.predictors[column], message, rows))
+        findings.append(F006.found(cohort.predictors[column], message, rows))
     return findings
 
 
 def _rare_levels(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     findings = []
     person = pd.factorize(table["patient"])[0]
+    most = np.bincount(person).max()
     for name in cohort.categorical(cohort.predictors):
         codes, levels = table[name].cat.codes.to_numpy(), table[name].cat.categories
         rows = np.bincount(codes[codes >= 0], minlength=len(levels))
         rare = [
             str(level)
             for code, level in enumerate(levels)
-            if rows[code] and len(np.unique(person[codes == code])) <= RARE
+            if 0 < rows[code] <= RARE * most and len(np.unique(person[codes == code])) <= RARE
         ]
         if rare:
             noun = "level" if len(rare) == 1 else "levels"
@@ -243,7 +238,7 @@ def _rare_levels(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
                 "most folds no model learns from them. Give the code the name of a neighbouring level under `levels`, "
                 "or leave them out by an exclusion."
             )
-            findings.append(Finding("F007", "warning", name, message))
+            findings.append(F007.found(name, message))
     return findings
 
 
@@ -261,7 +256,7 @@ def _outside_learnt(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
                 f"{feature.range[1]:g}, the range learnt from the others: look whether they can be. A model made of "
                 "them leans on few rows."
             )
-            findings.append(Finding("F010", "warning", name, message, first_rows(table, outside)))
+            findings.append(F010.found(name, message, first_rows(table, outside)))
     return findings
 
 

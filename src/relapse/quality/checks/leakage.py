@@ -1,13 +1,4 @@
-"""Coded checks for features that give the outcome away, or nothing at all; L002 and L003, on rows, stand in ``rows``.
-
-====  ========  =======================================================================================
-code  severity  what it finds
-====  ========  =======================================================================================
-L001  error     one feature alone separates relapse from none almost perfectly: it was recorded afterwards
-L004  warning   a feature has one value only: it can tell nothing
-L005  warning   one feature alone separates relapse from none better than honest ones do
-====  ========  =======================================================================================
-"""
+"""Coded checks for features that give the outcome away, or nothing; L002 and L003, on rows, stand in ``rows``."""
 
 import numpy as np
 import pandas as pd
@@ -17,6 +8,7 @@ from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.schema import Cohort
 from relapse.ground.finding import Finding
 from relapse.quality.checks.columns import as_numbers
+from relapse.quality.codes import L001, L004, L005
 
 #: AUC of one feature above which it is taken for the outcome in disguise; honest single features stay below 0.9.
 SEPARATION = 0.98
@@ -52,13 +44,13 @@ def _separating(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
                 f"separates the outcome almost perfectly on its own (AUC {auc:.3f}). "
                 "If it was recorded after baseline, declare `known: after`."
             )
-            findings.append(Finding("L001", "error", name, message))
+            findings.append(L001.found(name, message))
         elif chance < FALSE_ALARM:
             message = (
                 f"separates the outcome better on its own than honest features do (AUC {auc:.3f}). Look how and when "
                 "it was recorded: if after baseline, or with knowledge of the outcome, declare `known: after`."
             )
-            findings.append(Finding("L005", "warning", name, message))
+            findings.append(L005.found(name, message))
     return findings
 
 
@@ -80,7 +72,7 @@ def _constant(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     message = "has one value only: it can tell nothing. Leave it out, or look where its values were lost."
     values = as_numbers(table, cohort)
     constant = ~(np.fmin.reduce(values) < np.fmax.reduce(values))
-    return [Finding("L004", "warning", cohort.predictors[column], message) for column in np.flatnonzero(constant)]
+    return [L004.found(cohort.predictors[column], message) for column in np.flatnonzero(constant)]
 
 
 CHECKS = (_separating, _constant)

@@ -1,18 +1,4 @@
-"""Coded checks of rows: the same row twice, and one patient under two identities or two under one.
-
-====  ========  =======================================================================================
-code  severity  what it finds
-====  ========  =======================================================================================
-L002  error     identical rows (all predictors and the outcome) under different patients: duplicates
-L003  warning   a patient's rows disagree on the outcome
-R001  error     a row of a patient stands there again, and no column is declared that tells her rows apart
-R002  error     two rows of one patient have the same view
-R003  warning   rows of different patients agree in all values but one, where chance does not explain it
-R004  warning   one patient has rows at several sites
-R005  warning   names of patients differ in nothing but case, signs or leading zeros
-R006  warning   sites with one patient
-====  ========  =======================================================================================
-"""
+"""Coded checks of rows: the same row twice, and one patient under two identities or two under one."""
 
 import re
 
@@ -22,6 +8,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.ground.finding import Finding
 from relapse.quality.checks.columns import first_rows, outcome_columns
 from relapse.quality.checks.resemblance import Pair, alike
+from relapse.quality.codes import L002, L003, R001, R002, R003, R004, R005, R006
 
 #: Expected number of pairs that agree by chance, below which copies are an error and near copies are told.
 COPIES, NEAR_COPIES = 0.001, 0.02
@@ -35,9 +22,7 @@ def _repeated(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     if not again.any():
         return []
     return [
-        Finding(
-            "R001",
-            "error",
+        R001.found(
             f"(all columns), patient: {cohort.patient}",
             f"{_number(again.sum(), 'row repeats', 'rows repeat')} an earlier row of the same patient in every "
             "declared column. Delete them; where they are different views of one patient (projection, breast, slice), "
@@ -54,9 +39,7 @@ def _repeated_view(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     if not again.any():
         return []
     return [
-        Finding(
-            "R002",
-            "error",
+        R002.found(
             f"view: {', '.join(cohort.view)}",
             f"{_number(again.sum(), 'row has', 'rows have')} the patient and the view of an earlier row. Each view of "
             "a patient stands there once: delete the copies, or correct the view.",
@@ -86,7 +69,7 @@ def _copies(pairs: list[Pair], table: pd.DataFrame, remedy: str) -> list[Finding
         f"{len(positions)} rows are identical in every predictor and the outcome, yet belong to different patients. "
         f"If it is one patient, {remedy}: rows of one patient must not stand on both sides of a split."
     )
-    return [Finding("L002", "error", "(all predictors)", message, tuple(table["row"].iloc[positions].tolist()[:5]))]
+    return [L002.found("(all predictors)", message, tuple(table["row"].iloc[positions].tolist()[:5]))]
 
 
 def _near_copies(pairs: list[Pair], table: pd.DataFrame, remedy: str) -> list[Finding]:
@@ -101,11 +84,13 @@ def _near_copies(pairs: list[Pair], table: pd.DataFrame, remedy: str) -> list[Fi
         "which chance does not explain: data rows "
         f"{shown}{more}. If it is one patient, {remedy}: rows of one patient must not stand on both sides of a split."
     )
-    return [Finding("R003", "warning", "(all predictors but one)", message)]
+    return [R003.found("(all predictors but one)", message)]
 
 
 def _disagreeing(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    findings = []
+    findings: list[Finding] = []
+    if table["patient"].is_unique:
+        return findings
     for column in outcome_columns(cohort):
         differing = table.groupby("patient")[column].transform("nunique") > 1
         if not differing.any():
@@ -115,21 +100,19 @@ def _disagreeing(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
             f"{_number(patients, 'patient has', 'patients have')} rows with different outcomes. Relapse is a "
             "patient's, not a row's: correct the rows, unless each has a baseline of its own."
         )
-        findings.append(Finding("L003", "warning", column, message, first_rows(table, differing)))
+        findings.append(L003.found(column, message, first_rows(table, differing)))
     return findings
 
 
 def _several_sites(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
-    if cohort.patient is None or cohort.site is None:
+    if cohort.patient is None or cohort.site is None or table["patient"].is_unique:
         return []
     several = table.groupby("patient")["site"].transform("nunique") > 1
     if not several.any():
         return []
     patients = int(table.loc[several, "patient"].nunique())
     return [
-        Finding(
-            "R004",
-            "warning",
+        R004.found(
             f"patient: {cohort.patient}",
             f"{_number(patients, 'patient has', 'patients have')} rows at more than one site ({cohort.site}). If the "
             "sites number their patients each for itself, these are different people under one name: write the site "
@@ -148,9 +131,7 @@ def _same_name(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     if not alike.any():
         return []
     return [
-        Finding(
-            "R005",
-            "warning",
+        R005.found(
             f"patient: {cohort.patient}",
             f"{_number(alike.sum(), 'row has a name', 'rows have names')} of a patient that differ from another one in "
             "nothing but upper and lower case, spaces, signs or leading zeros. If it is one patient, write the name in "
@@ -168,9 +149,7 @@ def _lonely_sites(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
     if lonely.empty:
         return []
     return [
-        Finding(
-            "R006",
-            "warning",
+        R006.found(
             f"site: {cohort.site}",
             f"{_number(len(lonely), 'site has', 'sites have')} one patient, of {len(patients)} in all: nothing can be "
             "said by site there, and a model validated at one has one patient to be judged by. Name a coarser column "

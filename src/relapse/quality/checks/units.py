@@ -16,6 +16,7 @@ from relapse.cohorts.declared.features import Numeric
 from relapse.cohorts.schema import Cohort
 from relapse.ground.finding import Finding
 from relapse.quality.checks.columns import first_rows
+from relapse.quality.codes import F008, F009
 
 #: Ratios of units that are mistaken for each other, with an example.
 FACTORS = {
@@ -65,7 +66,7 @@ def mixed_units(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
                 f"values at {cohort.site} {', '.join(where)} are about {factor:g} times those at the site with the "
                 f"lowest, otherwise alike: another unit ({FACTORS[factor]})? {remedy}"
             )
-            findings.append(Finding("F008", "warning", name, message, first_rows(table, table["site"].isin(where))))
+            findings.append(F008.found(name, message, first_rows(table, table["site"].isin(where))))
         if higher:
             continue
         found = two_units(values, features=len(names))
@@ -77,7 +78,7 @@ def mixed_units(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
                 f"and hardly any between: two units ({FACTORS[found.factor]})? {remedy} The rows below have "
                 f"the {words} values."
             )
-            findings.append(Finding("F008", "warning", name, message, first_rows(table, fewer)))
+            findings.append(F008.found(name, message, first_rows(table, fewer)))
     return findings
 
 
@@ -107,7 +108,7 @@ def outside_by_a_unit(table: pd.DataFrame, cohort: Cohort) -> list[Finding]:
                 f"the values outside the range would lie among the others if {word} by {factor:g}: another unit "
                 f"({FACTORS[factor]})? Values within the range may be in that unit, too: ask, and convert all of them."
             )
-            findings.append(Finding("F009", "warning", name, message, first_rows(table, outside)))
+            findings.append(F009.found(name, message, first_rows(table, outside)))
     return findings
 
 

@@ -53,10 +53,12 @@ def _eligibility(m: Material) -> Found:
 
 def _preparation(m: Material) -> Found:
     kept = sum(verdict["passed"] for verdict in m.gate["verdicts"])
+    silent = sum(bool(item["silenced"]) for item in (*m.gate["verdicts"], *m.gate["findings"]))
+    silenced = f" ({silent} silenced with a reason, in the section on patients)" if silent else ""
     return Found(
         f"The table kept {kept} of {len(m.gate['verdicts'])} rules derived from the declaration (types, ranges, "
         "levels, missing values, one outcome a patient), the same for all groups; checks for leakage and size reported "
-        f"{count(len(m.gate['findings']), 'finding')}. Encoding and imputation were fitted inside each fold.",
+        f"{count(len(m.gate['findings']), 'finding')}{silenced}. Encoding and imputation were fitted inside each fold.",
         ("patients", "methods"),
     )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something in the registry that does not fit; ``code`` stands in ``docs/promotion.md``, the rest is for people.
+    """Something in the registry that does not fit; ``code`` is one of those in ``codes``, the rest is for people.
 
     ``remedy`` ends the message: what to do.
     """
