@@ -25,9 +25,10 @@ def main(cohort: str, candidate: str) -> None:
             at.record(candidate), cohort=declared, candidate=candidate, seed=params.seed, settings=params.train
         )
         return
+    table = read_table(at.table, declared)
     try:
         trained = train(
-            read_table(at.table, declared),
+            table,
             declared,
             candidate,
             pd.read_parquet(at.folds),
@@ -49,7 +50,13 @@ def main(cohort: str, candidate: str) -> None:
     for fold, model in trained.fold_models.items():
         dump_model(model, at.fold_model(candidate, fold))
     write_record(
-        at.record(candidate), trained, cohort=declared, candidate=candidate, seed=params.seed, settings=params.train
+        at.record(candidate),
+        trained,
+        table,
+        cohort=declared,
+        candidate=candidate,
+        seed=params.seed,
+        settings=params.train,
     )
     say(f"{cohort} {candidate}: {len(trained.trials)} trials, {trained.seconds:.0f} s of work")
 
