@@ -61,7 +61,9 @@ def leaves_of(trees: list[Any], values: list[Array], *, columns: int) -> Leaves:
             column, threshold = tree.feature[node], tree.threshold[node]
             left, right = tree.children_left[node], tree.children_right[node]
             boxes[:, left] = boxes[:, right] = boxes[:, node]
-            boxes[1, left, column], boxes[0, right, column] = threshold, threshold
+            # A split of known values from missing ones is at infinity, which bounds nothing.
+            boxes[1, left, column] = min(threshold, boxes[1, node, column])
+            boxes[0, right, column] = max(threshold, boxes[0, node, column])
             missing[left] = missing[right] = missing[node]
             missing[left if not tree.missing_go_to_left[node] else right, column] = False
         ends = tree.children_left < 0

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 NEIGHBOURS = 30
 
 #: Most rounds of regressions; with more columns than :data:`NEIGHBOURS` each round is dear, and few change much.
-ROUNDS, WIDE_ROUNDS = 10, 3
+ROUNDS, WIDE_ROUNDS = 10, 2
 
 #: Weight of the ridge by which levels without an order are told apart, on columns of one scale.
 RIDGE = 1.0
@@ -94,7 +94,9 @@ class Iterative(TransformerMixin, BaseEstimator):
                 continue
             column: Any = done[:, place]
             if name in self.levels:
-                column = pd.Categorical.from_codes(column.astype(np.int64), dtype=pd.CategoricalDtype(self.levels[name]))
+                column = pd.Categorical.from_codes(
+                    column.astype(np.int64), dtype=pd.CategoricalDtype(self.levels[name])
+                )
             made[name] = pd.Series(column, index=X.index)
         return X.assign(**made)
 
@@ -169,9 +171,9 @@ class Iterative(TransformerMixin, BaseEstimator):
             BayesianRidge(),
             max_iter=WIDE_ROUNDS if wide else ROUNDS,
             n_nearest_features=NEIGHBOURS if wide else None,
-            # A regression of each column, so that one that only new patients lack is imputed as well; where there are
-            # hundreds such a column gets its median.
-            skip_complete=wide,
+            # Columns that no training row lacks get a regression only where one of them is a target, which a new patient
+            # may lack; with hundreds of columns such a target gets its median.
+            skip_complete=wide or self._all_lacking(scaled),
             initial_strategy="median",
             keep_empty_features=True,
             min_value=self.low_,
@@ -184,17 +186,22 @@ class Iterative(TransformerMixin, BaseEstimator):
             imputer.fit(scaled)
         steps = imputer.imputation_sequence_
         self.start_ = np.asarray(imputer.initial_imputer_.statistics_, dtype=np.float64)
-        width = len(steps[0].neighbor_feat_idx) if steps else 0
+        width = len(steps[0].neighbor_feat_idx) if steps else 1
         self.column_ = np.array([step.feat_idx for step in steps], dtype=np.int64)
         self.neighbours_ = np.array([step.neighbor_feat_idx for step in steps], dtype=np.int64).reshape(-1, width)
         self.weights_ = np.array([step.estimator.coef_ for step in steps], dtype=np.float64).reshape(-1, width)
         self.intercept_ = np.array([step.estimator.intercept_ for step in steps], dtype=np.float64)
 
+    def _all_lacking(self, scaled: Array) -> bool:
+        """Whether every target that has a regression is missing in some row."""
+        starts = [self._columns(name).start for name in self.targets if not self._many(name)]
+        return bool(np.isnan(scaled[:, starts]).any(axis=0).all())
+
     def _chained(self, scaled: Array) -> Array:
         """Scaled columns (n, c) with every missing value imputed."""
         missing = np.isnan(scaled)
         done = np.where(missing, self.start_, scaled)
-        lacking: NDArray[np.bool_] = missing.any(axis=0)  # type: ignore[assignment]
+        lacking = np.asarray(missing.any(axis=0))
         for step in np.flatnonzero(lacking[self.column_]):
             column, rows = self.column_[step], missing[:, self.column_[step]]
             found = done[np.ix_(rows, self.neighbours_[step])] @ self.weights_[step] + self.intercept_[step]
