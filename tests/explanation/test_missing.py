@@ -129,5 +129,6 @@ def test_out_of_fold_explanations_take_gaps_of_trees() -> None:
     params = ExplainParams(background=4, shuffles=2, resamples=100, correlated=0.8)
     found = explain(table, cohort, folds, models, params=params, seed=1, machinery=MACHINE)
     for one in found.values():
-        assert isinstance(one.shap, pd.DataFrame) and one.shap[cohort.explained].notna().all(axis=None)
+        assert isinstance(one.shap, pd.DataFrame)
+        assert one.shap[cohort.explained].notna().all(axis=None)
         assert max(one.importance, key=lambda item: item.shap if len(item.features) == 1 else 0).features[0] in OPEN

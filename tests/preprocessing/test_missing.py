@@ -122,7 +122,8 @@ def test_imputed_values_are_nearer_the_truth_than_typical_ones(table: pd.DataFra
         pd.testing.assert_series_equal(done[name][~lacking], table[name][~lacking])
     for name in ("grade", "receptor", "subtype"):
         lacking = table[name].isna()
-        assert set(done[name].dropna()) <= set(cohort.features[name].names) and done[name].notna().all()
+        assert set(done[name].dropna()) <= set(cohort.features[name].names)
+        assert done[name].notna().all()
         right = (done[name].astype(str) == truth[name])[lacking].mean()
         assert right > (truth[name][lacking] == table[name].mode()[0]).mean() + 0.1
 
@@ -190,7 +191,8 @@ def test_synthetic_rows_keep_indicators_indicators(table: pd.DataFrame) -> None:
     assert sampler is not None
     few = np.flatnonzero((table["event"] == 0) | (np.arange(len(table)) % 3 == 0))
     grown, target = sampler.fit_resample(matrix[few], table["event"].to_numpy(int)[few])
-    assert np.ptp(np.bincount(target)) == 0 and len(grown) > len(few)
+    assert np.ptp(np.bincount(target)) == 0
+    assert len(grown) > len(few)
     order = ordered_columns(cohort, cohort.predictors)
     said = grown[:, [order.index(f"missing({name})") for name in OPEN]]
     assert set(np.unique(said)) == {0.0, 1.0}
@@ -238,7 +240,8 @@ def test_an_encoder_that_imputes_is_cloned_and_reduced_like_any_other() -> None:
     fitted = clone(made).fit(table)
     assert by_columns(fitted) is not by_columns(made)
     matrix = reduce.fit_transform(fitted.transform(table))
-    assert matrix.shape == (len(table), 7) and np.isfinite(matrix).all()
+    assert matrix.shape == (len(table), 7)
+    assert np.isfinite(matrix).all()
 
 
 @pytest.mark.parametrize(
@@ -262,4 +265,5 @@ def test_a_model_tells_what_it_does(
     found = treatments(model, cohort)
     assert list(found) == [name for name in OPEN if candidate != "reference" or name in cohort.reference]
     assert (str(found["size"]), found["size"].declared) == (done, rules)
-    assert because in found["size"].because and bool(because) == bool(found["size"].because)
+    assert because in found["size"].because
+    assert bool(because) == bool(found["size"].because)

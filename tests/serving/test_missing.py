@@ -98,7 +98,8 @@ def _served(folder: Path, rules: str | dict[str, str], candidate: str, *, surviv
 def _notes(served: Served, **changes: Any) -> dict[str | None, tuple[str, str]]:
     patient = patient_model(served.bundle.cohort)(**PATIENT | changes)
     (answer,) = served.predictor.predict([patient])
-    assert 0 <= answer.risk <= 1 and answer.interval is not None
+    assert 0 <= answer.risk <= 1
+    assert answer.interval is not None
     explained = served.predictor.explain(patient)
     assert explained.output == pytest.approx(explained.base + sum(item.value for item in explained.contributions))
     return {note.field: (str(note.kind), note.message) for note in answer.notes}

@@ -171,7 +171,7 @@ class Iterative(TransformerMixin, BaseEstimator):
             BayesianRidge(),
             max_iter=WIDE_ROUNDS if wide else ROUNDS,
             n_nearest_features=NEIGHBOURS if wide else None,
-            # Columns that no training row lacks get a regression only where one of them is a target, which a new patient
+            # Columns that no training row lacks get a regression only where one of them is a target, which new patients
             # may lack; with hundreds of columns such a target gets its median.
             skip_complete=wide or self._all_lacking(scaled),
             initial_strategy="median",
