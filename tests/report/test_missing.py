@@ -69,7 +69,7 @@ def test_the_checklist_and_the_card_name_the_rules(gaps: Material) -> None:
     for part in (
         "2 predictors left missing for trees",
         "1 predictor imputed from the other predictors by chained Bayesian ridge regressions, the outcome left out",
-        "Of 1 predictor none may be missing.",
+        " 1 predictor may not be missing.",
         "What each candidate did is tabled.",
     ):
         assert part in answer.text

@@ -9,7 +9,7 @@ from relapse.cohorts.missing import rule
 from relapse.cohorts.schema import Cohort
 from relapse.preprocessing.treatment import Handled
 from relapse.report.material import Material
-from relapse.wording import count, listing
+from relapse.wording import count
 
 #: The rules in words, as they are declared.
 RULES: Mapping[Missing, str] = {
@@ -71,9 +71,9 @@ def in_words(cohort: Cohort) -> str:
         return "By declaration no value of a predictor may be missing: a table with one is not trained on."
     said = [f"{count(often, 'predictor')} {RULES[item]}" for item, often in counted.items()]
     refused = rules.count(Missing.REFUSE)
-    none = f" Of {count(refused, 'predictor')} none may be missing." if refused else ""
+    none = f" {count(refused, 'predictor')} may not be missing." if refused else ""
     return (
-        f"By a rule declared for each feature, learnt in the training part of each fold: {listing(said)}.{none} Nobody "
+        f"By a rule declared for each feature, learnt in the training part of each fold: {'; '.join(said)}.{none} Nobody "
         "was left out for a missing predictor beyond the declared rules."
     )
 

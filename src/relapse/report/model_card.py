@@ -98,7 +98,7 @@ def _input(m: Material, name: str) -> Section:
 
 
 def _may_lack(handled: Handled | None) -> str:
-    return f"may be left out: {handled.done}" if handled else "may be left out"
+    return f"may be left out: {handled.done if handled else 'not used by this model'}"
 
 
 def _training(m: Material, name: str) -> Section:
