@@ -73,8 +73,8 @@ def in_words(cohort: Cohort) -> str:
     refused = rules.count(Missing.REFUSE)
     none = f" {count(refused, 'predictor')} may not be missing." if refused else ""
     return (
-        f"By a rule declared for each feature, learnt in the training part of each fold: {'; '.join(said)}.{none} Nobody "
-        "was left out for a missing predictor beyond the declared rules."
+        f"By a rule declared for each feature, learnt in the training part of each fold: {'; '.join(said)}.{none} "
+        "Nobody was left out for a missing predictor beyond the declared rules."
     )
 
 
