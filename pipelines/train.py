@@ -1,5 +1,7 @@
 """Stage *train*: one candidate on one cohort, tuned in inner folds, measured on outer ones, then fitted on all rows."""
 
+from typing import Any
+
 import pandas as pd
 
 from relapse.bundle.model_file import dump_model
@@ -20,14 +22,14 @@ def main(cohort: str, candidate: str) -> None:
     """Train a candidate on a cohort."""
     at, params = Workspace(cohort), read_params()
     declared = read_cohort(at.resolved)
+    asked: dict[str, Any] = {"candidate": candidate, "seed": params.seed, "settings": params.train}
     if not family(candidate).suits(declared):
-        write_not_for(
-            at.record(candidate), cohort=declared, candidate=candidate, seed=params.seed, settings=params.train
-        )
+        write_not_for(at.record(candidate), cohort=declared, **asked)
         return
+    table = read_table(at.table, declared)
     try:
         trained = train(
-            read_table(at.table, declared),
+            table,
             declared,
             candidate,
             pd.read_parquet(at.folds),
@@ -38,9 +40,7 @@ def main(cohort: str, candidate: str) -> None:
     except NoTrialError as error:
         if candidate == "reference":
             raise
-        write_failure(
-            at.record(candidate), error, cohort=declared, candidate=candidate, seed=params.seed, settings=params.train
-        )
+        write_failure(at.record(candidate), error, cohort=declared, **asked)
         say(f"{cohort} {candidate}: failed, the others go on. {error}")
         return
     write_parquet(at.predictions(candidate), trained.predictions)
@@ -48,9 +48,7 @@ def main(cohort: str, candidate: str) -> None:
     dump_model(trained.model, at.model(candidate))
     for fold, model in trained.fold_models.items():
         dump_model(model, at.fold_model(candidate, fold))
-    write_record(
-        at.record(candidate), trained, cohort=declared, candidate=candidate, seed=params.seed, settings=params.train
-    )
+    write_record(at.record(candidate), trained, table, cohort=declared, **asked)
     say(f"{cohort} {candidate}: {len(trained.trials)} trials, {trained.seconds:.0f} s of work")
 
 

@@ -12,6 +12,7 @@ from relapse.candidates.catalogue import family
 from relapse.candidates.risk_model import Isotonic, RiskModel
 from relapse.ground.errors import BundleError
 from tests.bundle.making import PAIRS, small_model
+from tests.gaps import OPEN, RULES, gappy_cohort, gappy_model, gappy_table
 from tests.pictured import pictured_cohort, pictured_table, tiny_encoder
 from tests.wide import wide_cohort, wide_table
 
@@ -54,6 +55,8 @@ def test_the_trusted_types_are_those_that_the_candidates_need_and_no_others(file
     params = {"penalty": 0.05, "l1_ratio": 0.5, "scaling": "standard", "reduce_mri_scan": "pca", "columns_mri_scan": 4}
     wide = family("linear").head(cohort).model(cohort, params, 1).fit(table, outcome(table, cohort))
     dump_model(RiskModel(wide), tmp_path / "wide.skops")
+    gappy = gappy_cohort(dict(zip(OPEN, [*RULES, "median"], strict=True)), survival=False)
+    dump_model(gappy_model(gappy, gappy_table(gappy), "linear"), tmp_path / "gappy.skops")
     tiny_encoder(monkeypatch)
     for kind, seen in {"survival": pictured_cohort(), "binary": pictured_cohort(binary=True)}.items():
         table = pictured_table(seen, tmp_path / kind, patients=24)

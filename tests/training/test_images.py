@@ -50,7 +50,7 @@ def test_a_family_with_nothing_to_tune_compares_nothing_and_its_record_is_sound(
     assert list(found.trials["state"]) == ["complete"] * 4
     assert found.trials["value"].isna().all()
     path = tmp_path / "record.json"
-    write_record(path, found, cohort=cohort, candidate="densenet121", seed=5, settings=SMALL)
+    write_record(path, found, table, cohort=cohort, candidate="densenet121", seed=5, settings=SMALL)
     record = json.loads(path.read_text(), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert record["title"] == "DenseNet121 (not pretrained)"
     assert (record["space"], record["params"], record["failed_trials"], record["ended_by_time"]) == ({}, {}, 0, 0)

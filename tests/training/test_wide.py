@@ -75,13 +75,15 @@ def _train(cohort: Cohort, table: pd.DataFrame, candidate: str, *, trials: int =
 @pytest.mark.parametrize("candidate", ["linear", "mlp"])
 def test_the_inner_folds_choose_what_is_done_to_a_block(candidate, tmp_path):
     cohort = wide_cohort(survival=True, reduce=["pca", "screen"])
-    trained = _train(cohort, wide_table(cohort), candidate)
+    table = wide_table(cohort)
+    trained = _train(cohort, table, candidate)
     for fold in trained.folds:
         assert fold["params"]["reduce_mri_scan"] in ("screen", "pca")
         assert 4 <= fold["params"]["columns_mri_scan"] <= 40
     write_record(
         tmp_path / "r.json",
         trained,
+        table,
         cohort=cohort,
         candidate=candidate,
         seed=5,

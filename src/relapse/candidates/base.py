@@ -282,27 +282,37 @@ def binary_model(
     scaling: Scaling = "standard",
     resample: bool = True,
     params: Params | None = None,
+    native: bool = False,
 ) -> BinaryModel:
     """A :class:`BinaryModel` on the cohort's predictors (or ``columns`` of them).
 
-    Rare events are handled as ``params`` say under ``balance``, else as the cohort asks for.
+    Rare events are handled as ``params`` say under ``balance``, else as the cohort asks for. ``native`` is for a
+    classifier that takes missing values; where synthetic rows are made they are filled, which takes whole rows.
     """
     used = columns or cohort.predictors
+    sampler = sampler_of(cohort, used, params or {}, seed=seed) if resample else None
+    left = native and sampler is None
     return BinaryModel(
-        encoder(cohort, used, scaling=scaling),
-        expander(cohort, used),
+        encoder(cohort, used, scaling=scaling, native=left),
+        expander(cohort, used, native=left),
         classifier,
-        sampler=sampler_of(cohort, used, params or {}, seed=seed) if resample else None,
+        sampler=sampler,
         weighted=weighted(params or {}),
     )
 
 
 def survival_model(
-    cohort: Cohort, regressor: Any, *, columns: list[str] | None = None, scaling: Scaling = "standard"
+    cohort: Cohort,
+    regressor: Any,
+    *,
+    columns: list[str] | None = None,
+    scaling: Scaling = "standard",
+    native: bool = False,
 ) -> SurvivalModel:
-    """A :class:`SurvivalModel` on the cohort's predictors (or ``columns`` of them)."""
+    """A :class:`SurvivalModel` on the cohort's predictors (or ``columns`` of them); ``native`` as above."""
     if cohort.survival is None:
         raise TypeError(f"{cohort.name} has no time to event.")
     used = columns or cohort.predictors
     horizon = cohort.survival.horizons[-1].time
-    return SurvivalModel(encoder(cohort, used, scaling=scaling), expander(cohort, used), regressor, horizon)
+    encode = encoder(cohort, used, scaling=scaling, native=native)
+    return SurvivalModel(encode, expander(cohort, used, native=native), regressor, horizon)

@@ -133,10 +133,10 @@ def _space(trial: "optuna.Trial") -> Params:
     }
 
 
-def _nominal(cohort: Cohort) -> tuple[int, ...]:
+def _nominal(cohort: Cohort, *, native: bool) -> tuple[int, ...]:
     """Positions, in the encoded matrix, of the features whose levels have no order; ordered ones are numbers."""
-    order = ordered_columns(cohort, cohort.predictors)
-    features = [cohort.features[name] for name in order]
+    order = ordered_columns(cohort, cohort.predictors, native=native)
+    features = [cohort.features.get(name) for name in order]
     return tuple(at for at, item in enumerate(features) if isinstance(item, Categorical) and item.type == "nominal")
 
 
@@ -146,12 +146,15 @@ def _as_coded() -> ColumnTransformer:
 
 
 def _binary(cohort: Cohort, params: Params, seed: int) -> BinaryModel:
-    classifier = CatBoostBinary(nominal=_nominal(cohort), random_state=seed, **without_balance(params))
+    sampler = sampler_of(cohort, cohort.predictors, params, seed=seed)
+    native = sampler is None
+    nominal = _nominal(cohort, native=native)
+    classifier = CatBoostBinary(nominal=nominal, random_state=seed, **without_balance(params))
     return BinaryModel(
-        encoder(cohort, cohort.predictors),
+        encoder(cohort, cohort.predictors, native=native),
         _as_coded(),
         classifier,
-        sampler=sampler_of(cohort, cohort.predictors, params, seed=seed),
+        sampler=sampler,
         weighted=weighted(params),
     )
 
@@ -159,8 +162,9 @@ def _binary(cohort: Cohort, params: Params, seed: int) -> BinaryModel:
 def _survival(cohort: Cohort, params: Params, seed: int) -> SurvivalModel:
     if cohort.survival is None:
         raise TypeError(f"{cohort.name} has no time to event.")
-    regressor = CatBoostCox(nominal=_nominal(cohort), random_state=seed, **params)
-    return SurvivalModel(encoder(cohort, cohort.predictors), _as_coded(), regressor, cohort.survival.horizons[-1].time)
+    regressor = CatBoostCox(nominal=_nominal(cohort, native=True), random_state=seed, **params)
+    encode = encoder(cohort, cohort.predictors, native=True)
+    return SurvivalModel(encode, _as_coded(), regressor, cohort.survival.horizons[-1].time)
 
 
 FAMILY = Family(

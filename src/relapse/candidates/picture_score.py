@@ -25,6 +25,7 @@ from relapse.imaging.encoder.head import Frozen
 from relapse.imaging.encoder.maps import Maps, gathered
 from relapse.imaging.slices import Picture
 from relapse.imaging.stored import open_picture
+from relapse.preprocessing.iterative import by_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +148,7 @@ def score_of(model: RiskModel) -> PictureScore | None:
 
 def picture_step(pipeline: Pipeline) -> PictureScore | None:
     """The part of a fitted pipeline that looks at pictures, None where it looks at none."""
-    found: PictureScore | None = pipeline.named_steps["encode"].named_transformers_.get(STEP)
+    found: PictureScore | None = by_columns(pipeline.named_steps["encode"]).named_transformers_.get(STEP)
     return found
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from relapse.candidates.base import (
@@ -37,6 +36,7 @@ from relapse.ground.workspace import project_of
 from relapse.imaging.encoder.head import start
 from relapse.imaging.encoder.training import HeadSchedule, HeadTask, fit_heads
 from relapse.imaging.extra import require
+from relapse.preprocessing.iterative import by_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,6 +205,8 @@ def picture_family(name: str, title: str, *, description: str, remark: Callable[
     )
 
 
-def _with_picture(encoder: ColumnTransformer, settings: dict[str, Any]) -> ColumnTransformer:
+def _with_picture(encoder: Any, settings: dict[str, Any]) -> Any:
     """The encoder with the picture's score as its last column."""
-    return encoder.set_params(transformers=[*encoder.transformers, (STEP, PictureScore(**settings), [IMAGE])])
+    columns = by_columns(encoder)
+    columns.set_params(transformers=[*columns.transformers, (STEP, PictureScore(**settings), [IMAGE])])
+    return encoder

@@ -91,11 +91,11 @@ def _space(trial: "optuna.Trial") -> Params:
 
 def _binary(cohort: Cohort, params: Params, seed: int) -> BinaryModel:
     classifier = BoostedClassifier(random_state=seed, **without_balance(params))
-    return binary_model(cohort, classifier, seed=seed, params=params)
+    return binary_model(cohort, classifier, seed=seed, params=params, native=True)
 
 
 def _survival(cohort: Cohort, params: Params, seed: int) -> SurvivalModel:
-    return survival(cohort, BoostedCox(random_state=seed, **params))
+    return survival(cohort, BoostedCox(random_state=seed, **params), native=True)
 
 
 FAMILY = Family(

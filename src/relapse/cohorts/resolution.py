@@ -79,7 +79,8 @@ def _feature(values: pd.Series, group: Group, cohort: Cohort, *, column: str, na
     learnt = isinstance(group.range, LearntRange)
     read = read_numbers(values, cohort.read_from[source])
     between = _learnt(read, group.range) if isinstance(group.range, LearntRange) else group.range
-    given = {key: getattr(group, key) for key in ("unit", "description", "known", "block", "max_missing")}
+    shared = ("unit", "description", "known", "block", "max_missing", "missing")
+    given = {key: getattr(group, key) for key in shared}
     more = {"column": column, "label": column} if name != column else {}
     return Numeric.model_validate(
         {key: value for key, value in given.items() if value not in (None, 0.0)}

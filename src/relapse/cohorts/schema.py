@@ -10,11 +10,12 @@ from relapse.cohorts.blocked import IMAGE, Blocked
 from relapse.cohorts.checklist import ITEMS, NUMBERS
 from relapse.cohorts.declared.blocks import REFERENCE, Block
 from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
-from relapse.cohorts.declared.features import Categorical, Feature, Known, Numeric
+from relapse.cohorts.declared.features import Categorical, Feature, Known, Missing, Numeric
 from relapse.cohorts.declared.groups import Group, is_group
 from relapse.cohorts.declared.images import CODES, DceMri, Images, Mammogram
 from relapse.cohorts.declared.silence import Silence
 from relapse.cohorts.declared.source import NamedSource, SimulatedSource, Source
+from relapse.cohorts.missing import check_default
 from relapse.ground.declarations import Declared
 
 #: Columns that stand beside the features in canonical tables and in tables of Shapley values; no feature is called so.
@@ -81,6 +82,7 @@ class Cohort(Blocked, Declared):
     makes once it has read the columns, has none of them left. ``images`` are what a patient has beside the table:
     of ``volumes`` the preprocessed picture stands in it as the column :data:`IMAGE`; ``films`` are read into features.
     ``silence`` names findings of the gate that somebody has looked at and that do not count, each with the reason.
+    ``missing`` is the rule for missing values of features that have none of their own (:mod:`relapse.cohorts.missing`).
     """
 
     name: str
@@ -103,6 +105,7 @@ class Cohort(Blocked, Declared):
     subgroups: tuple[str, ...] = ()
     imbalance: Literal["none", "smotenc"] = "none"
     silence: tuple[Silence, ...] = ()
+    missing: Missing | None = None
     tripod: Annotated[dict[str, str], Field(default_factory=dict)]
     validates: Annotated[dict[str, dict[str, Translation]], Field(default_factory=dict)]
 
@@ -190,6 +193,7 @@ class Cohort(Blocked, Declared):
             raise ValueError("the source is a simulation: declare simulated: true, which marks every result.")
         if self.imbalance != "none" and self.endpoint.kind == "survival":
             raise ValueError("imbalance: smotenc makes synthetic patients for a binary endpoint; use none here.")
+        check_default(self.missing, [*self.features.values(), *self.groups.values()])
         return self
 
     @model_validator(mode="after")

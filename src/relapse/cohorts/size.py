@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.missing import indicated
 from relapse.cohorts.schema import Cohort
 
 #: Of fewer patients with, or without, the event, figures say nothing, and a bootstrap resample may have none of them.
@@ -112,10 +113,17 @@ class Folds:
 
 
 def parameters(cohort: Cohort, names: Iterable[str]) -> int:
-    """Columns of the matrix made of these features: one a number or ordinal one, one less than levels a nominal one."""
-    features = [cohort.features[name] for name in names]
-    return sum(
-        len(item.names) - 1 if isinstance(item, Categorical) and item.type == "nominal" else 1 for item in features
+    """Columns of the matrix made of these features: one a number or ordinal one, one less than levels a nominal one.
+
+    Those that say that a value was missing count, too, as a model has them that takes no missing values.
+    """
+    named = list(names)
+    features = [cohort.features[name] for name in named]
+    alone, shared = indicated(cohort, named)
+    return (
+        sum(len(item.names) - 1 if isinstance(item, Categorical) and item.type == "nominal" else 1 for item in features)
+        + len(alone)
+        + len(shared)
     )
 
 

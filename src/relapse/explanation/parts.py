@@ -14,6 +14,7 @@ from sklearn.preprocessing import OneHotEncoder
 from relapse.candidates.base import EPSILON, SurvivalModel
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
+from relapse.preprocessing.iterative import by_columns
 from relapse.preprocessing.reduction import Reducer
 
 Array = NDArray[np.float64]
@@ -25,7 +26,8 @@ class Parts:
 
     ``pipeline`` encodes and expands; ``estimator`` takes the matrix (n, c) that :meth:`matrix` makes; ``owner`` (c,) is
     the position, in ``used``, of the feature that each column comes from, or of the block that may be reduced, whose
-    columns come from all its features. ``survival`` says whether the output is a log-hazard or log-odds.
+    columns come from all its features. A column that says that a value was missing is its feature's as well.
+    ``survival`` says whether the output is a log-hazard or log-odds.
     """
 
     pipeline: Any
@@ -55,8 +57,10 @@ def parts_of(model: RiskModel, cohort: Cohort) -> Parts:
     encode, expand = pipeline.named_steps["encode"], pipeline.named_steps["expand"]
     together = {name: part for part in cohort.explained for name in cohort.members(part)}
     columns: list[str] = []
-    for step, _, names in encode.transformers_:
+    for step, fitted, names in by_columns(encode).transformers_:
         encoded = [together[name] for name in names if name in together] if step != "remainder" else []
+        if getattr(fitted, "share", False):
+            encoded = encoded[:1]
         made = pipeline.named_steps["reduce"].named_transformers_[step] if _reduced(pipeline, step) else None
         columns += [encoded[0]] * made.size if isinstance(made, Reducer) else encoded
     used = list(dict.fromkeys(columns))

@@ -25,10 +25,15 @@ _PAIRS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Leaves:
-    """The leaves of a forest: boxes ``low`` < x <= ``high`` (leaves, c) and each one's ``value`` (leaves,)."""
+    """The leaves of a forest: boxes ``low`` < x <= ``high`` (leaves, c) and each one's ``value`` (leaves,).
+
+    ``open`` (leaves, c) says whether a missing value is inside: it is where every split on the column that leads to the
+    leaf sends missing values that way.
+    """
 
     low: Array
     high: Array
+    open: NDArray[np.bool_]
     value: Array
 
     def inside(self, matrix: Array, *, owner: NDArray[np.int_], features: int) -> Bits:
@@ -39,27 +44,34 @@ class Leaves:
         for column, feature in enumerate(owner):
             values = single[:, column, None]
             outside = (values <= self.low[:, column]) | (values > self.high[:, column])
+            outside |= np.isnan(values) & ~self.open[:, column]
             bits &= ~(outside.astype(np.uint64) << np.uint64(feature))
         return bits
 
 
 def leaves_of(trees: list[Any], values: list[Array], *, columns: int) -> Leaves:
     """The leaves of scikit-learn trees (``tree_`` objects), whose ``values`` (nodes,) are averaged over the trees."""
-    low, high, found = [], [], []
+    low, high, is_open, found = [], [], [], []
     for tree, value in zip(trees, values, strict=True):
         boxes = np.empty((2, tree.node_count, columns))
         boxes[0, 0], boxes[1, 0] = -np.inf, np.inf
+        missing = np.ones((tree.node_count, columns), dtype=np.bool_)
         # Children always come after their parent.
         for node in np.flatnonzero(tree.children_left >= 0):
             column, threshold = tree.feature[node], tree.threshold[node]
             left, right = tree.children_left[node], tree.children_right[node]
             boxes[:, left] = boxes[:, right] = boxes[:, node]
-            boxes[1, left, column], boxes[0, right, column] = threshold, threshold
+            # A split of known values from missing ones is at infinity, which bounds nothing.
+            boxes[1, left, column] = min(threshold, boxes[1, node, column])
+            boxes[0, right, column] = max(threshold, boxes[0, node, column])
+            missing[left] = missing[right] = missing[node]
+            missing[left if not tree.missing_go_to_left[node] else right, column] = False
         ends = tree.children_left < 0
         low.append(boxes[0, ends])
         high.append(boxes[1, ends])
+        is_open.append(missing[ends])
         found.append(value[ends] / len(trees))
-    return Leaves(np.concatenate(low), np.concatenate(high), np.concatenate(found))
+    return Leaves(np.concatenate(low), np.concatenate(high), np.concatenate(is_open), np.concatenate(found))
 
 
 def forest_shapley(patients: Bits, background: Bits, value: Array, *, weights: Array, features: int) -> Array:

@@ -23,6 +23,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 
 from relapse.cohorts.declared.blocks import Method
+from relapse.preprocessing.iterative import by_columns
 from relapse.preprocessing.screening import association
 from relapse.preprocessing.transformers import FILL, FILTER, block_of, widths
 
@@ -148,14 +149,15 @@ _METHODS: dict[str, Callable[[Array, NDArray[Any] | None, int], Array]] = {
 }
 
 
-def reducer(encoder: ColumnTransformer, reductions: Mapping[str, Reduction]) -> ColumnTransformer | None:
+def reducer(encoder: Any, reductions: Mapping[str, Reduction]) -> ColumnTransformer | None:
     """The step behind an unfitted encoder that reduces blocks as said; None where no columns become fewer.
 
     The encoder itself is changed as well: what is reduced in any way is filtered before it is imputed.
     """
     steps: list[tuple[str, Any, slice]] = []
     fewer, start = False, 0
-    for (step, pipeline, _), width in zip(encoder.transformers, widths(encoder), strict=True):
+    columns = by_columns(encoder)
+    for (step, pipeline, _), width in zip(columns.transformers, widths(columns), strict=True):
         made = reductions.get(block_of(step) or "", Reduction("none"))
         if made.method != "none":
             filled = pipeline.named_steps[FILL]

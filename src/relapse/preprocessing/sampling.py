@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from relapse.cohorts.schema import Cohort
-from relapse.preprocessing.transformers import ordered_columns
+from relapse.preprocessing.transformers import coded, ordered_columns
 
 
 class Oversampler(BaseEstimator):
@@ -57,6 +57,5 @@ def oversampler(cohort: Cohort, columns: list[str], *, seed: int) -> Oversampler
     """The sampler that the cohort asks for, None where it asks for none."""
     if cohort.imbalance == "none":
         return None
-    order, codes = ordered_columns(cohort, columns), cohort.categorical(columns)
-    n_numeric = order.index(codes[0]) if codes else len(order)
-    return Oversampler(n_numeric, len(codes), random_state=seed)
+    numbers, codes = coded(cohort, columns)
+    return Oversampler(numbers if codes else len(ordered_columns(cohort, columns)), codes, random_state=seed)

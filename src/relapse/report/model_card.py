@@ -6,8 +6,10 @@ Mitchell M et al. (2019). Model cards for model reporting. FAccT, 220-229.
 from relapse.candidates.catalogue import REFERENCE
 from relapse.cohorts.declared.features import Categorical
 from relapse.documents import Document, Section, Table
+from relapse.preprocessing.treatment import Handled
 from relapse.report.caveats import caveats
 from relapse.report.material import Material
+from relapse.report.missing import handled_by, in_words
 from relapse.wording import count, horizon_words, interval, listing, number, people, sentence
 
 
@@ -20,7 +22,7 @@ def model_card(material: Material) -> Document:
         (
             _details(material, name),
             _use(material),
-            _input(material),
+            _input(material, name),
             _training(material, name),
             _performance(material, name),
             _calibration(material, name),
@@ -66,7 +68,8 @@ def _use(m: Material) -> Section:
     )
 
 
-def _input(m: Material) -> Section:
+def _input(m: Material, name: str) -> Section:
+    done = handled_by(m.records[name])
     rows: list[tuple[str, str, str, str]] = []
     for feature_name in m.cohort.one_by_one.predictors:
         feature = m.cohort.features[feature_name]
@@ -80,7 +83,7 @@ def _input(m: Material) -> Section:
                 m.cohort.label(feature_name),
                 feature.type,
                 allowed,
-                "may be left out" if feature.max_missing else "needed",
+                _may_lack(done.get(feature_name)) if feature.max_missing else "needed",
             )
         )
     for block, width in m.cohort.wide_blocks.items():
@@ -94,6 +97,10 @@ def _input(m: Material) -> Section:
     )
 
 
+def _may_lack(handled: Handled | None) -> str:
+    return f"may be left out: {handled.done if handled else 'not used by this model'}"
+
+
 def _training(m: Material, name: str) -> Section:
     e, record = m.evidence, m.records[name]
     return Section(
@@ -102,6 +109,7 @@ def _training(m: Material, name: str) -> Section:
             f"{people(e.size)}; from {m.flow['source']} ({m.flow['fingerprint']}). {m.cohort.citation}",
             f"Fitted on all rows after a search of {record['trials']} trials over all folds; performance was measured "
             "by nested cross-validation on patients that the fitted models had not seen.",
+            f"Missing values. {in_words(m.cohort)}",
         ),
     )
 

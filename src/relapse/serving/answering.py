@@ -31,6 +31,7 @@ from relapse.serving.contract import (
     SurvivalPrediction,
 )
 from relapse.serving.encoding import quick, quickly_explained
+from relapse.serving.lacking import lacking
 from relapse.serving.patients import Patient
 from relapse.serving.uncertainty import FEWEST, LEVEL, interval
 
@@ -82,6 +83,7 @@ class Answerer:
         # Any: it takes positions where an explainer takes a table. A model that looks at pictures takes a table: beside
         # the time for the encoder, that for the table is nothing.
         self._explainer: Any = made if given.eyes else quickly_explained(made, given.cohort)
+        self._lacking = lacking(given.model, given.cohort, given.training)
         self._distance = Distance(given.reference, given.cohort)
         self._places = [(name, _places(given.cohort.features[name])) for name in given.cohort.predictors]
         survival = given.cohort.survival
@@ -239,8 +241,7 @@ class Answerer:
         for name in (name for name in self._cohort.predictors if name not in unseen):
             value = getattr(patient, name)
             if value is None:
-                message = "No value was given; the model fills in the one typical of its training."
-                notes.append(Note(field=name, kind=NoteKind.IMPUTED, message=message))
+                notes += [self._lacking[name]] if name in self._lacking else []
             elif message := self._unlike_training(name, value):
                 notes.append(Note(field=name, kind=NoteKind.OUTSIDE_TRAINING, message=message))
         return notes

@@ -30,6 +30,7 @@ class NoteKind(StrEnum):
     """Why a prediction deserves less trust."""
 
     IMPUTED = "imputed"
+    LEFT_MISSING = "left missing"
     OUTSIDE_TRAINING = "outside training"
     UNUSUAL = "unusual combination"
     UNLIKE_PICTURE = "unlike the training's pictures"

@@ -19,6 +19,8 @@ from relapse.candidates.base import SurvivalModel
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.preprocessing.harmonising import SITE
+from relapse.preprocessing.iterative import Completing, Iterative, by_columns
+from relapse.preprocessing.lacking import Lacking
 from relapse.preprocessing.transformers import BOUND, FILL, FILTER
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ Array = NDArray[np.float64]
 class _Numbers:
     """Imputed, made more normal where ``power`` (one a column) is given, scaled, kept within ``bound``.
 
-    Columns not ``usable`` are zeros.
+    Columns not ``usable`` are zeros; those whose ``fill`` is NaN are left missing.
     """
 
     columns: list[int]
@@ -56,7 +58,7 @@ class _Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """Imputed codes."""
+    """Codes, imputed with ``fill``, NaN where they are left missing."""
 
     columns: list[int]
     fill: Array
@@ -66,10 +68,37 @@ class _Levels:
         return np.where(np.isnan(mine), self.fill, mine)
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Where values are missing."""
+
+    columns: list[int]
+    fitted: Lacking
+
+    def __call__(self, values: Array) -> Array:
+        return self.fitted.of(np.isnan(values[:, self.columns]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Completed:
+    """Positions with what the other predictors impute."""
+
+    columns: list[int]
+    fitted: Iterative
+
+    def __call__(self, values: Array) -> Array:
+        done = values.copy()
+        done[:, self.columns] = self.fitted.complete(values[:, self.columns])
+        return done
+
+
 class _Quick(BaseEstimator):
     """A fitted encoder, reducer and expander in one."""
 
-    def __init__(self, blocks: Any = (), reductions: Any = (), indicators: Any = (), rest: Any = ()) -> None:
+    def __init__(
+        self, blocks: Any = (), reductions: Any = (), indicators: Any = (), rest: Any = (), completed: Any = None
+    ) -> None:
+        self.completed = completed
         self.blocks = blocks
         self.reductions = reductions
         self.indicators = indicators
@@ -77,6 +106,8 @@ class _Quick(BaseEstimator):
 
     def transform(self, values: Array) -> Array:
         """The matrix (n, c) of patients at ``values`` (n, p)."""
+        if self.completed is not None:
+            values = self.completed(values)
         encoded = np.hstack([block(values) for block in self.blocks])
         if self.reductions:
             parts = [(encoded[:, place], weights) for place, weights in self.reductions]
@@ -111,15 +142,18 @@ def quickly_explained(explainer: "Explainer", cohort: Cohort) -> "Explainer":
 def _compiled(transform: Pipeline, cohort: Cohort) -> _Quick:
     encode, expand = transform.named_steps["encode"], transform.named_steps["expand"]
     blocks: list[Any] = []
-    for step, fitted, names in encode.transformers_:
+    for step, fitted, names in by_columns(encode).transformers_:
         if step == "remainder":
             continue
         columns = [cohort.predictors.index(name) for name in names if name != SITE]
-        if "scale" in fitted.named_steps:
+        if isinstance(fitted, Lacking):
+            blocks.append(_Said(columns, fitted))
+        elif "scale" in fitted.named_steps:
             blocks.append(_numbers(columns, fitted))
         else:
             order = [list(levels) for levels in fitted["code"].categories_]
-            fill = [levels.index(value) for levels, value in zip(order, fitted["impute"].statistics_, strict=True)]
+            filled = fitted["impute"].statistics_ if "impute" in fitted.named_steps else None
+            fill = [np.nan] * len(order) if filled is None else list(map(list.index, order, filled))
             blocks.append(_Levels(columns, np.array(fill, dtype=np.float64)))
     indicators: list[tuple[int, int]] = []
     rest: list[int] = []
@@ -128,7 +162,11 @@ def _compiled(transform: Pipeline, cohort: Cohort) -> _Quick:
             indicators += [(int(at), len(levels)) for at, levels in zip(columns, step.categories_, strict=True)]
         else:
             rest += [int(at) for at in columns]
-    return _Quick(tuple(blocks), _reductions(transform), tuple(indicators), np.array(rest, dtype=np.int64))
+    completed = None
+    if isinstance(encode, Completing):
+        completed = _Completed([cohort.predictors.index(name) for name in encode.filled_.names], encode.filled_)
+    places = np.array(rest, dtype=np.int64)
+    return _Quick(tuple(blocks), _reductions(transform), tuple(indicators), places, completed)
 
 
 def _numbers(columns: list[int], fitted: Pipeline) -> _Numbers:
@@ -139,7 +177,9 @@ def _numbers(columns: list[int], fitted: Pipeline) -> _Numbers:
     power = getattr(scale, "lambdas_", None)
     last = scale if power is None else scale._scaler
     bound = getattr(fitted.named_steps.get(BOUND), "limit", np.inf)
-    return _Numbers(columns, usable, filled["impute"].statistics_, power, last.mean_, last.scale_, bound)
+    left = np.full(len(columns), np.nan)
+    fill = filled["impute"].statistics_ if "impute" in filled.named_steps else left
+    return _Numbers(columns, usable, fill, power, last.mean_, last.scale_, bound)
 
 
 def _reductions(transform: Pipeline) -> tuple[tuple[slice, Array | None], ...]:

@@ -1,26 +1,39 @@
 """What was run to train a candidate, as a JSON file: protocol, choices, versions, times."""
 
 import platform
+from dataclasses import asdict
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from relapse.candidates.catalogue import family
 from relapse.cohorts.schema import Cohort
 from relapse.ground.errors import NoTrialError
 from relapse.ground.files import write_json
 from relapse.params import TrainParams
+from relapse.preprocessing.treatment import handled
 from relapse.training.nested import Trained, within_limit
 from relapse.training.studies import VERSIONED, blind_trials
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DRAWS = 30
 
 
 def write_record(
-    path: Path, trained: Trained, *, cohort: Cohort, candidate: str, seed: int, settings: TrainParams
+    path: Path,
+    trained: Trained,
+    table: "pd.DataFrame",
+    *,
+    cohort: Cohort,
+    candidate: str,
+    seed: int,
+    settings: TrainParams,
 ) -> None:
-    """Write the training record of one candidate."""
+    """Write the training record of one candidate, trained on a typed ``table``."""
+    folds = [model.model for model in trained.fold_models.values()]
     record = _header(candidate, seed, settings, cohort) | {
         "params": trained.params,
         "threshold": trained.model.threshold,
@@ -29,6 +42,7 @@ def write_record(
         "failed_trials": int((trained.trials["state"] == "fail").sum()),
         "ended_by_time": _ended_by_time(trained, settings) if trained.params else 0,
         "folds": trained.folds,
+        "missing": [asdict(one) for one in handled(trained.model.model, folds, cohort, table)],
         "seconds": round(trained.seconds, 1),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in VERSIONED},
     }

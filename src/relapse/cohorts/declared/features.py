@@ -1,7 +1,7 @@
 """What a cohort declares of its features: numbers with their range, levels with codes, and when they are known."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
@@ -16,8 +16,41 @@ class Known(StrEnum):
     AFTER = "after"
 
 
+class Missing(StrEnum):
+    """What becomes of a row without a value, in training and in the service alike.
+
+    ``refuse``: there is none, and the service asks for the value. ``median``: filled with the median, of levels with
+    the most frequent one. ``indicator``: the same, and a column says that it was missing. ``iterative``: imputed from
+    the other predictors by chained regressions. ``native``: left missing for trees, which learn where to send such
+    rows; for all others as ``indicator``.
+    """
+
+    REFUSE = "refuse"
+    MEDIAN = "median"
+    INDICATOR = "indicator"
+    ITERATIVE = "iterative"
+    NATIVE = "native"
+
+
+def check_missing(missing: Missing | None, max_missing: float) -> None:
+    """Hold the rule for missing values against the share that may be missing; raises ``ValueError``."""
+    if missing is Missing.REFUSE and max_missing:
+        raise ValueError(
+            f"missing: refuse lets no value be missing, and max_missing: {max_missing:g} does. Take one of the two out."
+        )
+    if missing not in (None, Missing.REFUSE) and not max_missing:
+        raise ValueError(
+            f"missing: {missing} says what becomes of missing values, and max_missing is 0: none may be missing. Give "
+            "max_missing, the largest share of rows without a value, or take missing out."
+        )
+
+
 class _Feature(Declared):
-    """What every feature has; ``source`` names the one of several sources that its column comes from."""
+    """What every feature has; ``source`` names the one of several sources that its column comes from.
+
+    At most the share ``max_missing`` of the rows has no value, and ``missing`` says what becomes of those: by default
+    what the cohort says, else ``median``.
+    """
 
     label: str | None = None
     description: str | None = None
@@ -26,6 +59,12 @@ class _Feature(Declared):
     known: Known = Known.BASELINE
     block: str | None = None
     max_missing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    missing: Missing | None = None
+
+    @model_validator(mode="after")
+    def _missing_as_allowed(self) -> Self:
+        check_missing(self.missing, self.max_missing)
+        return self
 
 
 class Numeric(_Feature):

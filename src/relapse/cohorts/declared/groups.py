@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from relapse.cohorts.declared.features import Known
+from relapse.cohorts.declared.features import Known, Missing, check_missing
 from relapse.ground.declarations import Declared
 
 Quantile = Annotated[float, Field(ge=0, le=1)]
@@ -42,6 +42,7 @@ class Group(Declared):
     known: Known = Known.BASELINE
     block: str | None = None
     max_missing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    missing: Missing | None = None
     range: LearntRange | tuple[float, float] = LearntRange()
     columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     source: str | None = None
@@ -62,6 +63,11 @@ class Group(Declared):
         if twice:
             raise ValueError(f"{', '.join(twice)} stands there more than once.")
         return value
+
+    @model_validator(mode="after")
+    def _missing_as_allowed(self) -> Self:
+        check_missing(self.missing, self.max_missing)
+        return self
 
 
 def is_group(key: str, value: Any) -> bool:

@@ -13,6 +13,7 @@ from relapse.evaluation.evidence import Evidence
 from relapse.figures.shown import compared_words, labels, roles
 from relapse.report.caveats import caveats, failures
 from relapse.report.material import Material
+from relapse.report.missing import missing_table
 from relapse.report.model_card import model_card
 from relapse.report.page import answer
 from relapse.report.page.added import difference_columns, title, told
@@ -113,6 +114,7 @@ def _tables(m: Material) -> dict[str, Any]:
         "importance": importance_table(m.explained, m.cohort, m.titles),
         "agreement": agreement_rows(m.explained, m.titles),
         "spaces": spaces_table(m.records),
+        "missing": missing_table(m),
     }
 
 

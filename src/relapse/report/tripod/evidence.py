@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.size import for_parameters
 from relapse.report.material import Material
+from relapse.report.missing import in_words
 from relapse.report.page.answer import with_interval
 from relapse.wording import count, horizon_words, listing, people
 
@@ -112,6 +113,13 @@ def _size(m: Material) -> Found:
         ("caveats",),
         whole=False,
     )
+
+
+def _missing(m: Material) -> Found:
+    tabled = (
+        " What each candidate did is tabled." if any(record.get("missing") for record in m.records.values()) else ""
+    )
+    return Found(in_words(m.cohort) + tabled, ("methods", "patients"))
 
 
 def _handling(m: Material) -> Found:
@@ -223,11 +231,6 @@ SAME: Mapping[str, Found] = {
         ("answer", "caveats"),
         whole=False,
     ),
-    "11": Found(
-        "Filled in with the median or the most frequent level of the training part of each fold; nobody was left out "
-        "for a missing predictor beyond the declared rules.",
-        ("methods", "patients"),
-    ),
     "12a": Found(
         "Nested cross-validation: outer folds only measure, inner folds tune, choose thresholds and recalibrate. Rows "
         "of one patient never stand on both sides of a split.",
@@ -248,8 +251,9 @@ SAME: Mapping[str, Found] = {
         whole=False,
     ),
     "27a": Found(
-        "The service refuses values outside the declared ranges and levels, fills declared missing values in, and says "
-        "so with each answer, as it does for patients unlike those it was trained on.",
+        "The service refuses values outside the declared ranges and levels and asks for those that may not be missing; "
+        "with others it does what was done in training, and says so with each answer, as it does for patients unlike "
+        "those it was trained on.",
         ("dictionary",),
         whole=False,
     ),
@@ -273,6 +277,7 @@ OWN: Mapping[str, Callable[[Material], Found]] = {
     "9a": _choice,
     "9b": _definitions,
     "10": _size,
+    "11": _missing,
     "12b": _handling,
     "12c": _building,
     "12d": _clusters,

@@ -222,7 +222,8 @@ function range(answer, by) {
 
 /** What is said of all notes of a kind on a wide block. */
 const TOGETHER = {
-  imputed: "no value was given; the model fills in what is typical of its training",
+  imputed: "no value was given; the model fills one in",
+  "left missing": "no value was given, and none is filled in",
   "outside training": "outside what was seen in training",
 };
 
