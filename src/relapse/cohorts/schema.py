@@ -1,7 +1,6 @@
 """The declaration of a cohort: the single source of truth about a data set."""
 
 import re
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -10,11 +9,13 @@ from relapse.cohorts.blocked import IMAGE, Blocked
 from relapse.cohorts.checklist import ITEMS, NUMBERS
 from relapse.cohorts.declared.blocks import REFERENCE, Block
 from relapse.cohorts.declared.endpoint import BinaryEndpoint, SurvivalEndpoint
+from relapse.cohorts.declared.exclusion import Exclusion
 from relapse.cohorts.declared.features import Categorical, Feature, Known, Missing, Numeric
 from relapse.cohorts.declared.groups import Group, is_group
 from relapse.cohorts.declared.images import CODES, DceMri, Images, Mammogram
 from relapse.cohorts.declared.silence import Silence
 from relapse.cohorts.declared.source import NamedSource, SimulatedSource, Source
+from relapse.cohorts.declared.translation import Translation
 from relapse.cohorts.missing import check_default
 from relapse.ground.declarations import Declared
 
@@ -22,51 +23,6 @@ from relapse.ground.declarations import Declared
 RESERVED_COLUMNS = ("row", "patient", "site", "event", "time", "fold", "base", "output", IMAGE)
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-
-
-class Exclusion(Declared):
-    """Rows left out, and why: exactly one of the conditions, on a column of the source."""
-
-    column: str
-    reason: str
-    missing: Literal[True] | None = None
-    equals: tuple[str, ...] | None = None
-    below: float | None = None
-    above: float | None = None
-
-    @field_validator("equals", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        if value is None:
-            return None
-        return tuple(str(item) for item in (value if isinstance(value, list) else [value]))
-
-    @model_validator(mode="after")
-    def _one_condition(self) -> "Exclusion":
-        given = [key for key in ("missing", "equals", "below", "above") if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of missing, equals, below, above; found {len(given)}.")
-        return self
-
-
-class Translation(Declared):
-    """How a model's feature is made from one of this cohort: of the same name where ``feature`` is not given.
-
-    ``levels`` maps level names of this cohort to the model's, where they differ. ``cut`` makes the levels of the
-    model's feature, in their order, from a number: up to the first cut, above it up to the second, …
-    """
-
-    feature: str | None = None
-    levels: dict[str, str] | None = None
-    cut: tuple[float, ...] | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "Translation":
-        if self.levels is not None and self.cut is not None:
-            raise ValueError("give levels for a feature with levels, or cut for a number, not both.")
-        if self.cut is not None and any(later <= earlier for earlier, later in pairwise(self.cut)):
-            raise ValueError("cut: the numbers rise, each given once.")
-        return self
 
 
 class Cohort(Blocked, Declared):

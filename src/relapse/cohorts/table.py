@@ -10,6 +10,7 @@ import pandas as pd
 
 from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.dates import between
+from relapse.cohorts.declared.exclusion import Exclusion
 from relapse.cohorts.declared.features import Categorical, Numeric
 from relapse.cohorts.declared.source import Source
 from relapse.cohorts.declared.units import unit_of_time
@@ -19,7 +20,7 @@ from relapse.cohorts.numbers import as_text, read_numbers
 from relapse.cohorts.outcomes import outcome_of, spelled, without_outcome
 from relapse.cohorts.required import require_columns
 from relapse.cohorts.resolution import resolve
-from relapse.cohorts.schema import Cohort, Exclusion
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.sources import describe, fingerprint
 from relapse.ground.errors import SourceError
 from relapse.ground.workspace import PICTURES

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from relapse.cohorts.declared.features import Categorical, Numeric
-from relapse.cohorts.schema import Cohort, Translation
+from relapse.cohorts.declared.translation import Translation
+from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
 from relapse.ground.errors import DeclarationError
 
