@@ -20,7 +20,7 @@ from relapse.cohorts.outcomes import outcome_of, spelled, without_outcome
 from relapse.cohorts.required import require_columns
 from relapse.cohorts.resolution import resolve
 from relapse.cohorts.schema import Cohort, Exclusion
-from relapse.cohorts.sources import describe, fingerprint
+from relapse.cohorts.sources import describe
 from relapse.ground.errors import SourceError
 from relapse.ground.workspace import PICTURES
 
@@ -122,7 +122,7 @@ def ingest(cohort: Cohort, *, root: Path) -> Ingested:
     table = canonical(raw.reset_index(drop=True), resolved)
     flow = PatientFlow(
         source=where,
-        fingerprint=_each(cohort, {name: fingerprint(source, root=root) for name, source in sources.items()}),
+        fingerprint=_each(cohort, rows.fingerprints),
         rows_read=rows_read,
         excluded=tuple(excluded),
         rows_kept=len(table),
