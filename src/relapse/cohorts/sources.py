@@ -138,8 +138,7 @@ def locate(source: InFile, *, root: Path) -> Path:
     SourceError
         An environment variable is not set, or there is no such file.
     """
-    declared = _file(source)
-    path = expanded(declared, root=root, what="file", obtain=source.obtain)
+    declared, path = _file(source), path_of(source, root=root)
     if path.is_dir():
         raise SourceError(f"{declared}: this is a folder. Name the file in it.")
     if not path.is_file():
@@ -147,6 +146,11 @@ def locate(source: InFile, *, root: Path) -> Path:
     if path.stat().st_size == 0:
         raise SourceError(f"{declared}: the file is empty. Expected a header line and rows.")
     return path
+
+
+def path_of(source: InFile, *, root: Path) -> Path:
+    """Where the file of a source is to lie, whether it does or not; raises as :func:`locate` for a variable."""
+    return expanded(_file(source), root=root, what="file", obtain=source.obtain)
 
 
 def folder_of(declared: str, *, root: Path) -> Path:
