@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
+# Of the targets that serve; `run` is for one cohort only where it is named.
 COHORT ?= gbsg
 HOST ?= 127.0.0.1
 PORT ?= 3000
@@ -33,8 +34,14 @@ setup: .venv/.done  ## make .venv with every dependency at its pinned version
 	.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-run: setup  ## run the whole pipeline on every cohort of params.yaml
+run: setup  ## run the whole pipeline on every cohort of params.yaml, or on one alone: make run COHORT=rotterdam
+ifeq ($(origin COHORT),file)
 	dvc repro
+else
+	relapse use $(COHORT) --keep
+	dvc repro package@$(COHORT) report@$(COHORT)
+	@echo "The report: results/report/$(COHORT)/report.html. Of the other cohorts of params.yaml, none was run."
+endif
 
 run-films: setup  ## draw films and take them through a trained reader to report and served model; sets cohorts and budget in params.yaml
 	relapse simulate films --patients 148 --out data/raw/film_phantoms

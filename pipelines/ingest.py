@@ -4,11 +4,13 @@ Where the cohort has volumes, each patient's become a picture beside the table; 
 there.
 """
 
-from relapse.cohorts.catalogue import read_cohort, to_yaml
+from dataclasses import replace
+
+from relapse.cohorts.catalogue import files_of, read_cohort, to_yaml
 from relapse.cohorts.sources import folder_of
 from relapse.cohorts.table import ingest
 from relapse.ground.console import say, stage
-from relapse.ground.files import write_json, write_parquet, write_text
+from relapse.ground.files import sha256_of_file, write_json, write_parquet, write_text
 from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 
@@ -32,9 +34,10 @@ def main(cohort: str) -> None:
 
         write_parts(read_parts(folder_of(found.cohort.films.reader, root=at.root)), at.film_reader)
     table, flow, resolved = found
+    declared = {path.relative_to(at.root).as_posix(): sha256_of_file(path) for path in files_of(at.declaration)}
     write_parquet(at.table, table)
     write_text(at.resolved, to_yaml(resolved))
-    write_json(at.flow, flow.to_json())
+    write_json(at.flow, replace(flow, declared=declared).to_json())
     say(f"{cohort}: {flow.rows_read} rows read, {flow.rows_kept} kept, {flow.patients_kept} patients")
 
 

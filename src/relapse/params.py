@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -141,6 +141,11 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
         raise DeclarationError(f"{path}: budget: {chosen!r} is none of {', '.join(budgets)}.")
     checked = {name: parse(Params, content | sections, origin=path) for name, sections in budgets.items()}
     return checked[chosen]
+
+
+def recorded(params: Params) -> dict[str, Any]:
+    """Every setting as plain values, as a model's record keeps it; not which other cohorts were run."""
+    return params.model_dump(mode="json", by_alias=True, exclude={"cohorts"})
 
 
 def choose(cohorts: Sequence[str], budget: str | None, path: Path = Path("params.yaml")) -> Params:

@@ -29,6 +29,15 @@ def test_check_takes_a_name_or_a_file_and_both_commands_are_one(
     assert len(set(said)) == 1
 
 
+def test_a_data_base_is_drafted_from_a_file_of_its_answer_and_its_password_is_not_repeated(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("cohort", "new", "postgresql://me:hidden@host/clinic", "--yes") == 2
+    said = capsys.readouterr()
+    assert "a data base is not read here. Write the answer to your query into a file" in said.err
+    assert "hidden" not in said.out + said.err
+
+
 def test_describe_says_who_what_how_long_and_whether_it_is_enough(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,10 +18,10 @@ def run(*arguments: str) -> int:
     """Run the command as a person does, in this process; give its exit status."""
     try:
         with readable_errors():
-            app(list(arguments), standalone_mode=False)
+            # What a command exits with by itself is what comes back.
+            return int(app(list(arguments), standalone_mode=False) or 0)
     except SystemExit as status:
         return int(status.code or 0)
-    return 0
 
 
 def handed_over(odd: Odd, folder: Path) -> Path:

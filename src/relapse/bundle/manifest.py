@@ -53,13 +53,38 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 
 
+class SourceRead(Declared):
+    """A source as ingest read it: its name among several, where it was declared to lie, what identifies its content."""
+
+    name: str
+    where: str
+    fingerprint: str
+
+
+class Origin(Declared):
+    """What a model goes back to, beside what the manifest says itself.
+
+    ``declared`` is the SHA-256 of the declaration's file, and of those it extends, by their paths; ``predictions`` and
+    ``evidence`` are those of the files that the decision rests on; ``params`` is ``params.yaml`` with the budget put
+    in. ``git_dirty`` says that the code had changes that no commit holds.
+    """
+
+    sources: tuple[SourceRead, ...]
+    declared: dict[str, Digest]
+    predictions: Digest
+    evidence: Digest
+    params: dict[str, Any]
+    git_dirty: bool
+
+
 class Manifest(Sized, Declared):
     """What is served.
 
     ``content_hash`` identifies what the model was made from; ``version`` is the name by which people tell it from
     others; ``table_hash`` is the SHA-256 of the table it was trained on; ``packages`` are the distributions that it
     needs, with the versions it was made with. ``events`` are rows with the event;
-    ``patients_with_event`` is None in bundles from before they were counted.
+    ``patients_with_event`` is None in bundles from before they were counted, ``origin`` in those from before it was
+    recorded.
     """
 
     format: Literal[3]
@@ -75,6 +100,7 @@ class Manifest(Sized, Declared):
     events: Count
     patients_with_event: Count | None = None
     packages: dict[str, str]
+    origin: Origin | None = None
     files: dict[str, Digest]
 
     @property

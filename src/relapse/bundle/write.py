@@ -26,6 +26,7 @@ from relapse.bundle.manifest import (
     SEAL,
     TRAINING,
     Manifest,
+    Origin,
     seal,
 )
 from relapse.bundle.model_file import dump_models, installed, load_model, needed_packages
@@ -60,6 +61,7 @@ def write_bundle(
     fallback: ToFallBackOn | None = None,
     version: str | None = None,
     film_reader: Path | None = None,
+    origin: Origin | None = None,
 ) -> Manifest:
     """Write what is served into ``folder``, replacing what was there.
 
@@ -93,6 +95,8 @@ def write_bundle(
         The name by which people tell this model from others; the first 12 characters of ``content_hash`` by default.
     film_reader
         Folder of the reader of films, where the cohort declares films.
+    origin
+        What the model goes back to, beside table, declaration and commit.
 
     Raises
     ------
@@ -139,6 +143,7 @@ def write_bundle(
             events=found.rows_with_event,
             patients_with_event=found.with_event,
             packages=packages,
+            origin=origin,
             files={name: sha256_of_file(new / name) for name in files},
         )
         write_json(new / MANIFEST, manifest.model_dump())

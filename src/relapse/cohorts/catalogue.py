@@ -38,6 +38,14 @@ def read_cohort(path: Path) -> Cohort:
     return cohort
 
 
+def files_of(path: Path) -> list[Path]:
+    """The file of a declaration that can be read, and those that it extends, one after the other."""
+    found = [path]
+    while name := read_yaml(found[-1]).get("extends"):
+        found.append(path.parent / f"{name}.yaml")
+    return found
+
+
 def to_yaml(cohort: Cohort) -> str:
     """A resolved cohort as the text of a declaration that says all of it: nothing is extended, no column is unnamed."""
     from ruamel.yaml import YAML

@@ -10,7 +10,7 @@ from relapse.cohorts.declared.groups import fitting
 from relapse.cohorts.declared.source import NamedSource
 from relapse.cohorts.numbers import as_text
 from relapse.cohorts.schema import Cohort
-from relapse.cohorts.sources import describe, read_source
+from relapse.cohorts.sources import Read, describe, read_known
 from relapse.ground.errors import SourceError
 
 Codes = Mapping[str, Collection[str]]
@@ -43,11 +43,13 @@ class Joining:
 class Rows:
     """The rows of the first source with the columns of all; ``origin`` names the source that each column comes from.
 
-    ``lost`` says, by source, which rows have no match in it and have to leave for that.
+    ``fingerprints`` says, by source, what identifies the content that was read; ``lost``, which rows have no match in
+    it and have to leave for that.
     """
 
     table: pd.DataFrame
     origin: Mapping[str, str]
+    fingerprints: Mapping[str, str]
     joined: tuple[Joining, ...] = ()
     lost: Mapping[str, pd.Series] = field(default_factory=dict)
 
@@ -62,15 +64,16 @@ def read_rows(cohort: Cohort, *, root: Path, codes: Codes) -> Rows:
         stands in two sources.
     """
     if cohort.source is not None:
-        table = read_source(cohort.source, root=root, codes=codes)
-        return Rows(table, dict.fromkeys(map(str, table.columns), ""))
+        table, known = read_known(cohort.source, root=root, codes=codes)
+        return Rows(table, dict.fromkeys(map(str, table.columns), ""), {"": known})
     (first, how), *others = cohort.sources.items()
-    table = _read(first, how, root=root, codes=codes)
+    table, known = _read(first, how, root=root, codes=codes)
+    fingerprints = {first: known}
     patients = as_text(table[how.key])
     origin = dict.fromkeys(map(str, table.columns), first)
     joined, lost, parts = [], {}, [table]
     for name, how in others:
-        more = _read(name, how, root=root, codes=codes)
+        more, fingerprints[name] = _read(name, how, root=root, codes=codes)
         keys = _unique_keys(more, name, how)
         inside = patients.isin(keys.dropna())
         if not inside.any():
@@ -96,12 +99,12 @@ def read_rows(cohort: Cohort, *, root: Path, codes: Codes) -> Rows:
         )
         if how.unmatched == "exclude":
             lost[name] = ~inside
-    return Rows(pd.concat(parts, axis=1), origin, tuple(joined), lost)
+    return Rows(pd.concat(parts, axis=1), origin, fingerprints, tuple(joined), lost)
 
 
-def _read(name: str, how: NamedSource, *, root: Path, codes: Codes) -> pd.DataFrame:
+def _read(name: str, how: NamedSource, *, root: Path, codes: Codes) -> Read:
     own = {column.removeprefix(how.prefix): words for column, words in codes.items() if column.startswith(how.prefix)}
-    table = read_source(how.source, root=root, codes=own)
+    table, known = read_known(how.source, root=root, codes=own)
     present = [str(column) for column in table.columns]
     if how.key not in present:
         shown = ", ".join(present[:40]) + (" …" if len(present) > 40 else "")
@@ -109,7 +112,7 @@ def _read(name: str, how: NamedSource, *, root: Path, codes: Codes) -> pd.DataFr
             f"sources: {name} ({describe(how.source)}) has no column {how.key!r}, its key. "
             f"The source has {len(present)} columns: {shown}."
         )
-    return table
+    return Read(table, known)
 
 
 def _unique_keys(table: pd.DataFrame, name: str, how: NamedSource) -> pd.Series:

@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from relapse.cohorts.declared.source import CsvSource, ExcelSource, Source
+from relapse.cohorts.declared.source import CsvSource, ExcelSource, Source, SqlSource
 from relapse.cohorts.diagnosis.files import names_elsewhere
 from relapse.cohorts.grids import first_lines
 from relapse.cohorts.joining import Rows
@@ -24,6 +24,12 @@ def require_columns(rows: Rows, cohort: Cohort, *, root: Path, where: str) -> No
     present = list(rows.origin)
     lacking = {column: role for column, role in needed.items() if column not in present}
     if not {name.casefold() for name in needed} & {name.casefold() for name in present}:
+        if isinstance(cohort.source_of("event"), SqlSource):
+            raise SourceError(
+                f"{where}: none of the declared columns ({', '.join(list(needed)[:5])}, …) is in the answer to the "
+                f"query, which has: {', '.join(present[:40])}. Name each in the query, `select … as size`, or under "
+                "'column'."
+            )
         # What stands in the header line may then be a patient, and is not repeated.
         raise SourceError(
             f"{where}: none of the declared columns ({', '.join(list(needed)[:5])}, …) stands in the header line. "

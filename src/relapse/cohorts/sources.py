@@ -5,18 +5,21 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import pandas as pd
 
+from relapse.cohorts.databases import read_answer
 from relapse.cohorts.declared.source import (
     CsvSource,
     ExcelSource,
-    FileSource,
+    OwnSource,
     PackageSource,
     ParquetSource,
     SimulatedSource,
     Source,
     SpssSource,
+    SqlSource,
     StataSource,
 )
 from relapse.cohorts.diagnosis import files
@@ -24,6 +27,7 @@ from relapse.cohorts.diagnosis.files import squeezed
 from relapse.cohorts.grids import read_csv, read_excel, repeated
 from relapse.cohorts.labelled import read_labelled
 from relapse.cohorts.simulation import simulate_radiomics
+from relapse.cohorts.variables import require_set
 from relapse.ground.errors import SourceError
 from relapse.ground.files import sha256_of_file, sha256_of_text
 
@@ -34,13 +38,25 @@ _MISSING = frozenset(("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"))
 _WHOLE = re.compile(r"(-?\d+)(?:\.0+)?")
 
 
+class Read(NamedTuple):
+    """The raw table of a source, and what identifies its content, as :func:`fingerprint` has it."""
+
+    table: pd.DataFrame
+    fingerprint: str
+
+
 def read_source(
     source: Source, *, root: Path, codes: Mapping[str, Collection[str]] = MappingProxyType({})
 ) -> pd.DataFrame:
-    """Read a source whole.
+    """The raw table of a source; as :func:`read_known`."""
+    return read_known(source, root=root, codes=codes).table
+
+
+def read_known(source: Source, *, root: Path, codes: Mapping[str, Collection[str]] = MappingProxyType({})) -> Read:
+    """Read a source whole, and say what identifies the content that was read.
 
     Cells of text files and sheets are read as text, so that nothing is lost before the gate has seen it; data sets of
-    packages and parquet files keep their types.
+    packages, parquet files and answers of data bases keep their types.
 
     Parameters
     ----------
@@ -54,8 +70,13 @@ def read_source(
     Raises
     ------
     SourceError
-        No such file, not a file, not readable as what it is declared to be, or without rows.
+        No such file, not a file, not readable as what it is declared to be, or without rows; of a data base, as
+        :func:`relapse.cohorts.databases.read_answer`.
     """
+    if isinstance(source, SqlSource):
+        # Asked once: the answer to a second question may be another.
+        answer = read_answer(source, root=root)
+        return Read(_blanked(answer, source, codes), _of_table(answer))
     match source:
         case PackageSource():
             table = _read_package(source)
@@ -71,7 +92,8 @@ def read_source(
             table = simulate_radiomics(source.seed)
     if table.empty:
         raise SourceError(f"{describe(source)}: no rows of data. Expected a header line and at least one row below it.")
-    return _blanked(table, source, codes) if isinstance(source, FileSource) else table
+    known = fingerprint(source, root=root)
+    return Read(_blanked(table, source, codes) if isinstance(source, OwnSource) else table, known)
 
 
 def describe(source: Source) -> str:
@@ -85,19 +107,27 @@ def describe(source: Source) -> str:
             return f"{source.excel} [{source.sheet}]"
         case ParquetSource() | SpssSource() | StataSource():
             return _file(source)
+        case SqlSource():
+            return source.sql
         case SimulatedSource():
             return f"simulation:{source.simulation}, seed {source.seed}"
 
 
 def fingerprint(source: Source, *, root: Path) -> str:
-    """What identifies the content of a source: a package's version, or the SHA-256 of a file or a simulated table."""
+    """What identifies the content of a source: a package's version, or the SHA-256 of a file or of a table's values."""
     if isinstance(source, PackageSource):
         from importlib.metadata import version
 
         return f"{source.package} {version(source.package)}"
     if isinstance(source, SimulatedSource):
-        return f"sha256:{sha256_of_text(simulate_radiomics(source.seed).to_csv(index=False))}"
+        return _of_table(simulate_radiomics(source.seed))
+    if isinstance(source, SqlSource):
+        return _of_table(read_answer(source, root=root))
     return f"sha256:{sha256_of_file(locate(source, root=root))}"
+
+
+def _of_table(table: pd.DataFrame) -> str:
+    return f"sha256:{sha256_of_text(table.to_csv(index=False))}"
 
 
 def locate(source: InFile, *, root: Path) -> Path:
@@ -108,8 +138,7 @@ def locate(source: InFile, *, root: Path) -> Path:
     SourceError
         An environment variable is not set, or there is no such file.
     """
-    declared = _file(source)
-    path = expanded(declared, root=root, what="file", obtain=source.obtain)
+    declared, path = _file(source), path_of(source, root=root)
     if path.is_dir():
         raise SourceError(f"{declared}: this is a folder. Name the file in it.")
     if not path.is_file():
@@ -117,6 +146,11 @@ def locate(source: InFile, *, root: Path) -> Path:
     if path.stat().st_size == 0:
         raise SourceError(f"{declared}: the file is empty. Expected a header line and rows.")
     return path
+
+
+def path_of(source: InFile, *, root: Path) -> Path:
+    """Where the file of a source is to lie, whether it does or not; raises as :func:`locate` for a variable."""
+    return expanded(_file(source), root=root, what="file", obtain=source.obtain)
 
 
 def folder_of(declared: str, *, root: Path) -> Path:
@@ -135,11 +169,7 @@ def folder_of(declared: str, *, root: Path) -> Path:
 
 def expanded(declared: str, *, root: Path, what: str, obtain: str | None = None) -> Path:
     """A declared path with ``${NAME}`` replaced from the environment; raises as :func:`folder_of` where none is set."""
-    unset = [name for name in re.findall(r"\$\{(\w+)\}", declared) if name not in os.environ]
-    if unset:
-        whole = what if declared == f"${{{unset[0]}}}" else f"folder of the {what}"
-        had = f" To be had from: {obtain}." if obtain else ""
-        raise SourceError(f"{declared}: environment variable {unset[0]} is not set. Set it to the {whole}.{had}")
+    require_set(declared, whole=what, part=f"folder of the {what}", obtain=obtain)
     return root / os.path.expandvars(declared)
 
 
@@ -195,7 +225,7 @@ def _read_parquet(source: ParquetSource, path: Path) -> pd.DataFrame:
     return table.rename(columns=squeezed)
 
 
-def _blanked(table: pd.DataFrame, source: FileSource, codes: Mapping[str, Collection[str]]) -> pd.DataFrame:
+def _blanked(table: pd.DataFrame, source: OwnSource, codes: Mapping[str, Collection[str]]) -> pd.DataFrame:
     """A table with NaN where a cell holds a word for missing; 999 and 999.0 are one word."""
     columns = {}
     for name in table.columns:

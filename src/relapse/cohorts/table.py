@@ -1,7 +1,7 @@
 """The canonical table of a cohort, and the record of which rows it was made from."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from relapse.cohorts.outcomes import outcome_of, spelled, without_outcome
 from relapse.cohorts.required import require_columns
 from relapse.cohorts.resolution import resolve
 from relapse.cohorts.schema import Cohort
-from relapse.cohorts.sources import describe, fingerprint
+from relapse.cohorts.sources import describe
 from relapse.ground.errors import SourceError
 from relapse.ground.workspace import PICTURES
 
@@ -44,11 +44,21 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceRead:
+    """A source as it was read: its name among several, where it lies, and what identifies its content."""
+
+    name: str
+    where: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class PatientFlow:
     """From the rows of the source to the rows that are analysed; ``source`` and ``fingerprint`` say what was read.
 
     ``joined`` says of every source that was joined to the first who stands in both, and who does not; ``set_aside``
-    names every patient who left for her images.
+    names every patient who left for her images. ``read`` has the sources one by one, and ``declared`` the SHA-256 of
+    the declaration's file, and of those it extends, by their paths.
     """
 
     source: str
@@ -59,6 +69,8 @@ class PatientFlow:
     patients_kept: int
     joined: tuple[Joining, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
+    read: tuple[SourceRead, ...] = ()
+    declared: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Plain values, for a JSON file."""
@@ -123,12 +135,13 @@ def ingest(cohort: Cohort, *, root: Path) -> Ingested:
     table = canonical(raw.reset_index(drop=True), resolved)
     flow = PatientFlow(
         source=where,
-        fingerprint=_each(cohort, {name: fingerprint(source, root=root) for name, source in sources.items()}),
+        fingerprint=_each(cohort, rows.fingerprints),
         rows_read=rows_read,
         excluded=tuple(excluded),
         rows_kept=len(table),
         patients_kept=int(table["patient"].nunique()),
         joined=rows.joined,
+        read=tuple(SourceRead(name, describe(source), rows.fingerprints[name]) for name, source in sources.items()),
     )
     return Ingested(table, flow, resolved)
 

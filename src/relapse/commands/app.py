@@ -2,7 +2,7 @@
 
 import typer
 
-from relapse.commands import cohort, model, own_table, predictions, service
+from relapse.commands import cohort, lineage, model, own_table, predictions, service
 from relapse.commands.explain import explain
 from relapse.commands.films import films
 from relapse.commands.registry import registry
@@ -20,6 +20,7 @@ app.command()(predictions.evaluate)
 app.command(name="check-table")(predictions.check_table)
 app.command()(model.compare)
 app.command()(model.validate)
+app.command()(lineage.trace)
 app.command()(cohort.simulate)
 app.command()(cohort.audit)
 app.command()(cohort.use)

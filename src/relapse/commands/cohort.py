@@ -162,20 +162,36 @@ def simulate(
 def use(
     cohorts: Annotated[list[str], typer.Argument(help="Names of declared cohorts, such as gbsg wpbc.")],
     budget: Annotated[str | None, typer.Option(help="How much work is done: quick, default, publication.")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Beside those that stand there, once the files they need are named.")
+    ] = False,
 ) -> None:
     """Say in params.yaml which cohorts `dvc repro` runs, and with which budget; nothing else is changed there.
 
-    Results of other cohorts stay where they are.
+    Results of other cohorts stay where they are. With --keep the list is only added to, and every variable that the
+    cohorts read has to be set; where one is not, it is said where its file is had, and nothing is changed.
     """
+    from relapse.cohorts.catalogue import read_cohort
+    from relapse.cohorts.needs import require_needs
     from relapse.ground.errors import DeclarationError
     from relapse.ground.workspace import Workspace
-    from relapse.params import choose
+    from relapse.params import choose, read_params
 
     for name in cohorts:
         path = Workspace(name).declaration
         if not path.is_file():
             there = ", ".join(sorted(item.stem for item in path.parent.glob("*.yaml")))
             raise DeclarationError(f"{path}: no such declaration. There are: {there or 'none'}.")
+        if keep:
+            require_needs(read_cohort(path))
+    if keep:
+        there_before = read_params().cohorts
+        added = [name for name in dict.fromkeys(cohorts) if name not in there_before]
+        chosen = choose([*there_before, *added], budget) if added or budget else read_params()
+        what = f"{', '.join(added)} added, cohorts {', '.join(chosen.cohorts)}" if added else "as it was"
+        back = f" `relapse use {' '.join(there_before)}` brings back the list." if added else ""
+        say(f"params.yaml: {what}, budget {chosen.budget}.{back}")
+        return
     chosen = choose(cohorts, budget)
     say(f"params.yaml: cohorts {', '.join(chosen.cohorts)}, budget {chosen.budget}. Next: dvc repro")
 

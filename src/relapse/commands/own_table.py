@@ -13,6 +13,7 @@ from relapse.ground.console import print_table, say
 if TYPE_CHECKING:
     import pandas as pd
 
+    from relapse.cohorts.needs import Need
     from relapse.cohorts.schema import Cohort
     from relapse.drafting.answers import Question
     from relapse.drafting.placing import Placed
@@ -108,8 +109,12 @@ def _checked(name: str) -> str:
 
 @cohort.command(name="list")
 def list_() -> None:
-    """List the declared cohorts: outcome, source, and rows and events where they were read."""
+    """List the declared cohorts: outcome, source, whether its variables are set, and rows where they were read.
+
+    Below, where the files are had that a variable has to name and that none names yet.
+    """
     from relapse.cohorts.catalogue import read_cohort
+    from relapse.cohorts.needs import needs
     from relapse.cohorts.sources import describe
     from relapse.ground.errors import DeclarationError
     from relapse.ground.files import read_json
@@ -120,7 +125,8 @@ def list_() -> None:
     if not paths:
         raise DeclarationError("data/cohorts: no declaration. `relapse cohort new TABLE` writes one.")
     chosen = read_params().cohorts if Path("params.yaml").is_file() else ()
-    rows = []
+    rows: list[list[str]] = []
+    unset: dict[str, Need] = {}
     for path in paths:
         flow = Workspace(path.stem).flow
         kept = (
@@ -131,14 +137,21 @@ def list_() -> None:
         try:
             found = read_cohort(path)
         except DeclarationError as error:
-            rows.append([path.stem, str(error).splitlines()[0].removeprefix(f"{path}: "), "", kept, ""])
+            rows.append([path.stem, str(error).splitlines()[0].removeprefix(f"{path}: "), "", "", kept, ""])
             continue
         outcome = found.endpoint.label + (
             f", by {', '.join(item.label for item in found.survival.horizons)}" if found.survival else ", yes or no"
         )
         source = "; ".join(describe(item) for item in found.read_from.values())
-        rows.append([path.stem, outcome, source, kept, "yes" if path.stem in chosen else ""])
-    print_table("Declared cohorts", ["cohort", "outcome", "source", "last ingested", "in params.yaml"], rows)
+        named = needs(found)
+        unset |= {need.variable: need for need in named if not need.met}
+        state = "" if not named else "set" if all(need.met for need in named) else "not set"
+        rows.append([path.stem, outcome, source, state, kept, "yes" if path.stem in chosen else ""])
+    print_table(
+        "Declared cohorts", ["cohort", "outcome", "source", "variables", "last ingested", "in params.yaml"], rows
+    )
+    for need in unset.values():
+        say(str(need))
 
 
 @cohort.command(name="describe")

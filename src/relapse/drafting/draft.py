@@ -8,6 +8,7 @@ from relapse.cohorts.catalogue import TODO, unanswered
 from relapse.drafting import roles
 from relapse.drafting.answers import NONE, Answers, Ask, Said
 from relapse.drafting.columns import Column, among, profile
+from relapse.drafting.events import OtherEvent, never_features, other_events
 from relapse.drafting.features import Entry, Features, features_of
 from relapse.drafting.outcome import endpoint_of, kept_rows
 from relapse.drafting.sniffing import Sniffed, named
@@ -25,6 +26,7 @@ class Draft:
     patient: str | None
     site: str | None
     endpoint: dict[str, Any]
+    events: tuple[OtherEvent, ...]
     features: Features
     reference: tuple[str, ...]
     subgroups: tuple[str, ...]
@@ -65,6 +67,10 @@ def draft(sniffed: Sniffed, *, name: str, title: str, answers: Answers, ask: Ask
     endpoint = endpoint_of(
         columns, sniffed, said, outcome, doubts, others=[item for item in candidates if item != outcome]
     )
+    events = other_events(columns, endpoint, candidates)
+    paired = {item.event for item in events}
+    if unpaired := [item for item in candidates if item != outcome and item not in paired]:
+        doubts["endpoint"].append(f"these might be the outcome as well: {', '.join(unpaired)}.")
     in_outcome = {outcome, *_listed(endpoint.get("time")), *_listed(endpoint.get("to")), endpoint.get("from")}
     patient = said.column(
         "patient",
@@ -87,6 +93,7 @@ def draft(sniffed: Sniffed, *, name: str, title: str, answers: Answers, ask: Ask
     features = features_of(
         {key: among(column, kept) for key, column in columns.items()},
         taken=taken,
+        never=never_features(columns, events, {*taken}),
         labels=sniffed.labels,
         units=sniffed.units,
     )
@@ -111,6 +118,7 @@ def draft(sniffed: Sniffed, *, name: str, title: str, answers: Answers, ask: Ask
         patient=patient,
         site=site,
         endpoint=endpoint,
+        events=tuple(events),
         features=features,
         reference=tuple(reference),
         subgroups=tuple(_subgroups(features)),

@@ -55,9 +55,14 @@ class Features:
 
 
 def features_of(
-    columns: Mapping[str, Column], *, taken: Sequence[str], labels: Mapping[str, str], units: Mapping[str, str]
+    columns: Mapping[str, Column],
+    *,
+    taken: Sequence[str],
+    never: Mapping[str, str],
+    labels: Mapping[str, str],
+    units: Mapping[str, str],
 ) -> Features:
-    """Declare every column as far as it can be told; ``taken`` have another role.
+    """Declare every column as far as it can be told; ``taken`` have another role, and ``never`` says why some are none.
 
     Parameters
     ----------
@@ -68,13 +73,13 @@ def features_of(
     """
     entries: list[Entry] = []
     left: dict[str, str] = {}
-    groups = _groups([column for name, column in columns.items() if name not in taken])
+    groups = _groups([column for name, column in columns.items() if name not in taken and name not in never])
     grouped = {name for members in groups.values() for name in members}
     names: set[str] = set(RESERVED_COLUMNS)
     for name, column in columns.items():
         if name in taken or name in grouped:
             continue
-        if reason := _left_out(column):
+        if reason := never.get(name) or _left_out(column):
             left[name] = reason
             continue
         key = plain_name(name, names)

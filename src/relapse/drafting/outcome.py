@@ -29,7 +29,7 @@ def endpoint_of(
     *,
     others: Sequence[str],
 ) -> dict[str, Any]:
-    """The endpoint as it is declared, of a column ``outcome``; ``others`` might be it, too.
+    """The endpoint as it is declared, of a column ``outcome``; ``others`` might be it, too, each with its own time.
 
     What is not certain is added to ``doubts``.
     """
@@ -41,8 +41,6 @@ def endpoint_of(
         return {"kind": "binary", "event": TODO}
     column, mine = columns[outcome], doubts.setdefault("endpoint", [])
     mine += column.doubts
-    if others:
-        mine.append(f"these might be the outcome as well: {', '.join(others)}.")
     if roles.is_death(outcome):
         mine.append("its name speaks of death, which is no relapse: is it the outcome that is meant?")
     label = _label(outcome)
@@ -82,10 +80,10 @@ def endpoint_of(
         if times:
             mine.append(f"taken without a time; there might be one: {', '.join(times)}.")
         return {"kind": "binary", "label": label, **event}
-    if not said.answered("time") and len(times) > 1 and SPAN not in guess:
-        mine.append(
-            f"the time is taken from its name; it might also be: {', '.join(item for item in times if item != guess)}."
-        )
+    theirs = {guess, *(found[0] for other in others if (found := roles.times_of(columns, other)))}
+    further = [item for item in times if item not in theirs]
+    if not said.answered("time") and further and SPAN not in guess:
+        mine.append(f"the time is taken from its name; it might also be: {', '.join(further)}.")
     return {"kind": "survival", "label": label, **event, **_timed(columns, sniffed, said, time, event, mine)}
 
 

@@ -24,7 +24,7 @@ _SITE = re.compile(
     r"( (id|name|code))?"
 )
 _RELAPSE = re.compile(
-    r"relaps|recur|rezidiv|r[ée]cidiv|\b[rdep]fs\b|\brfi\b|\bd?dmfs\b|cens ?rec|progress|metastasis free"
+    r"relaps|recur|rezidiv|r[ée]cidiv|\b[rdep]fs\b|\b(r|d|p|b?c|dr)fi\b|\bd?dmfs\b|cens ?rec|progress|metastasis free"
 )
 _DEATH = re.compile(r"death|\bdead|died|deceas|vital|\bos\b|mortal|cens ?dead|alive|surv|\bdtime\b")
 _NO_OUTCOME = re.compile(r"nod(e|al)|recept|menopaus|\b(er|pr|pgr|her2|hr)\b|smok|performance|marital")
@@ -109,7 +109,7 @@ def outcomes_of(columns: Columns) -> list[str]:
     for name, column in columns.items():
         said, codes = words(name), sides(column)
         relapse, status, death = (bool(kind.search(said)) for kind in (_RELAPSE, _STATUS, _DEATH))
-        if _NO_OUTCOME.search(said) and not relapse:
+        if is_no_outcome(name):
             continue
         dated = (column.kind == "date" and relapse and 0 < column.missing < 1) or is_day_of(column)
         if (column.two_valued or dated) and (relapse or status or death) and not _BEGIN.search(said):
@@ -124,6 +124,11 @@ def is_day_of(column: Column) -> bool:
     if column.kind != "number" or column.two_valued or not (_RELAPSE.search(said) and re.search(r"days?\b", said)):
         return False
     return bool((known >= 0).all() and (known == 0).mean() > 0.2)
+
+
+def is_no_outcome(name: str) -> bool:
+    """Whether a name speaks of what a patient has at the beginning, though a word in it is one of outcomes, too."""
+    return bool(_NO_OUTCOME.search(words(name))) and not is_relapse(name)
 
 
 def is_relapse(name: str) -> bool:

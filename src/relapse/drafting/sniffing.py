@@ -84,6 +84,12 @@ def sniff(path: Path, *, sheet: str | None = None, header: Sequence[int] | None 
 
 
 def _require_file(path: Path) -> None:
+    if address := re.match(r"([a-z0-9+]+):/", path.as_posix()):
+        # Not repeated: it may hold a password.
+        raise SourceError(
+            f"{address[1]}://…: a data base is not read here. Write the answer to your query into a file, draft its "
+            "declaration, and put `source: {sql: …, query: …}` in its source's place (docs/declaring.md)."
+        )
     if path.is_dir():
         raise SourceError(f"{path}: this is a folder. Name the file in it.")
     if not path.is_file():

@@ -37,7 +37,10 @@ def text_of(draft: Draft, source: Mapping[str, Any]) -> str:
     ]
     if draft.site is not None:
         lines += [*_todo(doubts.get("site", ()), ""), f"site: {flow(draft.site)}"]
-    lines += [*_todo(doubts.get("endpoint", ()), ""), *_block("endpoint", draft.endpoint), "features:"]
+    lines += [*_todo(doubts.get("endpoint", ()), ""), *_block("endpoint", draft.endpoint)]
+    for event in draft.events:
+        lines += [*_todo([event.why], "  "), *(f"  # {key}: {flow(item)}" for key, item in event.ready.items())]
+    lines.append("features:")
     for entry in draft.features.entries:
         lines += [*_todo(entry.doubts, "  "), f"  {flow(entry.key)}: {flow(entry.content)}"]
     if draft.features.left_out:

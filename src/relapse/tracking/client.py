@@ -102,12 +102,14 @@ def to_repair(cohort: str) -> str:
 
 def git_commit(root: Path) -> tuple[str | None, bool]:
     """The commit checked out at ``root`` and whether tracked files differ from it; (None, False) outside git."""
+    commit = git(root, "rev-parse", "HEAD")
+    return commit or None, bool(commit and git(root, "status", "--porcelain", "--untracked-files=no"))
+
+
+def git(root: Path, *words: str) -> str:
+    """What git says at ``root``; nothing where it refuses, or there is no repository."""
     import subprocess
 
-    def run(*words: str) -> str:
-        quiet = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, env=quiet, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    commit = run("rev-parse", "HEAD")
-    return commit or None, bool(commit and run("status", "--porcelain", "--untracked-files=no"))
+    quiet = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
+    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, env=quiet, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,6 +1,5 @@
 """External validations of registered models, and the only place that writes them down in MLflow."""
 
-import re
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from relapse.bundle.load import Bundle, load_bundle
 from relapse.evaluation.evidence import Evidence
-from relapse.ground.errors import RegistryError
 from relapse.machinery import Machinery
 from relapse.tracking.client import connect, experiment
 from relapse.tracking.registry.marks import RESULT, VALIDATES
@@ -16,6 +14,7 @@ from relapse.tracking.registry.models import (
     PARENT,
     VALIDATED,
     fetch_version,
+    model_called,
     model_name,
     parent_run,
     version_called,
@@ -25,8 +24,6 @@ from relapse.training.external import PLAIN
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
-
-_NAME = re.compile(r"relapse-([a-z][a-z0-9_]*)(?:@([a-z]+)|/(\d+))")
 
 
 def find_model(name: str, machinery: Machinery) -> "tuple[Bundle, ModelVersion | None]":
@@ -39,10 +36,7 @@ def find_model(name: str, machinery: Machinery) -> "tuple[Bundle, ModelVersion |
     """
     if (Path(name) / "manifest.json").is_file():
         return load_bundle(Path(name)), None
-    match = _NAME.fullmatch(name)
-    if not match:
-        raise RegistryError(f"{name!r} is no model: give relapse-<cohort>@champion, relapse-<cohort>/3, or a bundle.")
-    version = version_called(connect(machinery), match[1], match[2] or match[3])
+    version = version_called(connect(machinery), *model_called(name))
     with tempfile.TemporaryDirectory() as scratch:
         fetch_version(version, Path(scratch) / "bundle")
         return load_bundle(Path(scratch) / "bundle"), version

@@ -1,6 +1,7 @@
 """What a cohort declares of its source: which file or package, and how it is to be read."""
 
 import codecs
+import re
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -22,11 +23,11 @@ _Sign = Annotated[str, StringConstraints(strip_whitespace=False)]
 Missing = tuple[str | dict[str, tuple[str, ...]], ...]
 
 
-class FileSource(Declared):
-    """A table in a file. ``missing`` lists words for a missing value, beside the usual ones: ``[NC, {size: 999}]``.
+class OwnSource(Declared):
+    """A user's table. ``missing`` lists words for a missing value, beside the usual ones: ``[NC, {size: 999}]``.
 
     A word counts in every column, a word under a column's name in that column alone. ``obtain`` says where a user gets
-    the file: it is told to who has not set the variable that names it.
+    it: it is told to who has not set the variable that names it.
     """
 
     missing: Missing = ()
@@ -49,7 +50,7 @@ class FileSource(Declared):
         return frozenset(word for words in here for word in words)
 
 
-class TextSource(FileSource):
+class TextSource(OwnSource):
     """A table of lines and cells, as CSV files and sheets are; lines are counted from 1, as an editor or Excel does.
 
     ``header`` is the line of the column names, or several: ``[1, 2]``. The filled cells above each other then make one
@@ -122,22 +123,57 @@ class ExcelSource(TextSource):
     sheet: str
 
 
-class ParquetSource(FileSource):
+class ParquetSource(OwnSource):
     """A parquet file; its columns keep their types."""
 
     parquet: str
 
 
-class SpssSource(FileSource):
+class SpssSource(OwnSource):
     """An SPSS file, ``.sav`` or ``.zsav``; values with labels are read as their labels where every one has one."""
 
     spss: str
 
 
-class StataSource(FileSource):
+class StataSource(OwnSource):
     """A Stata file, ``.dta``; values with labels are read as their labels where every one has one."""
 
     stata: str
+
+
+class SqlSource(OwnSource):
+    """The answer to a query: ``sql`` is the address of a data base, ``query`` one ``select``. It is only read.
+
+    The address is that of PostgreSQL, ``postgresql://user:${PASSWORD}@host:5432/name``, or of an SQLite file,
+    ``sqlite:///data/raw/clinic.db``; a variable may be the whole of it. A password stands in it by a variable alone.
+    """
+
+    sql: str
+    query: str
+
+    @field_validator("sql")
+    @classmethod
+    def _address_without_password(cls, value: str) -> str:
+        begins = re.match(r"(sqlite:///.|postgres(ql(\+psycopg)?)?://|\$\{\w+\})", value)
+        if not begins:
+            raise ValueError(
+                "expected the address of a data base: postgresql://user:${PASSWORD}@host/name, sqlite:///file, or "
+                "a variable that holds one."
+            )
+        user = value.partition("://")[2].rpartition("@")[0]
+        secrets = [user.partition(":")[2], *re.findall(r"(?i)[?&]\w*password=([^&]*)", value)]
+        if not all(re.fullmatch(r"(\$\{\w+\})?", secret) for secret in secrets):
+            raise ValueError(
+                "a password stands in the address. Put it into a variable, and write user:${VARIABLE}@host."
+            )
+        return value
+
+    @field_validator("query")
+    @classmethod
+    def _a_query(cls, value: str) -> str:
+        if not value.strip(" ;"):
+            raise ValueError("no query. Give one select, whose answer is the table.")
+        return value
 
 
 class SimulatedSource(Declared):
@@ -149,7 +185,7 @@ class SimulatedSource(Declared):
 
 def _kind_of_source(value: Any) -> str:
     given = value if isinstance(value, dict) else vars(value)
-    kinds = ("package", "csv", "excel", "parquet", "spss", "stata", "simulation")
+    kinds = ("package", "csv", "excel", "parquet", "spss", "stata", "sql", "simulation")
     return next((kind for kind in kinds if kind in given), "csv")
 
 
@@ -160,6 +196,7 @@ Source = Annotated[
     | Annotated[ParquetSource, Tag("parquet")]
     | Annotated[SpssSource, Tag("spss")]
     | Annotated[StataSource, Tag("stata")]
+    | Annotated[SqlSource, Tag("sql")]
     | Annotated[SimulatedSource, Tag("simulation")],
     Discriminator(_kind_of_source),
 ]

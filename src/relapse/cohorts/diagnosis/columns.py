@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import pandas as pd
 
 from relapse.cohorts.declared.features import Categorical
-from relapse.cohorts.declared.source import ExcelSource, FileSource, Source, TextSource
+from relapse.cohorts.declared.source import ExcelSource, OwnSource, Source, TextSource
 from relapse.cohorts.diagnosis.words import CODES, ERRORS, MISSING, OUTCOMES, UNITS
 from relapse.cohorts.numbers import pattern_of
 
@@ -248,7 +248,7 @@ def _absent(broken: pd.Series, column: str, source: Source) -> str:
 
 def _missing(words: Sequence[str], column: str, source: Source) -> str:
     """The line that declares words as missing: in every column, or numbers in this one, where others may hold them."""
-    if not isinstance(source, FileSource):
+    if not isinstance(source, OwnSource):
         return "make them missing in the data"
     numbers = all(re.fullmatch(_NUMBER, word) for word in words)
     before = [_mapping(item) if isinstance(item, dict) else _quoted(item) for item in source.missing]

@@ -5,10 +5,10 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
 
 
-_NONE = _words("0, no, n, false, f, none, never, absent, neg, negative, censored, alive, nein, nie, non, faux")
+_NONE = _words("0, no, n, false, f, none, never, absent, neg, negative, censored, alive, living, nein, nie, non, faux")
 _SOME = _words(
-    "1, 2, yes, y, true, t, present, pos, positive, event, relapse, relapsed, recurrence, recurred, dead, died, ja, j, "
-    "rezidiv, oui, vrai, si"
+    "1, 2, yes, y, true, t, present, pos, positive, event, relapse, relapsed, recurrence, recurred, dead, died, "
+    "deceased, ja, j, rezidiv, oui, vrai, si"
 )
 
 #: What the words of an outcome usually mean.

@@ -102,7 +102,14 @@ def publish(
         with tempfile.TemporaryDirectory() as scratch:
             bundle = Path(scratch) / "bundle"
             write_challenger(
-                bundle, at, source=source, evidence=evidence, decision=decision, card=card, checklist=checklist
+                bundle,
+                at,
+                source=source,
+                params=params,
+                evidence=evidence,
+                decision=decision,
+                card=card,
+                checklist=checklist,
             )
             version = _register(client, at, decision, source, run_ids[decision.challenger], bundle)
         put_forward(client, at.cohort, version)

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from relapse.bundle.fallback import CANDIDATE, ToFallBackOn, needs_fallback
+from relapse.bundle.manifest import Origin
 from relapse.bundle.write import write_bundle
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
@@ -11,6 +12,7 @@ from relapse.documents import Document
 from relapse.evaluation.evidence import Evidence
 from relapse.ground.files import read_json, sha256_of_file
 from relapse.ground.workspace import Workspace
+from relapse.params import Params, recorded
 from relapse.predictions import read_predictions
 from relapse.promotion.decision import Decision
 from relapse.tracking.publishing.source import Source
@@ -21,6 +23,7 @@ def write_challenger(
     at: Workspace,
     *,
     source: Source,
+    params: Params,
     evidence: Evidence,
     decision: Decision,
     card: Document,
@@ -51,6 +54,19 @@ def write_challenger(
         refits=_fold_models(at, name),
         fallback=_fallback(at, evidence) if needs_fallback(cohort, name) else None,
         film_reader=at.film_reader if cohort.films else None,
+        origin=_origin(at, name, source, params),
+    )
+
+
+def _origin(at: Workspace, name: str, source: Source, params: Params) -> Origin:
+    flow = read_json(at.flow)
+    return Origin(
+        sources=flow.get("read", ()),
+        declared=flow.get("declared", {}),
+        predictions=sha256_of_file(at.predictions(name)),
+        evidence=sha256_of_file(at.evidence),
+        params=recorded(params),
+        git_dirty=source.git_dirty,
     )
 
 

@@ -1,5 +1,6 @@
 """The model registry: one registered model a cohort, and what is read from it."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,10 +31,26 @@ VALIDATED = "relapse.validated."
 #: Where a candidate's run keeps its out-of-fold predictions.
 PREDICTIONS = "predictions/predictions.parquet"
 
+_NAME = re.compile(r"(?:models:/)?relapse-([a-z][a-z0-9_]*)(?:@([a-z]+)|/(\d+))")
+
 
 def model_name(cohort: str) -> str:
     """Name of the registered model of a cohort."""
     return f"relapse-{cohort}"
+
+
+def model_called(name: str) -> tuple[str, str]:
+    """Cohort and version (a number or an alias) of a model's name, as people write it or as MLflow's address.
+
+    Raises
+    ------
+    RegistryError
+        It is no such name.
+    """
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise RegistryError(f"{name!r} is no model: give relapse-<cohort>@champion, relapse-<cohort>/3, or a bundle.")
+    return match[1], match[2] or match[3]
 
 
 def registered(client: "MlflowClient", cohort: str) -> "RegisteredModel | None":
