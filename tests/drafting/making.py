@@ -188,6 +188,12 @@ def odd_tables() -> list[Odd]:
             text(good, ";", ",").encode(),
             (r'separator: ";"', r'decimal: ","'),
         ),
+        Odd(
+            "outcome that is a metastasis",
+            "clinic.csv",
+            text(good.rename(columns={"relapse": "Distant metastasis"})).encode(),
+            (r"event: Distant metastasis", r"time: rfs_months"),
+        ),
         Odd("tabs", "clinic.tsv", text(good, "\t").encode(), (r'separator: "\\t"',)),
         Odd("upright strokes", "clinic.txt", text(good, "|").encode(), (r'separator: "\|"',)),
         Odd("gzipped", "clinic.csv.gz", gzip.compress(text(good).encode()), (r"csv: data/raw/clinic\.csv\.gz",)),
