@@ -5,6 +5,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from relapse.machinery import machinery
 from relapse.params import read_params
 from relapse.tracking.client import connect
 from relapse.tracking.compare import compare_runs
+from relapse.tracking.publishing.comparisons import TABLE
 from relapse.tracking.registry.models import CHAMPION, CONTENT, champion_version, fetch_champion
 from relapse.training.record import write_failure
 from tests.project import Project
@@ -56,12 +58,21 @@ def test_one_parent_and_a_child_a_candidate_with_everything_that_tells_the_story
         metrics = next(item["metrics"] for item in evidence["candidates"] if item["name"] == name)
         assert child.data.metrics["auc"] == pytest.approx(metrics["auc"]["value"])
         assert child.data.metrics["auc_lower"] == pytest.approx(metrics["auc"]["lower"])
+        other = {"reference": "linear", "linear": "reference"}[name]
+        against = [item for item in evidence["comparisons"] if item["metric"] == "auc"]
+        assert {against[0]["first"], against[0]["second"]} == {name, other}
+        shown = {key: value for key, value in child.data.metrics.items() if key.startswith("difference_to_")}
+        assert {round(value, 9) for key, value in shown.items() if key.endswith("_p")} == {
+            round(against[0]["test"]["p"], 9)
+        }
         folders = {item.path for item in client.list_artifacts(child.info.run_id)}
         assert {"predictions", "training", "explanation"} <= folders
         explained = {Path(item.path).name for item in client.list_artifacts(child.info.run_id, "explanation")}
         assert {"beeswarm.png", "importance.csv", "explanation.json"} <= explained
         assert not any(name.endswith(".parquet") for name in explained), "rows that name patients stay at home"
     told = {item.path for item in client.list_artifacts(parents[0].info.run_id)}
+    rows = mlflow.load_table(TABLE, run_ids=[parents[0].info.run_id])
+    assert len(rows) == len(evidence["comparisons"])
     assert {"figures", "evaluation", "description", "audit", "report", "decision", "data"} <= told
 
 

@@ -24,7 +24,8 @@ _SITE = re.compile(
     r"( (id|name|code))?"
 )
 _RELAPSE = re.compile(
-    r"relaps|recur|rezidiv|r[ée]cidiv|\b[rdep]fs\b|\b(r|d|p|b?c|dr)fi\b|\bd?dmfs\b|cens ?rec|progress|distant metast|metastas(i|e)s"
+    r"relaps|recur|rezidiv|r[ée]cidiv|\b[rdep]fs\b|\b(r|d|p|b?c|dr)fi\b|\bd?dmfs\b|cens ?rec|progress|distant metast|"
+    r"metastas(i|e)s"
 )
 _DEATH = re.compile(r"death|\bdead|died|deceas|vital|\bos\b|mortal|cens ?dead|alive|surv|\bdtime\b")
 _NO_OUTCOME = re.compile(r"nod(e|al)|recept|menopaus|\b(er|pr|pgr|her2|hr)\b|smok|performance|marital")

@@ -19,6 +19,7 @@ from relapse.ground.workspace import Workspace
 from relapse.machinery import Machinery
 from relapse.params import Params
 from relapse.promotion.decision import Decision
+from relapse.tracking.publishing.comparisons import TABLE, numbers_of_tests, table_of_tests
 from relapse.tracking.publishing.registered_bundle import write_challenger
 from relapse.tracking.publishing.source import Source
 from relapse.tracking.registry.models import (
@@ -96,7 +97,12 @@ def publish(
         if (added := read_added_value(at.added_value)).answers:
             mlflow.log_metrics(_added_numbers(added))
             mlflow.log_artifacts(str(at.of("added_value")), "added_value")
-        run_ids = {item.name: _log_candidate(at, item, source, dataset) for item in evidence.candidates}
+        if evidence.comparisons:
+            mlflow.log_table(table_of_tests(evidence), TABLE)
+        tests = {item.name: numbers_of_tests(evidence, item.name) for item in evidence.candidates}
+        run_ids = {
+            item.name: _log_candidate(at, item, tests[item.name], source, dataset) for item in evidence.candidates
+        }
         missing = [name for name in params.candidates if name not in run_ids]
         failed = {name: _log_failure(at, name, source) for name in missing if "failed" in read_json(at.record(name))}
         with tempfile.TemporaryDirectory() as scratch:
@@ -141,7 +147,9 @@ def _note(
     return f"**{decision.summary}**\n\n{table}\n\n[Compare all candidates]({compare}){missing}"
 
 
-def _log_candidate(at: Workspace, item: CandidateEvidence, source: Source, dataset: "PandasDataset") -> str:
+def _log_candidate(
+    at: Workspace, item: CandidateEvidence, tests: dict[str, float], source: Source, dataset: "PandasDataset"
+) -> str:
     import mlflow
     from mlflow.entities import Metric
 
@@ -149,7 +157,7 @@ def _log_candidate(at: Workspace, item: CandidateEvidence, source: Source, datas
     with _run(record["title"], source.tags | {CANDIDATE: item.name}, nested=True) as run:
         mlflow.log_input(dataset, context="training")
         mlflow.log_params({"candidate": item.name, **record["params"]})
-        mlflow.log_metrics(_numbers(item) | {"work_seconds": record["seconds"]})
+        mlflow.log_metrics(_numbers(item) | tests | {"work_seconds": record["seconds"]})
         trials = pd.read_parquet(at.trials(item.name))
         series = [("fold", step, value) for step, value in enumerate(item.primary_by_fold)]
         final = trials[(trials["fold"] < 0) & trials["value"].notna()]
