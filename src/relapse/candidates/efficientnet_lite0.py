@@ -8,8 +8,8 @@ FAMILY = picture_family(
     "EfficientNet-lite0",
     description=(
         f"{MEMBERS} networks, averaged: EfficientNet-lite0 (Tan and Le 2019) with ImageNet weights on the picture, all "
-        "but its last layers frozen and run once, beside the clinical predictors; Cox partial likelihood or "
-        "cross-entropy."
+        "but its last layers frozen and run once, with the strength of its finer maps, beside the clinical predictors; "
+        "Cox partial likelihood or cross-entropy."
     ),
     remark=lambda cohort: None,
 )

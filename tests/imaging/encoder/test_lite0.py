@@ -34,7 +34,7 @@ def made() -> Encoder:
 
 
 def narrow(count: int = 30) -> Maps:
-    values = np.random.default_rng(2).standard_normal((count, 1, 2, 9, 320)).astype(np.float32)
+    values = np.random.default_rng(2).standard_normal((count, 1, 2, 9, 360)).astype(np.float32)
     return Maps(values, 3)
 
 
@@ -73,7 +73,7 @@ def test_building_asks_no_network_and_leaves_the_random_numbers_alone(monkeypatc
 def test_cached_head_and_numpy_head_are_the_packages_network(made: Encoder) -> None:
     some = pictures(3, size=224)
     kept = Maps(np.stack([make_maps(made, one, 1) for one in some]), 7)
-    assert kept.values.shape == (3, 1, 1, 49, 320)
+    assert kept.values.shape == (3, 1, 1, 49, 360)
     weights, frozen = start(made)
     expected = whole(made, some)
     np.testing.assert_allclose(predict_heads(kept, frozen, [weights], np.arange(3))[0], expected, atol=1e-5)
@@ -109,31 +109,59 @@ def test_a_head_with_coefficients_of_covariates_answers_for_the_image_alone(made
     np.testing.assert_allclose(plain.outputs(stacked, frozen, some.values[:, 0, 0], 3), found, atol=1e-5)
 
 
-def test_a_trained_head_fits_back_into_the_network(made: Encoder) -> None:
+def test_a_trained_head_fits_back_into_the_network_but_for_the_finer_maps(made: Encoder) -> None:
     mine = build("efficientnet-lite0")
     weights, frozen = start(mine)
     changed = [one + np.float32(0.01) for one in weights]
     some = pictures(2, size=96)
     kept = Maps(np.stack([make_maps(mine, one, 1) for one in some]), 3)
     put_in(mine, changed)
-    np.testing.assert_allclose(predict_heads(kept, frozen, [changed], np.arange(2))[0], whole(mine, some), atol=1e-4)
+    finer = kept.values[:, 0, 0, :, 320:].mean(1) @ changed[3][1280:]
+    assert np.abs(finer).min() > 0.01
+    expected = whole(mine, some) + finer
+    np.testing.assert_allclose(predict_heads(kept, frozen, [changed], np.arange(2))[0], expected, atol=1e-4)
 
 
-def test_attention_is_grad_cam_by_gradients_at_the_maps_after_relu6(made: Encoder) -> None:
+def fine(made: Encoder, images: torch.Tensor) -> torch.Tensor:
+    """What the fifth block gives, taken from the package's own network as it runs."""
+    seen: list[torch.Tensor] = []
+    hook = made.module._blocks[4].register_forward_hook(lambda *given: seen.append(given[2]))
+    with torch.no_grad():
+        made.module(images)
+    hook.remove()
+    return seen[0]
+
+
+@pytest.mark.parametrize("size", [224, 100])
+def test_beside_the_last_maps_stands_how_strong_finer_ones_are_around_each_place(made: Encoder, size: int) -> None:
+    (some,) = pictures(1, size=size)
+    images = torch.from_numpy(some.channels.astype(np.float32))
+    mean, deviation = (torch.tensor(one)[:, None, None] for one in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    strong = fine(made, (255 * (images * deviation + mean) - 127) / 128).abs()
+    found = trunk(made, images)[:, 320:]
+    places = range(found.shape[-1])
+    expected = [[strong[..., 4 * i : 4 * i + 4, 4 * j : 4 * j + 4].mean((2, 3)) for j in places] for i in places]
+    torch.testing.assert_close(found, torch.stack([torch.stack(row, 2) for row in expected], 2), atol=1e-4, rtol=1e-4)
+
+
+def test_attention_is_grad_cam_by_gradients_at_the_maps_after_relu6_and_the_finer_ones(made: Encoder) -> None:
     weights, frozen = start(made)
     mine = build("efficientnet-lite0")
     # As strong maps as these are clipped at many places.
     weights[1] = weights[1] * 20
+    weights[3][1280:] = np.random.default_rng(4).normal(0, 0.1, 40)
     put_in(mine, weights)
     images = torch.from_numpy(np.concatenate([one.channels for one in pictures(2, size=224)]).astype(np.float32))
     with torch.no_grad():
         maps = trunk(mine, images)
-        last = mine.module._swish(mine.module._bn1(mine.module._conv_head(maps)))
+        last = mine.module._swish(mine.module._bn1(mine.module._conv_head(maps[:, :320])))
     assert 0.05 < float((last == 6).float().mean()) < 0.9
+    finer = maps[:, 320:].clone().requires_grad_()
     last.requires_grad_()
-    output = mine.module._fc(last.mean((2, 3)))[:, 0]
-    (gradient,) = torch.autograd.grad(output.sum(), last)
-    summed = (gradient.mean((2, 3), keepdim=True) * last).sum(1).detach().numpy()
+    output = mine.module._fc(last.mean((2, 3)))[:, 0] + finer.mean((2, 3)) @ torch.from_numpy(weights[3][1280:])
+    gradients = torch.autograd.grad(output.sum(), (last, finer))
+    parts = zip(gradients, (last, finer), strict=True)
+    summed = sum((gradient.mean((2, 3), keepdim=True) * one).sum(1).detach().numpy() for gradient, one in parts)
     stacked = [one[None] for one in weights]
     flat = maps.flatten(2).transpose(1, 2).numpy()
     found = plain.attention(stacked, frozen, flat, 7)

@@ -49,7 +49,7 @@ def start(encoder: Encoder) -> tuple[Weights, Frozen]:
 
     The last two are the classifier and its constant. What of a DenseNet comes before them is told here; of
     EfficientNet-lite0 it is the kernel (inputs, outputs) of the last convolution, and scale and shift after it; the
-    first of its thousand classes stands for the classifier until training draws one.
+    first of its thousand classes stands for the classifier until training draws one, and takes nothing of finer maps.
 
     Kernels are kept as matrices: that of a 3 × 3 convolution as (inputs, outputs × 9), its taps turned round, since it
     is computed from its inputs outwards.
@@ -58,7 +58,8 @@ def start(encoder: Encoder) -> tuple[Weights, Frozen]:
 
     if isinstance(encoder.architecture, lite0.Lite0):
         kernel, norm, out = encoder.module._conv_head, encoder.module._bn1, encoder.module._fc
-        weights = [kernel.weight[:, :, 0, 0].T, norm.weight, norm.bias, out.weight[0], out.bias[:1]]
+        classifier = torch.cat([out.weight[0], out.weight.new_zeros(lite0.FINE_CHANNELS)])
+        weights = [kernel.weight[:, :, 0, 0].T, norm.weight, norm.bias, classifier, out.bias[:1]]
         scale = torch.rsqrt(norm.running_var + norm.eps)
         frozen = Frozen((_array(norm.running_mean),), (_array(scale),), "efficientnet-lite0")
         return [_array(one) for one in weights], frozen
@@ -81,7 +82,10 @@ def start(encoder: Encoder) -> tuple[Weights, Frozen]:
 
 
 def put_in(encoder: Encoder, weights: Weights) -> None:
-    """Give a network the weights of a trained head: what :func:`start` took out."""
+    """Give a network the weights of a trained head: what :func:`start` took out.
+
+    EfficientNet-lite0 has no place for what a classifier takes of finer maps: that is left out.
+    """
     import torch
 
     given = [torch.from_numpy(np.ascontiguousarray(one)) for one in weights]
@@ -91,7 +95,7 @@ def put_in(encoder: Encoder, weights: Weights) -> None:
             kernel.weight.copy_(given[0].T[:, :, None, None])
             for place, values in ((norm.weight, given[1]), (norm.bias, given[2])):
                 place.copy_(values)
-            out.weight[0], out.bias[0] = given[3], given[4][0]
+            out.weight[0], out.bias[0] = given[3][: -lite0.FINE_CHANNELS], given[4][0]
         return
     features, out = encoder.module.features, encoder.module.class_layers.out
     layers = list(features.get_submodule(f"denseblock{len(encoder.architecture.blocks)}").children())
@@ -133,6 +137,8 @@ def pooled(
     kind: str = "densenet",
 ) -> "torch.Tensor":
     """What the classifiers of heads take: the mean over places of each channel (networks, rows, channels).
+
+    Of EfficientNet-lite0 also those of the finer maps.
 
     Parameters
     ----------

@@ -6,6 +6,12 @@ convolution (320 to 1280 channels), its normalisation, ReLU6, the mean over plac
 an eighth of the weights. The *trunk* is what comes before. As in a DenseNet, means and variances of the normalisation
 stay what they were.
 
+Beside its last maps the trunk leaves how strong finer ones are: the mean absolute value, around each of its places, of
+what the fifth of its 16 blocks gives (40 channels, 28 × 28 of a picture of 224). Grain is seen there, and largely gone
+further up, where a place is a seventh of the picture. The blocks end linearly, their values lie around 0: how strong a
+pattern is, whichever its sign, shows in absolute values. The classifier takes these means as they are, beside those of
+the head.
+
 The weights expect photographs as (x − 127) / 128, whose channels vary by about 0.45, not by 1 (the variance that the
 first normalisation has stored is met so, and missed six times over by photographs of deviation 1). Pictures are
 standardised per slice. So a picture's number is taken for a photograph's after ImageNet's mean and deviation, and
@@ -34,14 +40,18 @@ _MIDDLE, _RANGE = 127 / 255, 128 / 255
 #: Tensors of a head: kernel, scale, shift, classifier, constant.
 WEIGHTS = 5
 
+#: The block, from 0, whose maps are the finer ones; their channels, and how many of their pixels a place has a side.
+_FINE, FINE_CHANNELS, _ACROSS = 4, 40, 4
+
 
 @dataclass(frozen=True, slots=True)
 class Lite0:
-    """The architecture: there is one."""
+    """The architecture: there is one. ``fine`` is the block whose finer maps are kept."""
 
     name: str = "EfficientNet-lite0"
     layers: int = 50
     channels: int = 3
+    fine: int = _FINE
 
 
 def module(weights: Path | None = None) -> "torch.nn.Module":
@@ -82,33 +92,39 @@ def installed() -> Path:
 
 
 def trunk(made: Any, images: "torch.Tensor") -> "torch.Tensor":
-    """The maps (images, 320, side, side) of standardised pictures (images, 3, size, size)."""
+    """The maps (images, 320 + 40, side, side) of standardised pictures (images, 3, size, size); the finer ones last."""
     import torch
+    from torch.nn.functional import avg_pool2d
 
     mean, deviation = (
         torch.tensor(values, dtype=images.dtype, device=images.device)[:, None, None] for values in (_MEAN, _DEVIATION)
     )
     found = (images * deviation + mean - _MIDDLE) / _RANGE
     found = made._swish(made._bn0(made._conv_stem(found)))
-    for block in made._blocks:
+    strength = found
+    for number, block in enumerate(made._blocks):
         found = block(found)
-    return found
+        if number == _FINE:
+            # At the edge of a picture whose size is no multiple of 32 a place has fewer pixels.
+            strength = avg_pool2d(found.abs(), _ACROSS, ceil_mode=True, count_include_pad=False)
+    return torch.cat([found, strength], 1)
 
 
 def pooled(
     leaves: "list[torch.Tensor]", norms: "list[tuple[torch.Tensor, torch.Tensor]]", maps: "torch.Tensor"
 ) -> "torch.Tensor":
-    """What classifiers take (networks, rows, 1280), as :func:`relapse.imaging.encoder.head.pooled` gives a DenseNet's.
+    """What classifiers take (networks, rows, 1280 + 40), as :func:`relapse.imaging.encoder.head.pooled` has it.
 
     Of the ``leaves`` only the first three are asked.
     """
     import torch
 
-    networks, rows, places, channels = maps.shape
+    networks, rows, places, _ = maps.shape
     kernel, scale, shift = leaves[:3]
+    last, finer = maps[..., : kernel.shape[1]], maps[..., kernel.shape[1] :]
     mean, inverse = norms[0]
     factor = scale * inverse
     # The normalisation is linear: it is taken into the kernel, which is smaller than the maps it makes.
     moved = (shift - mean * factor)[:, None]
-    seen = torch.baddbmm(moved, maps.reshape(networks, rows * places, channels), kernel * factor[:, None])
-    return seen.clamp(0, 6).view(networks, rows, places, -1).mean(2)
+    seen = torch.baddbmm(moved, last.reshape(networks, rows * places, -1), kernel * factor[:, None])
+    return torch.cat([seen.clamp(0, 6).view(networks, rows, places, -1).mean(2), finer.mean(2)], 2)

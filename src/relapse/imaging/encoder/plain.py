@@ -6,7 +6,8 @@ asks gradients for: with one linear layer behind global average pooling, the gra
 is the channel's weight, divided by the number of places, everywhere. Computed here as sums, in closed form.
 
 The ReLU6 of EfficientNet-lite0 lies before its last maps: where it clips at 6, a place's share is that of 6. (By what
-goes into ReLU6 the gradient would be 0 there, and the strongest places would vanish.)
+goes into ReLU6 the gradient would be 0 there, and the strongest places would vanish.) Its finer maps stand beside the
+last ones, in the same places and under the same mean: they are part of the sum.
 """
 
 from collections.abc import Sequence
@@ -74,10 +75,12 @@ def _last(member: Sequence[Array], frozen: Frozen, maps: Array, side: int) -> Ar
 
 
 def _last_of_lite0(member: Sequence[Array], frozen: Frozen, maps: Array, side: int) -> Array:
-    """One member's last maps (rows, places, channels), after the normalisation and ReLU6."""
+    """One member's last maps (rows, places, channels), after the normalisation and ReLU6; then the finer maps."""
     kernel, scale, shift = member[:3]
     factor = scale * frozen.scales[0]
-    return np.clip(maps @ (kernel * factor) + (shift - frozen.means[0] * factor), 0, 6)
+    last, finer = maps[..., : len(kernel)], maps[..., len(kernel) :]
+    seen = np.clip(last @ (kernel * factor) + (shift - frozen.means[0] * factor), 0, 6)
+    return np.concatenate([seen, finer], axis=2)
 
 
 def _active(values: Array, mean: Array, inverse: Array, scale: Array, shift: Array) -> Array:
