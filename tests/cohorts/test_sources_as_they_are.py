@@ -235,9 +235,9 @@ def test_the_examples_of_the_page_can_be_declared(root: Path) -> None:
     examples = [
         yaml.load(text.removeprefix("source: ")) for text in re.findall(r"`((?:\w+: )?\{.*?\})`(?=[ ,:;|])", part)
     ]
-    sources = [item for item in examples if {"csv", "excel", "parquet", "spss", "stata"} & item.keys()]
+    sources = [item for item in examples if {"csv", "excel", "parquet", "spss", "stata", "sql"} & item.keys()]
     features = [item for item in examples if item not in sources]
-    assert (len(sources), len(features)) == (9, 3)
+    assert (len(sources), len(features)) == (11, 3)
     for source in sources:
         Cohort.model_validate(_with(source=source))
     for place, item in enumerate(features):

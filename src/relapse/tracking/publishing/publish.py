@@ -97,8 +97,7 @@ def publish(
         if (added := read_added_value(at.added_value)).answers:
             mlflow.log_metrics(_added_numbers(added))
             mlflow.log_artifacts(str(at.of("added_value")), "added_value")
-        if evidence.comparisons:
-            mlflow.log_table(table_of_tests(evidence), TABLE)
+        _log_tests(evidence)
         tests = {item.name: numbers_of_tests(evidence, item.name) for item in evidence.candidates}
         run_ids = {
             item.name: _log_candidate(at, item, tests[item.name], source, dataset) for item in evidence.candidates
@@ -174,6 +173,18 @@ def _log_candidate(
             if path.suffix != ".parquet":
                 mlflow.log_artifact(str(path), "explanation")
         return str(run.info.run_id)
+
+
+def _log_tests(evidence: Evidence) -> None:
+    import warnings
+
+    import mlflow
+
+    if evidence.comparisons:
+        with warnings.catch_warnings():
+            # MLflow looks for images among the columns in a way that pandas 4 will read otherwise; there are none.
+            warnings.filterwarnings("ignore", message="For backward compatibility, 'str' dtypes are included")
+            mlflow.log_table(table_of_tests(evidence), TABLE)
 
 
 def _log_failure(at: Workspace, name: str, source: Source) -> str:
