@@ -55,7 +55,7 @@ def _patients(table: pd.DataFrame) -> pd.DataFrame:
     """A row a patient: rows of one patient would count her agreement with herself."""
     # Grouping a million rows takes ten seconds, also where there is nothing to be grouped.
     if table["patient"].is_unique:
-        return table.set_index("patient")
+        return table
     return table.groupby("patient", observed=True).first()
 
 
@@ -65,10 +65,11 @@ def _ordering(people: pd.DataFrame, cohort: Cohort, name: str) -> float | None:
     Those with the event are looked at in either direction. All of them only in the one: where follow-up ends on one
     day for everybody, an honest year of diagnosis runs against the time of the censored.
     """
-    for part, directions in ((people[people["event"] == 1], (1, -1)), (people, (1,))):
-        known = part[[name, "time"]].dropna(subset=[name])
+    everyone = people[[name, "time", "event"]].dropna(subset=[name])
+    for known, directions in ((everyone[everyone["event"] == 1], (1, -1)), (everyone, (1,))):
         if len(known) > LOOKED_AT:
-            known = known.iloc[np.sort(np.random.default_rng(0).choice(len(known), LOOKED_AT, replace=False))]
+            drawn = np.random.default_rng(0).choice(len(known), LOOKED_AT, replace=False)
+            known = known.iloc[np.sort(drawn)]
         values = _values(known, cohort, name)
         kept = np.isfinite(values)
         gamma = _gamma(values[kept], known["time"].to_numpy(dtype=np.float64)[kept])
