@@ -150,6 +150,11 @@ class Workspace:
         return self.explained(candidate) / EXPLANATION
 
     @property
+    def regression(self) -> Path:
+        """The reference and penalised models as regressions; a figure and its frame lie beside it."""
+        return self.of("explain") / "regression.json"
+
+    @property
     def audit(self) -> Path:
         """What the leakage audit found."""
         return self.of("audit") / "audit.json"
