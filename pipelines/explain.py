@@ -1,6 +1,6 @@
 """Stage *explain*: what each candidate's predictions rest on, each row explained by the model that has not seen it."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pandas as pd
 from joblib import delayed
@@ -12,10 +12,10 @@ from relapse.cohorts.table import read_table
 from relapse.explanation.out_of_fold import explain
 from relapse.explanation.regression import regression
 from relapse.figures.explanation.attention import attention
-from relapse.figures.explanation.files import write_explanation
+from relapse.figures.explanation.files import write_explanation, write_regression
 from relapse.figures.style import save
 from relapse.ground.console import say, stage
-from relapse.ground.files import read_json, write_json
+from relapse.ground.files import read_json
 from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.params import read_params
@@ -47,8 +47,8 @@ def main(cohort: str) -> None:
             save(figure, at.explained(name) / f"attention_{name}")
         first = max(explained.importance[: len(declared.explained)], key=lambda item: item.shap)
         say(f"{cohort} {name}: most important {first.features[0]}, {explained.scale}")
-    fitted = {name: load_model(at.model(name)).model for name in names}
-    write_json(at.regression, asdict(regression(fitted, table, declared)))
+    final = {name: load_model(at.model(name)) for name in names}
+    write_regression(at.regression, *regression(final, table, declared), cohort=declared)
 
 
 if __name__ == "__main__":

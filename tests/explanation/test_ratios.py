@@ -132,8 +132,8 @@ def test_a_penalised_model_has_ratios_and_says_why_no_p(
     assert found.note == PENALISED
     assert len(found.rows) == len(cohorts["gbsg"].features)
     assert all(np.isnan([row.lower, row.upper, row.p]).all() and row.ratio > 0 for row in found.rows)
-    models = {name: fitted("gbsg", name).model for name in ("reference", "linear", "forest")}
-    assert set(regression(models, tables["gbsg"], cohorts["gbsg"]).penalised) == {"linear"}
+    models = {name: fitted("gbsg", name) for name in ("reference", "linear", "forest")}
+    assert set(regression(models, tables["gbsg"], cohorts["gbsg"])[0].penalised) == {"linear"}
 
 
 def test_where_no_ratio_can_be_given_the_reason_stands_in_its_place(

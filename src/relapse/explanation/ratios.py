@@ -87,7 +87,7 @@ def penalised_ratios(model: Model, cohort: Cohort) -> Ratios | None:
 
 
 def cox_fit(columns: Array, table: "pd.DataFrame") -> "CoxPHFitter | None":
-    """lifelines' unpenalised Cox regression with Efron's ties on columns (n, p); None without a finite maximum."""
+    """An unpenalised Cox regression of lifelines, Efron's ties, on columns (n, p); None without a finite maximum."""
     from lifelines import CoxPHFitter
 
     if cox(columns, table["time"].to_numpy(dtype=np.float64), table["event"].to_numpy() == 1) is None:

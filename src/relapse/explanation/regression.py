@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relapse.candidates.catalogue import REFERENCE
+from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
+from relapse.explanation.equation import Equation, equation
+from relapse.explanation.hazards import Proportionality, proportional_hazards
 from relapse.explanation.ratios import Ratios, penalised_ratios, reference_ratios
-from relapse.explanation.terms import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,17 +19,33 @@ if TYPE_CHECKING:
 class Regression:
     """What is written of a cohort's regressions.
 
-    ``reference`` is None where the reference is no candidate; ``penalised`` are the others that have coefficients.
+    ``reference`` and ``equation`` are None where the reference is no candidate; ``hazards`` are the tests of its terms
+    against a hazard ratio that changes with time, empty where there is none; ``penalised`` are the others that have
+    coefficients.
     """
 
     reference: Ratios | None
+    equation: Equation | None
+    hazards: tuple[Proportionality, ...]
     penalised: Mapping[str, Ratios]
 
 
-def regression(models: "Mapping[str, Model]", table: "pd.DataFrame", cohort: Cohort) -> Regression:
-    """Read the candidates' models, fitted to all rows of ``table``, by name."""
-    found = {name: penalised_ratios(model, cohort) for name, model in models.items() if name != REFERENCE}
-    return Regression(
-        reference=reference_ratios(models[REFERENCE], table, cohort) if REFERENCE in models else None,
-        penalised={name: ratios for name, ratios in found.items() if ratios},
-    )
+def regression(
+    models: Mapping[str, RiskModel], table: "pd.DataFrame", cohort: Cohort
+) -> "tuple[Regression, pd.DataFrame | None]":
+    """Read the candidates' models, fitted to all rows of ``table``, by name.
+
+    Returns
+    -------
+    Regression, frame
+        The frame of the picture of hazards over time, None where they were not tested.
+    """
+    found = {name: penalised_ratios(one.model, cohort) for name, one in models.items() if name != REFERENCE}
+    penalised = {name: ratios for name, ratios in found.items() if ratios}
+    reference = models.get(REFERENCE)
+    if reference is None:
+        return Regression(None, None, (), penalised), None
+    tested = proportional_hazards(reference.model, table, cohort)
+    hazards, frame = tested or ((), None)
+    ratios = reference_ratios(reference.model, table, cohort)
+    return Regression(ratios, equation(reference, cohort), hazards, penalised), frame

@@ -7,6 +7,9 @@ from pathlib import Path
 #: Name of the summary in a folder of explanations.
 EXPLANATION = "explanation.json"
 
+#: Name of the picture of hazards over time and of its frame, beside :attr:`Workspace.regression`.
+HAZARDS = "hazards_over_time"
+
 #: Name of the folder of pictures beside a canonical table.
 PICTURES = "pictures"
 

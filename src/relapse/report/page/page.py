@@ -17,7 +17,7 @@ from relapse.report.missing import missing_table
 from relapse.report.model_card import model_card
 from relapse.report.page import answer
 from relapse.report.page.added import difference_columns, title, told
-from relapse.report.page.regression import ratio_tables
+from relapse.report.page.regression import equation_table, hazard_rows, ratio_tables
 from relapse.report.page.tables import (
     agreement_rows,
     calibration_table,
@@ -115,6 +115,8 @@ def _tables(m: Material) -> dict[str, Any]:
         "importance": importance_table(m.explained, m.cohort, m.titles),
         "agreement": agreement_rows(m.explained, m.titles),
         "ratios": ratio_tables(m),
+        "hazards": hazard_rows(m),
+        "equation": equation_table(m),
         "spaces": spaces_table(m.records),
         "missing": missing_table(m),
     }

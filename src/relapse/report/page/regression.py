@@ -8,7 +8,7 @@ from typing import Any
 from relapse.candidates.catalogue import REFERENCE
 from relapse.report.material import Material
 from relapse.report.page.tables import Cell
-from relapse.wording import count, number, p_value
+from relapse.wording import count, horizon_words, number, p_value
 
 #: Terms of a penalised model that the page holds, those that say most.
 MOST = 30
@@ -31,6 +31,41 @@ def ratio_tables(m: Material) -> list[RatioTable]:
         return []
     found = [(REFERENCE, m.regression["reference"]), (m.put_forward, m.regression["penalised"].get(m.put_forward))]
     return [_table(m.titles.get(name, name), ratios, name == REFERENCE) for name, ratios in found if ratios]
+
+
+@dataclass(frozen=True, slots=True)
+class EquationTable:
+    """The reference as an equation: a row a term (term, step, coefficient, centre), and what the sum becomes."""
+
+    rows: list[tuple[str, str, str, str]]
+    baselines: list[tuple[str, str]]
+    intercept: str
+    note: str
+
+
+def hazard_rows(m: Material) -> list[tuple[str, str, str, str, str]]:
+    """Give a row a term of the reference: chi-square of the test of proportional hazards, p, and p after Holm."""
+    tests = m.regression["hazards"] if m.regression else ()
+    return [
+        (one["label"], one["step"], number(one["statistic"], 2), p_value(one["p"]), p_value(one["p_holm"]))
+        for one in tests
+    ]
+
+
+def equation_table(m: Material) -> EquationTable | None:
+    """The reference's equation, with digits enough for a risk to three decimals."""
+    found = m.regression["equation"] if m.regression else None
+    if found is None:
+        return None
+    rows = [(one["label"], one["step"], exact(one["coefficient"]), exact(one["centre"])) for one in found["summands"]]
+    baselines = [(horizon_words(one["label"]), number(one["survival"], 6)) for one in found["baselines"]]
+    intercept = "" if found["intercept"] is None else exact(found["intercept"])
+    return EquationTable(rows, baselines, intercept, str(found["note"]))
+
+
+def exact(value: float) -> str:
+    """Write a number of an equation with seven digits that count."""
+    return f"{value:.7g}".replace("-", "\N{MINUS SIGN}")
 
 
 def ratio(value: float | None) -> str:
