@@ -88,3 +88,11 @@ def test_the_equation_and_the_test_of_proportional_hazards_stand_on_the_page(sur
         binary.page(regression=logistic | {"equation": {**EQUATION, "summands": [], "note": "No equation."}})
     )
     assert ("No equation." in none, "equation-table" in none) == (True, False)
+
+
+def test_the_checklist_says_that_the_model_is_given_in_full_only_where_it_is(survival: Made) -> None:
+    page = survival.page(regression=WHOLE)
+    assert "coefficients, centres and baseline survival at each horizon" in page
+    assert ('href="#equation"' in page, 'id="equation"' in page) == (True, True)
+    none = survival.page(regression=WHOLE | {"equation": {**EQUATION, "note": "No equation."}})
+    assert 'href="#equation"' not in none

@@ -84,6 +84,7 @@ def _said(m: Material) -> dict[str, Any]:
         "protocol": protocol(m.records),
         "versions": versions(m.records),
         "last_horizon": horizon_words(evidence.endpoint.horizons[-1].label) if evidence.endpoint.timed else "",
+        "groups_apart": answer.groups_apart(evidence),
         "checklist": checklist(m),
         "tally": tally(checklist(m)),
         # The structure escapes all text itself.
