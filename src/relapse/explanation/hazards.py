@@ -104,7 +104,8 @@ def _curve(time: Array, values: Array) -> "pd.DataFrame":
     import pandas as pd
 
     knots = np.quantile(time, _KNOTS)
-    grid = np.linspace(*np.quantile(time, [0.02, 0.98]), _GRID)
+    first, last = (float(np.quantile(time, share)) for share in (0.02, 0.98))
+    grid = np.linspace(first, last, _GRID)
     design, at = (np.column_stack([np.ones(len(x)), restricted_cubic_spline(x, knots)]) for x in (time, grid))
     weights, *_ = np.linalg.lstsq(design, values, rcond=None)
     rest = values - design @ weights

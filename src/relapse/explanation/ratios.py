@@ -120,8 +120,8 @@ def _logistic(columns: Array, table: "pd.DataFrame", codes: NDArray[np.intp] | N
 
 def _ratio(term: Term, beta: float, error: float) -> Ratio:
     reach = stats.norm.ppf(0.975) * error
-    ends = [_exp((beta + side) / term.scale) for side in (0.0, -reach, reach)]
-    return Ratio(term.label, term.step, *ends, p=float(2 * stats.norm.sf(abs(beta / error))))
+    value, lower, upper = (_exp((beta + side) / term.scale) for side in (0.0, -reach, reach))
+    return Ratio(term.label, term.step, value, lower, upper, p=float(2 * stats.norm.sf(abs(beta / error))))
 
 
 def _exp(value: float) -> float:

@@ -139,6 +139,6 @@ def groups_apart(evidence: Evidence) -> str:
     return (
         f" Log-rank test of the groups: chi-square {number(test.statistic, 1)}, {test.degrees} df, {p_equals(test.p)}. "
         "It takes the groups as given beforehand, while the out-of-fold scores that formed them rest on the outcomes "
-        "of the other patients; and groups that differ say nothing of how far single risks can be trusted, which ranking "
-        "and calibration are for."
+        "of the other patients; and groups that differ say nothing of how far single risks can be trusted, which "
+        "ranking and calibration are for."
     )
