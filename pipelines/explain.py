@@ -10,8 +10,9 @@ from relapse.candidates.catalogue import family
 from relapse.cohorts.catalogue import read_cohort
 from relapse.cohorts.table import read_table
 from relapse.explanation.out_of_fold import explain
+from relapse.explanation.regression import regression
 from relapse.figures.explanation.attention import attention
-from relapse.figures.explanation.files import write_explanation
+from relapse.figures.explanation.files import write_explanation, write_regression
 from relapse.figures.style import save
 from relapse.ground.console import say, stage
 from relapse.ground.files import read_json
@@ -46,6 +47,8 @@ def main(cohort: str) -> None:
             save(figure, at.explained(name) / f"attention_{name}")
         first = max(explained.importance[: len(declared.explained)], key=lambda item: item.shap)
         say(f"{cohort} {name}: most important {first.features[0]}, {explained.scale}")
+    final = {name: load_model(at.model(name)) for name in names}
+    write_regression(at.regression, *regression(final, table, declared), cohort=declared)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Table 1: who was studied, overall and by outcome."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relapse.cohorts.declared.features import Categorical, Known
 from relapse.cohorts.schema import Cohort
+from relapse.description.followed import median_followed
 from relapse.description.outcome import FEWEST, by_outcome
+from relapse.evaluation.statistics.results import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +54,9 @@ def table_one(table: "pd.DataFrame", cohort: Cohort) -> list[Line]:
     if cohort.survival:
         unit = cohort.survival.unit
         followed = {n: _quartiles(part["time"]) for n, part in groups.items()}
-        lines.append(Line("", f"Follow-up ({unit}s)", _MEDIAN, followed))
+        lines.append(Line("", f"Time to event or censoring ({unit}s)", _MEDIAN, followed))
+        reverse = dict.fromkeys(groups, "") | {OVERALL: _reached(median_followed(table))}
+        lines.append(Line("", f"Follow-up, reverse Kaplan–Meier ({unit}s)", "median (95% interval)", reverse))
     for name, feature in cohort.features.items():
         label = cohort.label(name) + (" †" if feature.known is Known.AFTER else "")
         if isinstance(feature, Categorical):
@@ -64,6 +69,13 @@ def table_one(table: "pd.DataFrame", cohort: Cohort) -> list[Line]:
             lacking = {n: _count(int(part[name].isna().sum())) for n, part in groups.items()}
             lines.append(Line(name, label, "missing", lacking))
     return lines
+
+
+def _reached(found: Estimate) -> str:
+    value, lower, upper = (
+        _short(end) if math.isfinite(end) else "not reached" for end in (found.value, found.lower, found.upper)
+    )
+    return f"{value} ({lower} to {upper})"
 
 
 def _quartiles(values: "pd.Series[float]") -> str:

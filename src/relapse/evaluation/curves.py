@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from relapse.evaluation.bands import auc_over_time_frame, precision_recall_band_frame, roc_band_frame
+from relapse.evaluation.groups import RISK_GROUPS, risk_groups
 from relapse.evaluation.metrics import Endpoint, Horizon, pooled
 from relapse.evaluation.statistics.arrays import FloatArray, both_classes, numbers
 from relapse.evaluation.statistics.decisions.decision_curve import net_benefit, net_benefit_at_horizon
@@ -17,9 +18,6 @@ from relapse.evaluation.statistics.survival.kaplan_meier import StepFunction, ka
 
 #: Rows that a calibration group should have, so that its observed share means something.
 ROWS_PER_GROUP = 35
-
-#: Groups of patients by predicted risk, lowest first.
-RISK_GROUPS = ("lower third", "middle third", "upper third")
 
 #: Width of a bar of the histogram of risks.
 BIN_WIDTH = 0.05
@@ -170,8 +168,7 @@ def risk_group_frame(predictions: pd.DataFrame, *, horizon: Horizon) -> pd.DataF
         steps, and fifths of the horizon), ``survival`` with 95% interval ``lower`` and ``upper`` (Greenwood,
         log(-log)), ``at_risk`` (rows still followed just before ``time``), ``rows`` (of the group).
     """
-    risk = predictions[horizon.column].to_numpy(dtype=np.float64)
-    codes = np.searchsorted(np.quantile(risk, [1 / 3, 2 / 3]), risk, side="left")
+    codes = risk_groups(predictions, horizon=horizon)
     ticks = horizon.time * np.arange(7) / 5
     parts = []
     for code, name in enumerate(RISK_GROUPS):

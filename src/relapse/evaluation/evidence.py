@@ -12,6 +12,7 @@ from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import Sized, counts
 from relapse.evaluation.calibration import CalibrationSummary, calibration
 from relapse.evaluation.checks import findings
+from relapse.evaluation.groups import groups_apart
 from relapse.evaluation.metrics import (
     Endpoint,
     Horizon,
@@ -28,6 +29,7 @@ from relapse.evaluation.statistics.ranking.binary import delong_test
 from relapse.evaluation.statistics.ranking.concordance import kang_test
 from relapse.evaluation.statistics.results import Estimate, PairedTest
 from relapse.evaluation.statistics.survival.horizon import time_dependent_auc_test
+from relapse.evaluation.statistics.survival.log_rank import LogRank
 from relapse.evaluation.subgroups import SubgroupEvidence, by_subgroup
 from relapse.ground.files import write_text
 from relapse.ground.finding import Finding
@@ -39,7 +41,8 @@ class CandidateEvidence:
     """One candidate: pooled out-of-fold metrics, the ranking metric of each outer fold, calibration by risk column.
 
     ``subgroups`` has one entry a level of each subgroup column of the predictions table; ``headline_by_fold`` are the
-    other headline metrics of each outer fold, by key.
+    other headline metrics of each outer fold, by key. ``risk_groups`` is the log-rank test of the thirds of the risk at
+    the last horizon; None where there is no time, and where patients have several rows, which it takes as independent.
     """
 
     name: str
@@ -48,6 +51,7 @@ class CandidateEvidence:
     calibration: dict[str, CalibrationSummary] = field(default_factory=dict)
     subgroups: tuple[SubgroupEvidence, ...] = ()
     headline_by_fold: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    risk_groups: LogRank | None = None
 
     @property
     def mean_over_folds(self) -> float:
@@ -193,6 +197,7 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
             calibration(table, endpoint),
             tuple(by_subgroup(table, endpoint, resamples=resamples, seed=seed)),
             headline_by_fold(tables[name], endpoint),
+            groups_apart(table, endpoint),
         )
         for name, table in flat.items()
     )

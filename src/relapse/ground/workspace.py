@@ -7,6 +7,9 @@ from pathlib import Path
 #: Name of the summary in a folder of explanations.
 EXPLANATION = "explanation.json"
 
+#: Name of the picture of hazards over time and of its frame, beside :attr:`Workspace.regression`.
+HAZARDS = "hazards_over_time"
+
 #: Name of the folder of pictures beside a canonical table.
 PICTURES = "pictures"
 
@@ -148,6 +151,11 @@ class Workspace:
     def explanation(self, candidate: str) -> Path:
         """The summary of a candidate's explanations."""
         return self.explained(candidate) / EXPLANATION
+
+    @property
+    def regression(self) -> Path:
+        """The reference and penalised models as regressions; a figure and its frame lie beside it."""
+        return self.of("explain") / "regression.json"
 
     @property
     def audit(self) -> Path:

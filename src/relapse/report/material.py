@@ -22,7 +22,8 @@ class Material:
     ``flow``, ``gate``, ``decision`` are the content of their JSON files; ``records`` are training records by candidate,
     ``failed`` the errors of candidates that could not be trained, by title; ``table_one`` are the lines of Table 1;
     ``audit`` is what the leakage audit found and ``added`` what blocks add, None where that was not run; ``explained``
-    are the summaries of explained candidates, below the folder ``explanations``; ``pictures`` are folders of figures.
+    are the summaries of explained candidates, below the folder ``explanations``; ``regression`` are ratios and equation
+    of the linear ones, None where that was not run; ``pictures`` are folders of figures.
     """
 
     cohort: Cohort
@@ -37,6 +38,7 @@ class Material:
     added: AddedValue | None = None
     explained: Mapping[str, Json] = field(default_factory=dict)
     explanations: Path | None = None
+    regression: Json | None = None
     pictures: tuple[Path, ...] = ()
 
     @classmethod
@@ -59,7 +61,8 @@ class Material:
                 name: read_json(at.explanation(name)) for name, record in records.items() if "failed" not in record
             },
             explanations=at.of("explain"),
-            pictures=(at.figures, at.description_figures, at.of("audit"), at.added_value_figures),
+            regression=read_json(at.regression),
+            pictures=(at.figures, at.description_figures, at.of("explain"), at.of("audit"), at.added_value_figures),
         )
 
     def after(self, decision: Json) -> "Material":

@@ -8,7 +8,8 @@ from relapse.evaluation.evidence import CandidateEvidence, Comparison, Evidence
 from relapse.evaluation.metrics import Endpoint
 from relapse.evaluation.selection import Selection
 from relapse.evaluation.statistics.results import Estimate, PairedTest
-from relapse.report.page.answer import carried_out, figures_behind, reservation, shown_different, verdict
+from relapse.report.page.answer import carried_out, figures_behind, groups_apart, reservation, shown_different, verdict
+from relapse.wording import number, p_equals
 from tests.report.conftest import Made
 
 TITLES = {"reference": "Clinical reference", "linear": "Elastic net", "forest": "Random forest"}
@@ -115,3 +116,15 @@ def test_the_best_figure_is_given_again_corrected_for_its_choice() -> None:
     text = reservation(found)
     assert "corrected for the choice, its ROC AUC of 0.700 is 0.664 (95% interval 0.580 to 0.740)" in text
     assert "no external validation has been made" in text
+
+
+def test_the_log_rank_test_stands_with_what_it_does_not_allow_for(survival: Made, binary: Made) -> None:
+    test = survival.evidence.shown.risk_groups
+    assert test is not None
+    said = groups_apart(survival.evidence)
+    assert f"chi-square {number(test.statistic, 1)}, 2 df, {p_equals(test.p)}" in said
+    assert "out-of-fold scores" in said
+    assert said.split(". ")[1] in survival.page()
+    assert groups_apart(binary.evidence) == ""
+    several = tuple(replace(item, risk_groups=None) for item in survival.evidence.candidates)
+    assert "patients have several" in groups_apart(replace(survival.evidence, candidates=several))

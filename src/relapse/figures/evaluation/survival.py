@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse.evaluation.curves import RISK_GROUPS
+from relapse.evaluation.groups import RISK_GROUPS
 from relapse.evaluation.metrics import Horizon
 from relapse.figures.style import INK, MUTED, RULE, describe, marks, new_figure
 from relapse.wording import horizon_unit, horizon_words, number

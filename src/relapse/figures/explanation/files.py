@@ -1,13 +1,16 @@
-"""The files of a candidate's explanations: Shapley values, summary, and figures with the frames they are drawn from."""
+"""The files of explanations: Shapley values, summaries, and figures with the frames they are drawn from."""
 
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import endpoint_of
+from relapse.explanation.hazards import panel_title
 from relapse.explanation.out_of_fold import Explained
+from relapse.explanation.regression import Regression
 from relapse.figures.explanation.drawn import (
     beeswarm,
     beeswarm_frame,
@@ -16,9 +19,10 @@ from relapse.figures.explanation.drawn import (
     waterfall,
     waterfall_frame,
 )
+from relapse.figures.explanation.hazards import hazards_over_time
 from relapse.figures.style import save
 from relapse.ground.files import write_csv, write_json, write_parquet
-from relapse.ground.workspace import EXPLANATION
+from relapse.ground.workspace import EXPLANATION, HAZARDS
 
 
 def write_explanation(
@@ -55,3 +59,14 @@ def write_explanation(
             "loss_stability": asdict(explained.loss_stability),
         },
     )
+
+
+def write_regression(path: Path, found: Regression, frame: pd.DataFrame | None, *, cohort: Cohort) -> None:
+    """Write ratios, equation and tests to ``path``, and beside it the picture of hazards over time with its frame."""
+    write_json(path, asdict(found))
+    if frame is None or found.reference is None or cohort.survival is None:
+        return
+    fitted = {panel_title(row): float(np.log(row.ratio)) for row in found.reference.rows}
+    beside = path.with_name(HAZARDS)
+    write_csv(beside.with_suffix(".csv"), frame)
+    save(hazards_over_time(frame, fitted, unit=cohort.survival.unit), beside)

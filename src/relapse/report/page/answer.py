@@ -127,3 +127,18 @@ def reservation(evidence: Evidence) -> str:
             f"choice, its {evidence.primary_label} of {number(known.plain)} is {with_interval(known.corrected)}. "
         )
     return f"{corrected}These patients are not those of another hospital: no external validation has been made."
+
+
+def groups_apart(evidence: Evidence) -> str:
+    """Tell the log-rank test between the risk groups drawn, with what it does not allow for; empty without a time."""
+    if not evidence.endpoint.timed:
+        return ""
+    test = evidence.shown.risk_groups
+    if test is None:
+        return " No log-rank test is given: it takes rows to be independent, and here patients have several."
+    return (
+        f" Log-rank test of the groups: chi-square {number(test.statistic, 1)}, {test.degrees} df, {p_equals(test.p)}. "
+        "It takes the groups as given beforehand, while the out-of-fold scores that formed them rest on the outcomes "
+        "of the other patients; and groups that differ say nothing of how far single risks can be trusted, which "
+        "ranking and calibration are for."
+    )

@@ -17,6 +17,7 @@ from relapse.report.missing import missing_table
 from relapse.report.model_card import model_card
 from relapse.report.page import answer
 from relapse.report.page.added import difference_columns, title, told
+from relapse.report.page.regression import equation_table, hazard_rows, ratio_tables
 from relapse.report.page.tables import (
     agreement_rows,
     calibration_table,
@@ -83,6 +84,7 @@ def _said(m: Material) -> dict[str, Any]:
         "protocol": protocol(m.records),
         "versions": versions(m.records),
         "last_horizon": horizon_words(evidence.endpoint.horizons[-1].label) if evidence.endpoint.timed else "",
+        "groups_apart": answer.groups_apart(evidence),
         "checklist": checklist(m),
         "tally": tally(checklist(m)),
         # The structure escapes all text itself.
@@ -113,6 +115,9 @@ def _tables(m: Material) -> dict[str, Any]:
         "added_failed": m.added.failed if m.added else {},
         "importance": importance_table(m.explained, m.cohort, m.titles),
         "agreement": agreement_rows(m.explained, m.titles),
+        "ratios": ratio_tables(m),
+        "hazards": hazard_rows(m),
+        "equation": equation_table(m),
         "spaces": spaces_table(m.records),
         "missing": missing_table(m),
     }

@@ -197,6 +197,19 @@ def _analysed(m: Material) -> Found:
     )
 
 
+def _specified(m: Material) -> Found:
+    given = m.regression is not None and m.regression["equation"] and not m.regression["equation"]["note"]
+    baseline = "baseline survival at each horizon" if m.cohort.survival else "the intercept"
+    equation = (
+        f" The clinical reference is given in full, with its coefficients, centres and {baseline}." if given else ""
+    )
+    return Found(
+        "The fitted champion is in the registry as a bundle (weights, encoder, declaration, digests) and is served by "
+        f"an interface that takes one patient or many.{equation}",
+        ("decision", "equation") if given else ("decision",),
+    )
+
+
 def _performance(m: Material) -> Found:
     metric = m.evidence.endpoint.primary
     estimate = m.evidence.candidate(m.put_forward).metrics[metric.key]
@@ -239,11 +252,6 @@ SAME: Mapping[str, Found] = {
     "12g": Found("By the fitted model of each outer fold, for the rows of that fold alone.", ("methods",)),
     "16": Found("None: both come from the same cohort by cross-validation.", ("caveats",)),
     "20b": Found("Table 1 gives all patients and both outcomes, with missing values.", ("patients",), whole=False),
-    "22": Found(
-        "The fitted champion is in the registry as a bundle (weights, encoder, declaration, digests) and is served by "
-        "an interface that takes one patient or many.",
-        ("decision",),
-    ),
     "24": Found("None was made after the evaluation.", applies=False),
     "26": Found(
         "Generated from the numbers: size, selection, censoring, validation within one cohort.",
@@ -289,6 +297,7 @@ OWN: Mapping[str, Callable[[Material], Found]] = {
     "18e": _shared_data,
     "20a": _flow,
     "21": _analysed,
+    "22": _specified,
     "23a": _performance,
     "23b": _between,
     "25": _interpretation,
