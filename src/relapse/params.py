@@ -148,6 +148,16 @@ def recorded(params: Params) -> dict[str, Any]:
     return params.model_dump(mode="json", by_alias=True, exclude={"cohorts"})
 
 
+def flat(settings: Any, above: str = "") -> dict[str, str]:
+    """Settings below each other as one level of names, ``train.trials``, and texts."""
+    if not isinstance(settings, dict):
+        return {above: str(settings)}
+    found: dict[str, str] = {}
+    for key, item in settings.items():
+        found |= flat(item, f"{above}.{key}" if above else str(key))
+    return found
+
+
 def choose(cohorts: Sequence[str], budget: str | None, path: Path = Path("params.yaml")) -> Params:
     """Write into ``params.yaml`` which cohorts are run, and with which budget where one is given; the rest stays.
 

@@ -63,10 +63,10 @@ def explain(
 
 
 def _families() -> "list[Family]":
-    from relapse.evaluation.checks import FAMILY
     from relapse.quality.codes import FAMILIES
+    from relapse.quality.prediction_codes import PREDICTIONS
 
-    return [*FAMILIES, FAMILY]
+    return [*FAMILIES, PREDICTIONS]
 
 
 def _texts() -> dict[str, str]:

@@ -11,7 +11,8 @@ from relapse.evaluation.statistics.ranking.binary import auc_estimate
 from relapse.evaluation.statistics.results import Estimate
 from relapse.evaluation.statistics.survival.horizon import time_dependent_auc
 from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier
-from relapse.ground.finding import Code, Family, Finding
+from relapse.ground.finding import Code, Finding
+from relapse.quality.prediction_codes import S001, S002, S003, S004, S005, S006, S007
 
 #: Rank correlation of a score with its own risk below which they point in different ways; honest ones are near 1.
 OPPOSED = -0.2
@@ -27,51 +28,6 @@ EACH = 10
 
 #: Share of all events by the last horizon below which time is taken to be in another unit.
 FEW = 0.02
-
-S001 = Code(
-    "S001",
-    "warning",
-    "a score or a risk ranks rows against the outcome (upper bound of the C-index or AUC below one half)",
-    "turn its sign: higher has to mean more likely to relapse",
-)
-S002 = Code(
-    "S002",
-    "warning",
-    "the score ranks rows the other way round than the risk beside it",
-    "turn the sign of the one that is wrong",
-)
-S003 = Code("S003", "warning", "a risk is the probability of staying free of the event", "give 1 minus it")
-S004 = Code(
-    "S004",
-    "warning",
-    "a risk by a later horizon is smaller than that by an earlier one",
-    "look whether columns were mixed up",
-)
-S005 = Code(
-    "S005",
-    "warning",
-    "follow-up and horizons do not fit",
-    "look at the unit of the time, or leave the horizon out",
-)
-S006 = Code(
-    "S006",
-    "warning",
-    "a score or a risk is the outcome itself, or tells it apart almost perfectly (AUC or C from 0.98)",
-    "look what the model had seen",
-)
-S007 = Code(
-    "S007",
-    "warning",
-    "a threshold lies outside [0, 1] or is missing",
-    "give the risk from which a row is called positive",
-)
-
-FAMILY = Family(
-    "scores and risks",
-    "Of a predictions table, by the stage *evaluate*, by `relapse validate` and by `relapse evaluate` of tables made "
-    "elsewhere. What they find stands first among the report's caveats, and in `evidence.json`.",
-    (S001, S002, S003, S004, S005, S006, S007),
-)
 
 _DIRECTION = "Higher has to mean more likely to relapse"
 

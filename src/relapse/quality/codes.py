@@ -1,6 +1,7 @@
-"""Every code of the gate: what it stands for, how grave it is, what to do; checks and docs say it from here."""
+"""Every code of a check: what it stands for, how grave it is, what to do; checks and docs say it from here."""
 
 from relapse.ground.finding import Code, Family
+from relapse.quality.prediction_codes import PREDICTIONS
 
 _DECLARED = "a rule of the declaration is changed where it stands"
 
@@ -262,6 +263,7 @@ G001 = Code(
     "delete it from the declaration, or correct its column",
 )
 
+#: What is looked for in a table, by the gate.
 FAMILIES = (
     Family(
         "what is declared",
@@ -318,5 +320,6 @@ FAMILIES = (
     ),
 )
 
-#: Every code of the gate by its name.
-CODES = {item.code: item for family in FAMILIES for item in family.codes}
+#: Every code by its name, and those that the gate itself looks for.
+CODES = {item.code: item for family in (*FAMILIES, PREDICTIONS) for item in family.codes}
+OF_THE_GATE = frozenset(item.code for family in FAMILIES for item in family.codes)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from relapse.cohorts.declared.silence import Silence, reason_for, silenced
+from relapse.cohorts.declared.silence import reason_for, silenced
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
 from relapse.ground.errors import DeclarationError, GateError
@@ -16,7 +16,7 @@ from relapse.ground.finding import Finding
 from relapse.quality.checks.catalogue import findings as coded_findings
 from relapse.quality.checks.catalogue import findings_in_broken
 from relapse.quality.checks.context import DEFAULT, Context
-from relapse.quality.codes import CODES, G001
+from relapse.quality.codes import CODES, G001, OF_THE_GATE
 from relapse.quality.expectations import build_expectations
 from relapse.quality.hints import hint
 
@@ -134,7 +134,7 @@ def check(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None = None, cont
 
 
 def _require_silenceable(cohort: Cohort) -> None:
-    for item in _of_the_gate(cohort):
+    for item in cohort.silence:
         if item.check not in CODES:
             raise DeclarationError(
                 f"silence: {item.check} is no check. There are: {', '.join(CODES)}. `relapse explain` says of what."
@@ -151,15 +151,9 @@ def _idle(cohort: Cohort, found: Iterable[Verdict | Finding]) -> tuple[Finding, 
     there = list(found)
     return tuple(
         G001.found("silence", f"{item} was silenced, and nothing of the kind was found: delete it, or correct it.")
-        for item in _of_the_gate(cohort)
-        if not any(item.covers(one.code, one.column) for one in there)
+        for item in cohort.silence
+        if item.check in OF_THE_GATE and not any(item.covers(one.code, one.column) for one in there)
     )
-
-
-def _of_the_gate(cohort: Cohort) -> list[Silence]:
-    """Silences but those of checks of predictions, whose letter is none of the gate's."""
-    elsewhere = "S"
-    return [item for item in cohort.silence if not item.check.startswith(elsewhere)]
 
 
 def _validate(table: pd.DataFrame, cohort: Cohort, *, docs: Path | None, detail: dict[str, Any]) -> list[Verdict]:

@@ -13,7 +13,7 @@ from relapse.ground.declarations import read_yaml
 from relapse.ground.errors import DeclarationError, SourceError
 from relapse.ground.files import sha256_of_file
 from relapse.ground.workspace import Workspace
-from relapse.params import read_params, recorded
+from relapse.params import flat, read_params, recorded
 from relapse.tracking.client import git
 from relapse.tracking.lineage.facts import Fact, Step, compared
 
@@ -65,7 +65,7 @@ def settings(found: Description, root: Path) -> Step:
         compared(key, str(origin.params.get(key)), str(now.get(key)) if now is not None else None)
         for key in ("seed", "budget")
     ]
-    rest, rest_now = (_flat({**item, "seed": 0, "budget": ""}) for item in (origin.params, now or {}))
+    rest, rest_now = (flat({**item, "seed": 0, "budget": ""}) for item in (origin.params, now or {}))
     told = f"{len(rest)} settings of params.yaml"
     if now is None:
         return Step("Settings", (*facts, Fact("params", told, "not here")))
@@ -151,12 +151,3 @@ def _followed(source: InFile, root: Path) -> list[Fact]:
 def _params(root: Path) -> dict[str, Any] | None:
     path = root / "params.yaml"
     return recorded(read_params(path)) if path.is_file() else None
-
-
-def _flat(value: Any, above: str = "") -> dict[str, str]:
-    if not isinstance(value, dict):
-        return {above: str(value)}
-    flat: dict[str, str] = {}
-    for key, item in value.items():
-        flat |= _flat(item, f"{above}.{key}" if above else str(key))
-    return flat

@@ -15,7 +15,7 @@ from relapse.evaluation.evidence import CandidateEvidence, Evidence
 from relapse.ground.files import read_json
 from relapse.ground.workspace import Workspace
 from relapse.machinery import Machinery
-from relapse.params import Params
+from relapse.params import Params, flat
 from relapse.promotion.decision import Decision
 from relapse.tracking.publishing.comparisons import TABLE, numbers_of_tests, table_of_tests
 from relapse.tracking.publishing.registered_bundle import write_challenger
@@ -84,7 +84,7 @@ def publish(
     with _run(f"{at.cohort} {source.content_hash[:8]}", source.tags | {STATE: WHOLE}) as parent:
         mlflow.log_input(dataset, context="training")
         settings = params.model_dump(mode="json", include={"seed", "budget", "split", "train", "evaluate"})
-        mlflow.log_params(_flat(settings) | {"candidates": ", ".join(params.candidates)})
+        mlflow.log_params(flat(settings) | {"candidates": ", ".join(params.candidates)})
         mlflow.log_metrics(_numbers(evidence.candidate(decision.challenger)))
         for folder, paths in {"data": [at.resolved, at.flow, at.gate], "evaluation": [at.evidence]}.items():
             for path in paths:
@@ -241,13 +241,6 @@ def _added_numbers(added: AddedValue) -> dict[str, float]:
         for family, numbers in families.items()
         for key, value in numbers.items()
     }
-
-
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
-    return flat
 
 
 @contextmanager
