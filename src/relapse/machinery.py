@@ -1,6 +1,7 @@
 """Where and how the work is done on this machine; nothing here may change a result."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def machinery(root: Path = Path()) -> Machinery:
         workers=WORKERS.get() or os.cpu_count() or 1,
         tracking_uri=tracking,
         artifact_root=ARTIFACT_ROOT.get() or local,
-        backend=BACKEND.get() or "loky",
+        backend=BACKEND.get() or ("fork" if sys.platform == "linux" else "loky"),
         # Workers need not stand in the folder that this process is in.
         storage=storage if is_url(storage) else str(Path(storage).resolve()),
         promotes=PROMOTE.get() != "later",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from relapse.copies import can_fork, forked, in_order
 from relapse.ground.console import progress
 from relapse.ground.environment import SCHEDULER
 from relapse.ground.errors import DeclarationError
@@ -23,21 +24,34 @@ def shared_out(
     label
         What the progress is called.
     ahead
-        How many tasks are taken before they are needed, as joblib's ``pre_dispatch``.
+        How many tasks are taken before they are needed, as joblib's ``pre_dispatch``; a forked worker takes one.
+
+    Raises
+    ------
+    WorkersError
+        A worker was killed.
+    DeclarationError
+        A cluster is set that does not answer.
     """
+    workers = min(machinery.workers, max(total, 1))
+    if machinery.backend == "fork" and workers > 1 and can_fork():
+        with forked(workers) as copies:
+            yield from progress(in_order(copies, tasks), total=total, label=label)
+        return
     from joblib import Parallel, parallel_config
 
+    backend = "loky" if machinery.backend == "fork" else machinery.backend
     # loky takes the libraries that a worker loads for leaking memory, and puts another in its place. It says so in a
     # thread of its own, which dies of the warning where warnings are errors; the results would be waited for for ever.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
-    with _cluster(machinery), parallel_config(backend=machinery.backend, n_jobs=machinery.workers):
+    with _cluster(backend), parallel_config(backend=backend, n_jobs=workers):
         yield from progress(Parallel(return_as="generator", pre_dispatch=ahead)(tasks), total=total, label=label)
 
 
 @contextmanager
-def _cluster(machinery: Machinery) -> Iterator[None]:
+def _cluster(backend: str) -> Iterator[None]:
     """Joblib finds a cluster by the client that is open when its backend is chosen."""
-    if machinery.backend != "dask":
+    if backend != "dask":
         yield
         return
     from distributed import Client

@@ -106,7 +106,7 @@ def taught_a_little() -> "FilmReader":
     """A reader that goes every way of a taught one, from a dozen drawn films and in seconds: it knows next to nothing."""
     from relapse.imaging.films.learning import Effort, drawn_lessons, teach
 
-    alone = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
+    alone = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork")
     lessons = drawn_lessons(12, seed=3, machinery=alone)
     return teach(lessons, seed=1, effort=Effort(windows=48, epochs=3, repeats=1, lesions=24))
 

@@ -52,7 +52,7 @@ def test_a_wide_block_that_matters_comes_first_and_is_drawn(tmp_path):
         for fold in (0, 1)
     }
     params = ExplainParams(background=4, shuffles=2, resamples=100, correlated=0.8)
-    machine = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
+    machine = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork")
     found = explain(table, cohort, folds, {"linear": models}, params=params, seed=1, machinery=machine)["linear"]
     by_name = {item.features: asdict(item) for item in found.importance}
     assert list(by_name) == [("receptor",), ("mri_scan",), ("age",)]

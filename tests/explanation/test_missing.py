@@ -19,7 +19,7 @@ from tests.gaps import OPEN, RULES, SMALL, gappy_cohort, gappy_model, gappy_tabl
 
 Array = NDArray[np.float64]
 
-MACHINE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
+MACHINE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork")
 
 
 def _forest_output(parts: Parts, cohort: Cohort, matrix: Array) -> Array:

@@ -35,7 +35,7 @@ def _explain(
         }
         for name in candidates
     }
-    machinery = Machinery(workers=workers, tracking_uri="", artifact_root=None, backend="loky")
+    machinery = Machinery(workers=workers, tracking_uri="", artifact_root=None, backend="fork")
     return explain(table, cohort, folds, models, params=params, seed=11, machinery=machinery)
 
 
@@ -71,7 +71,7 @@ def test_a_row_is_explained_by_the_model_that_has_not_seen_it(cohorts: dict[str,
         fold: small_model(cohort, table[(folds["fold"] != fold).to_numpy()].reset_index(drop=True), "reference")
         for fold in (0, 1)
     }
-    machinery = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
+    machinery = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork")
 
     def shap(given: dict[int, RiskModel]) -> pd.DataFrame:
         return explain(table, cohort, folds, {"r": given}, params=PARAMS, seed=1, machinery=machinery)["r"].shap

@@ -43,7 +43,7 @@ def made(
         {candidate: models},
         params=ExplainParams(background=4, shuffles=2, resamples=100, correlated=0.8),
         seed=1,
-        machinery=Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky"),
+        machinery=Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork"),
     )[candidate]
     folder = tmp_path_factory.mktemp("explained")
     write_explanation(folder, found, table, cohort, candidate=candidate, title="Some model")

@@ -1,6 +1,7 @@
 """Every environment variable stands in one table, is checked before any work, and is documented from there."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RELAPSE_WORKERS", "-1", "expected a whole number from 1"),
         ("RELAPSE_WORKERS", "1.5", "expected a whole number from 1"),
         ("RELAPSE_WORKERS", "٣", "expected a whole number from 1"),
-        ("RELAPSE_BACKEND", "nonsense", "RELAPSE_BACKEND=nonsense: allowed are loky, threading and dask"),
+        ("RELAPSE_BACKEND", "nonsense", "RELAPSE_BACKEND=nonsense: allowed are fork, loky, threading and dask"),
         ("RELAPSE_BACKEND", "dask", "RELAPSE_BACKEND=dask: Dask is not installed here"),
         ("RELAPSE_PROMOTE", "soon", "RELAPSE_PROMOTE=soon: allowed are now and later"),
         ("MLFLOW_TRACKING_URI", "mlruns", r"MLFLOW_TRACKING_URI=mlruns: expected an address \(sqlite://"),
@@ -90,7 +91,7 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in VARIABLES:
         monkeypatch.setenv(variable.name, "")
     check_environment()
-    assert machinery().backend == "loky"
+    assert machinery().backend == ("fork" if sys.platform == "linux" else "loky")
 
 
 @pytest.mark.slow

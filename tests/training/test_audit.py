@@ -15,7 +15,7 @@ from relapse.params import AuditParams
 from relapse.training.audit import Audit, audit, measure
 from relapse.training.protocols import HONEST, NAIVE, SELECTED, Protocol
 
-MACHINE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
+MACHINE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork")
 PARAMS = AuditParams(candidates=("xgboost",), folds=5, repeats=1, inner_folds=2, draws=4)
 TABLES = 3
 
@@ -136,7 +136,7 @@ def test_the_same_seed_gives_the_same_audit_with_two_workers(
     simulated: list[pd.DataFrame], cohorts: dict[str, Cohort], found: Audit
 ) -> None:
     small = PARAMS.model_copy(update={"candidates": ("linear", "catboost"), "draws": 1, "folds": 3})
-    two = Machinery(workers=2, tracking_uri="", artifact_root=None, backend="loky")
+    two = Machinery(workers=2, tracking_uri="", artifact_root=None, backend="fork")
     again = audit(simulated[0], cohorts["radiomics"], params=small, seed=3, machinery=two)
     pd.testing.assert_frame_equal(again.optimism, found.optimism, check_exact=True)
 

@@ -26,7 +26,7 @@ def test_a_kept_model_gives_the_out_of_fold_predictions_of_its_fold(
         folds,
         params=TrainParams(inner_folds=2, trials=1),
         seed=5,
-        machinery=Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky"),
+        machinery=Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork"),
     )
     first = trained.predictions[trained.predictions["repeat"] == 0]
     assert sorted(trained.fold_models) == [0, 1]

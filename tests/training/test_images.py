@@ -82,7 +82,7 @@ def test_one_and_two_workers_give_the_same_predictions(tmp_path: Path) -> None:
     """With the real network, on pictures as small as it takes: workers are processes of their own."""
     cohort = pictured_cohort()
     one = trained(cohort, pictured_table(cohort, tmp_path / "one", patients=24), folds=2)
-    workers = replace(ALONE, workers=2, backend="loky")
+    workers = replace(ALONE, workers=2, backend="fork")
     two = trained(cohort, pictured_table(cohort, tmp_path / "two", patients=24), workers, folds=2)
     pd.testing.assert_frame_equal(one.predictions, two.predictions, check_exact=True)
 

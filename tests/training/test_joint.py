@@ -22,8 +22,8 @@ from relapse.training.nested import Trained, train
 from relapse.training.splits import derived_seed, fold_numbers, outer_folds
 
 SMALL = TrainParams(inner_folds=2, trials=3)
-ONE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
-TWO = Machinery(workers=2, tracking_uri="", artifact_root=None, backend="loky")
+ONE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork")
+TWO = Machinery(workers=2, tracking_uri="", artifact_root=None, backend="fork")
 
 
 def _train(cohort: Cohort, table: pd.DataFrame, candidate: str, machinery: Machinery = ONE) -> Trained:

@@ -18,7 +18,7 @@ from tests.gaps import OPEN, RULES, gappy_cohort, gappy_table
 
 SMALL = TrainParams(inner_folds=2, trials=1)
 FAMILIES = ("reference", "linear", "forest", "xgboost", "catboost")
-MACHINE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
+MACHINE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork")
 
 
 @pytest.mark.parametrize("candidate", FAMILIES)

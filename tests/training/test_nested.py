@@ -24,13 +24,15 @@ from relapse.training.tuning import tune_and_fit, youden_threshold
 SMALL = TrainParams(inner_folds=2, trials=2)
 
 
-def _machine(workers: int) -> Machinery:
-    return Machinery(workers=workers, tracking_uri="", artifact_root=None, backend="loky")
+def _machine(workers: int, backend: str = "fork") -> Machinery:
+    return Machinery(workers=workers, tracking_uri="", artifact_root=None, backend=backend)
 
 
-def _train(cohort: Cohort, table: pd.DataFrame, candidate: str, *, workers: int = 1) -> Trained:
+def _train(
+    cohort: Cohort, table: pd.DataFrame, candidate: str, *, workers: int = 1, backend: str = "fork"
+) -> Trained:
     folds = outer_folds(table, folds=3, repeats=1, seed=5)
-    return train(table, cohort, candidate, folds, params=SMALL, seed=5, machinery=_machine(workers))
+    return train(table, cohort, candidate, folds, params=SMALL, seed=5, machinery=_machine(workers, backend))
 
 
 @pytest.mark.parametrize(("name", "candidate"), [("gbsg", "linear"), ("wpbc", "linear"), ("wpbc", "reference")])
@@ -47,9 +49,12 @@ def test_predictions_keep_the_contract(
     assert set(trained.trials["fold"]) == {-1, 0, 1, 2}
 
 
-def test_one_and_two_workers_give_the_same_bytes(cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]) -> None:
+@pytest.mark.parametrize("backend", ["fork", "loky"])
+def test_one_and_two_workers_give_the_same_bytes(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], backend: str
+) -> None:
     one = _train(cohorts["wpbc"], tables["wpbc"], "xgboost", workers=1)
-    two = _train(cohorts["wpbc"], tables["wpbc"], "xgboost", workers=2)
+    two = _train(cohorts["wpbc"], tables["wpbc"], "xgboost", workers=2, backend=backend)
     pd.testing.assert_frame_equal(one.predictions, two.predictions, check_exact=True)
     assert one.params == two.params
     np.testing.assert_array_equal(one.model.predict_score(tables["wpbc"]), two.model.predict_score(tables["wpbc"]))

@@ -28,7 +28,7 @@ def database() -> Iterator[str]:
 
 def _train(cohort: Cohort, table: pd.DataFrame, candidate: str, storage: str | None) -> Trained:
     folds = outer_folds(table, folds=SPLIT.folds, repeats=SPLIT.repeats, seed=1)
-    machine = Machinery(workers=2, tracking_uri="", artifact_root=None, backend="loky", storage=storage)
+    machine = Machinery(workers=2, tracking_uri="", artifact_root=None, backend="fork", storage=storage)
     return train(table, cohort, candidate, folds, params=PARAMS, seed=1, machinery=machine)
 
 

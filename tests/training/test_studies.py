@@ -40,7 +40,7 @@ def run_on(root: Path, storage: str | None) -> Trained:
     cohort = read_cohort(root / "data" / "cohorts" / "wpbc.yaml")
     table = typed(ingest(cohort, root=root)[0], cohort)
     folds = outer_folds(table, folds=2, repeats=1, seed=5)
-    machine = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky", storage=storage)
+    machine = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork", storage=storage)
     return train(table, cohort, "forest", folds, params=PARAMS, seed=5, machinery=machine)
 
 

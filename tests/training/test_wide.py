@@ -68,7 +68,7 @@ def _train(cohort: Cohort, table: pd.DataFrame, candidate: str, *, trials: int =
         outer_folds(table, folds=2, repeats=1, seed=5),
         params=TrainParams(inner_folds=2, trials=trials),
         seed=5,
-        machinery=Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky"),
+        machinery=Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork"),
     )
 
 

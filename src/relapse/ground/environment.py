@@ -8,6 +8,7 @@ What they say may change where and how work is done, and who may ask the service
 
 import difflib
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -74,7 +75,9 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def _backend(text: str) -> str:
-    _one_of("loky", "threading", "dask")(text)
+    _one_of("fork", "loky", "threading", "dask")(text)
+    if text == "fork" and sys.platform != "linux":
+        raise ValueError("copies of a running process are safe on Linux alone. Use loky.")
     if text == "dask" and find_spec("distributed") is None:
         raise ValueError("Dask is not installed here. Install it (pip install 'dask[distributed]'), or use loky.")
     if text == "dask" and not SCHEDULER.get():
@@ -137,8 +140,9 @@ WORKERS = Variable(
 BACKEND = Variable(
     "RELAPSE_BACKEND",
     "work",
-    "what shares the work out: `loky` (processes), `threading`, or `dask` (a cluster)",
-    "`loky`",
+    "what shares the work out: `fork` (processes that begin as copies of the stage's, Linux), `loky` (processes that "
+    "load everything anew), `threading`, or `dask` (a cluster)",
+    "`fork` on Linux, else `loky`",
     _backend,
 )
 SCHEDULER = Variable(

@@ -149,7 +149,7 @@ def _searched(
             yield delayed(_compare)(number, params, rows, cohort, head, kept, done.get(number))
 
     # One ahead of each worker at most, so that the time budget is looked at before a set is begun.
-    for found in shared_out(offered(), machinery, total=len(sets), label=label, ahead="n_jobs"):
+    for found in shared_out(offered(), machinery, total=len(sets), label=label, ahead=1):
         results.append(found)
     return results
 

@@ -10,7 +10,7 @@ from relapse.imaging.films.learning import Effort, Lesson, drawn_lessons, teach
 from relapse.imaging.films.phantoms import laid_on
 from relapse.machinery import Machinery
 
-ALONE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
+ALONE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork")
 
 LITTLE = Effort(windows=32, epochs=1, repeats=1, lesions=24)
 

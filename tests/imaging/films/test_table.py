@@ -13,7 +13,7 @@ from relapse.imaging.films.simulation import CLINICAL, SHEET, TRUTH, write_films
 from relapse.machinery import Machinery
 from tests.bundle.filmed import taught_a_little
 
-ALONE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="loky")
+ALONE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork")
 
 PATIENTS = 3
 
