@@ -100,7 +100,7 @@ def test_a_worker_that_is_killed_is_one_message() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return number
 
-    with pytest.raises(WorkersError, match="one of 2 workers was ended from outside.*RELAPSE_WORKERS"):
+    with pytest.raises(WorkersError, match=r"one of 2 workers was ended from outside.*RELAPSE_WORKERS"):
         shared([delayed(task)(number) for number in range(9)])
     assert multiprocessing.active_children() == []
 

@@ -96,11 +96,10 @@ def in_order(copies: list[Copy], tasks: Iterable[Any]) -> Iterator[Any]:
                 raise found.error
             yield found.value
             continue
-        busy = {copy.pipe: copy for copy in copies if copy.at is not None}
-        for pipe in wait(list(busy)):
-            copy = busy[pipe]
-            assert copy.at is not None
-            done[copy.at], copy.at = _received(copy, len(copies)), None
+        ready = wait([copy.pipe for copy in copies if copy.at is not None])
+        for copy in copies:
+            if copy.at is not None and copy.pipe in ready:
+                done[copy.at], copy.at = _received(copy, len(copies)), None
 
 
 def _send(copy: Copy, task: Any, workers: int) -> None:
@@ -117,7 +116,8 @@ def _received(copy: Copy, workers: int) -> _Outcome:
     import pickle
 
     try:
-        return pickle.loads(copy.pipe.recv_bytes())  # type: ignore[no-any-return]
+        found: _Outcome = pickle.loads(copy.pipe.recv_bytes())
+        return found
     except (EOFError, ConnectionResetError):
         raise _ended(workers) from None
 

@@ -28,9 +28,7 @@ def _machine(workers: int, backend: str = "fork") -> Machinery:
     return Machinery(workers=workers, tracking_uri="", artifact_root=None, backend=backend)
 
 
-def _train(
-    cohort: Cohort, table: pd.DataFrame, candidate: str, *, workers: int = 1, backend: str = "fork"
-) -> Trained:
+def _train(cohort: Cohort, table: pd.DataFrame, candidate: str, *, workers: int = 1, backend: str = "fork") -> Trained:
     folds = outer_folds(table, folds=3, repeats=1, seed=5)
     return train(table, cohort, candidate, folds, params=SMALL, seed=5, machinery=_machine(workers, backend))
 

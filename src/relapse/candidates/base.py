@@ -49,9 +49,9 @@ class Head:
     rare events to the search: see :mod:`relapse.candidates.imbalance`. What is done to wide blocks is in every search,
     within the family's ``limit``: see :mod:`relapse.candidates.width`.
 
-    A family that trains many models as one program offers ``fit_together(models, tables, targets)``, which fits models
-    of one set of hyperparameters, each on rows of its own, as ``fit`` would one by one; ``draft`` are hyperparameters
-    that make them cheaper while sets are compared.
+    ``draft`` are hyperparameters that make models cheaper while sets are compared. A family that trains many models as
+    one program offers ``fit_together(models, tables, targets)``, which fits models of one set of hyperparameters, each
+    on rows of its own, as ``fit`` would one by one.
 
     ``prepare(table, cohort, machinery)`` does once what every fit would do again, such as running a frozen encoder.
     """

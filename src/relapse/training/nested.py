@@ -156,7 +156,7 @@ def _run_each(
     if studies:
         prepare(studies.storage)
     share = params.seconds / len(jobs) if params.seconds else None
-    tasks = (delayed(_run)(job, table, cohort, candidate, folds, params, share, studies) for job in jobs)
+    tasks = (delayed(_run)(job, table, cohort, candidate, folds, params, share, studies, held_out) for job in jobs)
     return list(shared_out(tasks, machinery, total=len(jobs), label=f"{cohort.name} {candidate}"))
 
 
@@ -215,6 +215,7 @@ def _run(
     params: TrainParams,
     seconds: float | None = None,
     studies: Studies | None = None,
+    held_out: bool = False,
 ) -> _Result:
     """One job; in a process of its own, with one thread, so that the sums come out the same everywhere."""
     from threadpoolctl import threadpool_limits
@@ -232,6 +233,7 @@ def _run(
             seed=job.seed,
             seconds=seconds,
             studies=studies.of(job.repeat, job.fold) if studies else None,
+            held_out=held_out,
         )
         found = _measured(job, tuned, unseen, cohort)
     return tuned, found, time.perf_counter() - start

@@ -67,6 +67,7 @@ def tune_and_fit(
     seed: int,
     seconds: float | None = None,
     studies: Studies | None = None,
+    held_out: bool = False,
 ) -> Tuned:
     """Choose hyperparameters in inner folds of ``table``, then fit on all of it.
 
@@ -80,6 +81,8 @@ def tune_and_fit(
         No trial starts after the finished ones have taken this long together; at least one is finished.
     studies
         Where trials are kept, and found again by a run that goes on; in memory alone where there are none.
+    held_out
+        Whether scores of the inner folds are asked for where no risk is learnt from them.
 
     Raises
     ------
@@ -92,27 +95,31 @@ def tune_and_fit(
     target = outcome(table, cohort)
     inner = fold_numbers(table, folds=inner_folds, seed=derived_seed(seed, "inner"))
     search = _Search(table, target, cohort, head, inner, seed)
-    best, done = search.run(trials, seconds, studies)
+    params, done = search.run(trials, seconds, studies)
     records = tuple(_record(number, trial) for number, trial in enumerate(done))
-    if best is None:
+    if params is None:
         errors = sorted({record.error for record in records if record.error})
         raise NoTrialError(f"{family.title}: none of {len(records)} trials succeeded ({'; '.join(errors)}).")
-    params, held_out = best
     try:
+        scores = search.held_out(params) if held_out or not cohort.survival else None
         fitted = head.model(cohort, params, seed).fit(table, target)
     except FIT_FAILURES as error:
         raise NoTrialError(
             f"{family.title}: the chosen hyperparameters, {params}, failed with all rows "
             f"({type(error).__name__}: {error})."
         ) from None
-    return Tuned(with_learnt_risks(fitted, held_out, target, inner, cohort), params, records, held_out)
+    return Tuned(with_learnt_risks(fitted, scores, target, inner, cohort), params, records, scores)
 
 
 def with_learnt_risks(
-    fitted: BinaryModel | SurvivalModel, held_out: Array, target: NDArray[Any], inner: NDArray[np.int_], cohort: Cohort
+    fitted: BinaryModel | SurvivalModel,
+    held_out: Array | None,
+    target: NDArray[Any],
+    inner: NDArray[np.int_],
+    cohort: Cohort,
 ) -> RiskModel:
-    """The fitted model with the recalibration and the threshold that its inner predictions (n,) ask for."""
-    if cohort.survival:
+    """The fitted model with the recalibration and the threshold that its inner predictions (n,) ask for, if any."""
+    if cohort.survival or held_out is None:
         return RiskModel(fitted)
     recalibration = _recalibration(held_out, target, inner)
     return RiskModel(fitted, recalibration, youden_threshold(target, recalibration.risk(held_out)))
@@ -132,8 +139,8 @@ class _Search:
 
     def run(
         self, trials: int, seconds: float | None, studies: Studies | None
-    ) -> "tuple[tuple[Params, Array] | None, list[optuna.trial.FrozenTrial]]":
-        """The best hyperparameters with their inner predictions (None where no trial succeeded), and every trial.
+    ) -> "tuple[Params | None, list[optuna.trial.FrozenTrial]]":
+        """The best hyperparameters (None where no trial succeeded), and every trial.
 
         Each trial has a sampler of its own, seeded by the trial's number: what it proposes hangs on the trials before
         it alone, and not on whether they ran in this process.
@@ -155,10 +162,16 @@ class _Search:
             return None, done
         best = max(complete, key=lambda trial: (trial.value, -trial.number))
         params: Params = best.user_attrs["params"]
-        if self._kept is None or self._kept[0] != params:
-            # The best trial ran before this process was started: its inner predictions are made again.
-            self._kept = params, self._inner_predictions(params)[0]
-        return self._kept, done
+        return params, done
+
+    def held_out(self, params: Params) -> Array:
+        """The inner predictions (n,) with the chosen hyperparameters, by models just as large as the one on all rows.
+
+        They are made again where trials are of drafts, or the best one ran before this process was started.
+        """
+        if self.head.draft or self._kept is None or self._kept[0] != params:
+            return self._inner_predictions(params)[0]
+        return self._kept[1]
 
     def _objective(self, trial: "optuna.Trial") -> float:
         import optuna
@@ -166,7 +179,7 @@ class _Search:
         params = self.head.draw(trial, self.cohort)
         trial.set_user_attr("params", params)
         try:
-            held_out, value = self._inner_predictions(params, trial)
+            held_out, value = self._inner_predictions(params | self.head.draft, trial)
         except optuna.TrialPruned:
             raise
         except FIT_FAILURES as error:

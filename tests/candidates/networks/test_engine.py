@@ -15,6 +15,10 @@ from .plain import PlainCNN, PlainMLP, loaded, train_alone
 BODIES = {"mlp": multilayer(6, width=8, depth=2), "cnn1d": convolutional(6, width=4)}
 LOSSES = {"binary": BINARY, "cox": COX}
 
+#: How far an output may stand from that of the same network in another batch: rounding of single precision, grown over
+#: the epochs. Networks that mixed would differ by tenths.
+SINGLE = 1e-3
+
 
 def _outputs(layers: tuple[Layer, ...], found: list[Weights], of: list[Task]) -> np.ndarray:
     parts = zip(found, of, strict=True)
@@ -25,13 +29,17 @@ def _outputs(layers: tuple[Layer, ...], found: list[Weights], of: list[Task]) ->
 @pytest.mark.parametrize("kind", LOSSES)
 @pytest.mark.parametrize("body", BODIES)
 def test_together_gives_the_same_predictions_as_one_at_a_time(body: str, kind: str, dropout: float) -> None:
+    """For as long as the last digit, which hangs on a batch's padding, has not chosen another epoch to stop at."""
     layers, loss, made = BODIES[body], LOSSES[kind], tasks(7, survival=kind == "cox")
-    schedule = Schedule(learning_rate=0.01, weight_decay=0.1, dropout=dropout, balanced=True, epochs=120, patience=10)
-    together = _outputs(layers, fit_many(layers, loss, made, schedule), made)
-    alone = _outputs(layers, [fit_many(layers, loss, [task], schedule)[0] for task in made], made)
-    assert np.abs(together - alone).max() < 1e-8
-    backwards = _outputs(layers, fit_many(layers, loss, made[::-1], schedule)[::-1], made)
-    assert np.abs(together - backwards).max() < 1e-8
+    schedule = Schedule(learning_rate=0.01, weight_decay=0.1, dropout=dropout, balanced=True, epochs=25)
+    together = fit_many(layers, loss, made, schedule)
+    alone = [fit_many(layers, loss, [task], schedule)[0] for task in made]
+    backwards = fit_many(layers, loss, made[::-1], schedule)[::-1]
+    for other in (alone, backwards):
+        for one, two, task in zip(together, other, made, strict=True):
+            apart = _outputs(layers, [one], [task]) - _outputs(layers, [two], [task])
+            # A Cox model's outputs have no origin.
+            assert np.abs(apart - (0 if loss.shifted else apart.mean())).max() < SINGLE
 
 
 @pytest.mark.parametrize("body", BODIES)
@@ -64,7 +72,7 @@ def test_the_same_bytes_come_out_again_with_more_threads_and_in_smaller_batches(
         torch.set_num_threads(before)
     np.testing.assert_array_equal(first, again)
     monkeypatch.setattr(engine, "_VALUES", 10_000)
-    np.testing.assert_allclose(_outputs(layers, fit_many(layers, loss, made, schedule), made), first, atol=1e-8)
+    np.testing.assert_allclose(_outputs(layers, fit_many(layers, loss, made, schedule), made), first, atol=SINGLE)
 
 
 def _validation_loss(loss: Loss, layers: tuple[Layer, ...], weights: Weights, task: Task) -> float:
@@ -80,7 +88,7 @@ def test_a_network_goes_back_to_its_best_weights_and_stops_by_itself(monkeypatch
 
     def watched(batch: engine._Batch) -> torch.Tensor:
         seen.append([float("nan")] * len(made))
-        value = batch.loss.value(batch._output(batch.validation, drop=False), batch.validation.columns)
+        value = batch.loss.value(batch._output(batch.validation, drop=False).double(), batch.validation.columns)
         for position, found in zip(batch.position.tolist(), value.tolist(), strict=True):
             seen[-1][position] = found
         return look(batch)
@@ -95,7 +103,7 @@ def test_a_network_goes_back_to_its_best_weights_and_stops_by_itself(monkeypatch
         best = next(i for i in range(len(values)) if not (values[i + 1 : i + 11] < values[: i + 1].min()).any())
         best = int(np.argmin(values[: best + 1]))
         stops.add(best)
-        assert _validation_loss(COX, layers, found[index], task) == pytest.approx(values[best], rel=1e-9)
+        assert _validation_loss(COX, layers, found[index], task) == pytest.approx(values[best], rel=1e-5)
     assert len(stops) > 2
 
 

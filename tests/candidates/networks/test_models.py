@@ -29,7 +29,7 @@ def test_together_is_one_by_one(
     head.fit_together(together, parts, targets)
     for seed, (model, part, target) in enumerate(zip(together, parts, targets, strict=True)):
         alone = head.build(cohort, PARAMS, seed).fit(part, target)
-        np.testing.assert_allclose(model.predict_score(part), alone.predict_score(part), atol=1e-8)
+        np.testing.assert_allclose(model.predict_score(part), alone.predict_score(part), atol=2e-5)  # single precision
 
 
 @pytest.mark.parametrize("name", ["gbsg", "wpbc"])
