@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from relapse.copies import can_fork, forked, in_order
@@ -13,7 +14,13 @@ from relapse.machinery import Machinery
 
 
 def shared_out(
-    tasks: Iterable[Any], machinery: Machinery, *, total: int, label: str, ahead: str | int = "2*n_jobs"
+    tasks: Iterable[Any],
+    machinery: Machinery,
+    *,
+    total: int,
+    label: str,
+    ahead: str | int = "2*n_jobs",
+    loads: Iterable[str] = (),
 ) -> Iterator[Any]:
     """Results of ``tasks`` (from :func:`joblib.delayed`) in their order, as they come, with their progress shown.
 
@@ -25,6 +32,8 @@ def shared_out(
         What the progress is called.
     ahead
         How many tasks are taken before they are needed, as joblib's ``pre_dispatch``; a forked worker takes one.
+    loads
+        Modules that tasks import: loaded here, so that copies of this process have them.
 
     Raises
     ------
@@ -35,6 +44,8 @@ def shared_out(
     """
     workers = min(machinery.workers, max(total, 1))
     if machinery.backend == "fork" and workers > 1 and can_fork():
+        for name in loads:
+            import_module(name)
         with forked(workers) as copies:
             yield from progress(in_order(copies, tasks), total=total, label=label)
         return

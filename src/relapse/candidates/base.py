@@ -53,6 +53,8 @@ class Head:
     one program offers ``fit_together(models, tables, targets)``, which fits models of one set of hyperparameters, each
     on rows of its own, as ``fit`` would one by one.
 
+    ``loads`` are modules that a fit imports, so that they are loaded once and not by each worker.
+
     ``prepare(table, cohort, machinery)`` does once what every fit would do again, such as running a frozen encoder.
     """
 
@@ -62,7 +64,13 @@ class Head:
     fit_together: "FitTogether | None" = None
     draft: Params = field(default_factory=dict)
     limit: Limit | None = None
+    loads: tuple[str, ...] = ()
     prepare: "Callable[[pd.DataFrame, Cohort, Machinery], None] | None" = None
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Modules that a search with this head imports."""
+        return ("optuna", "threadpoolctl", *(("imblearn.over_sampling",) if self.balanced else ()), *self.loads)
 
     def draw(self, trial: "optuna.Trial", cohort: Cohort) -> Params:
         """Hyperparameters of one trial."""

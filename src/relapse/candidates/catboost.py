@@ -172,6 +172,6 @@ FAMILY = Family(
     title="CatBoost",
     description="Gradient-boosted trees on all predictors, levels of nominal features taken as they are, with logistic "
     "loss or Cox partial likelihood.",
-    binary=Head(_space, _binary, balanced=True),
-    survival=Head(_space, _survival),
+    binary=Head(_space, _binary, balanced=True, loads=("catboost",)),
+    survival=Head(_space, _survival, loads=("catboost",)),
 )

@@ -94,5 +94,5 @@ FAMILY = Family(
     title="Random forest",
     description=f"Random forest or random survival forest of {TREES} trees on all predictors.",
     binary=Head(_space, _binary, balanced=True, draft=DRAFT),
-    survival=Head(_space, _survival, draft=DRAFT, limit=LIMIT),
+    survival=Head(_space, _survival, draft=DRAFT, limit=LIMIT, loads=("sksurv.ensemble",)),
 )

@@ -47,5 +47,5 @@ FAMILY = Family(
     title="Elastic net",
     description="Elastic-net logistic or Cox regression on all predictors, standardised or Yeo-Johnson transformed.",
     binary=Head(_binary_space, _binary, balanced=True),
-    survival=Head(_survival_space, _survival),
+    survival=Head(_survival_space, _survival, loads=("sksurv.linear_model",)),
 )

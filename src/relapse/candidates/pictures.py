@@ -198,8 +198,8 @@ def picture_family(name: str, title: str, *, description: str, remark: Callable[
         name=name,
         title=title,
         description=description,
-        binary=Head(None, binary, fit_together=fit_together, prepare=prepare),
-        survival=Head(None, survival, fit_together=fit_together, prepare=prepare),
+        binary=Head(None, binary, fit_together=fit_together, prepare=prepare, loads=("torch",)),
+        survival=Head(None, survival, fit_together=fit_together, prepare=prepare, loads=("torch",)),
         sees=True,
         remark=remark,
     )

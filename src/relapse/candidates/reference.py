@@ -24,5 +24,5 @@ FAMILY = Family(
     title="Clinical reference",
     description="Unpenalised logistic or Cox regression on the cohort's reference features; nothing is tuned.",
     binary=Head(None, _binary),
-    survival=Head(None, _survival),
+    survival=Head(None, _survival, loads=("sksurv.linear_model",)),
 )

@@ -180,5 +180,5 @@ FAMILY = Family(
     description="Support vector classifier or ranking survival support vector machine on all predictors, with a linear "
     "or a radial kernel.",
     binary=Head(_binary_space, _binary, balanced=True),
-    survival=Head(_survival_space, _survival, draft=DRAFT),
+    survival=Head(_survival_space, _survival, draft=DRAFT, loads=("sksurv.svm", "sksurv.linear_model")),
 )

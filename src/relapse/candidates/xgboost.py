@@ -102,6 +102,6 @@ FAMILY = Family(
     name="xgboost",
     title="XGBoost",
     description="Gradient-boosted trees with logistic loss or Cox partial likelihood, on all predictors.",
-    binary=Head(_space, _binary, balanced=True),
-    survival=Head(_space, _survival),
+    binary=Head(_space, _binary, balanced=True, loads=("xgboost",)),
+    survival=Head(_space, _survival, loads=("xgboost",)),
 )

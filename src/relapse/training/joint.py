@@ -111,7 +111,7 @@ def tune_and_fit_together(
     chosen = [_best(index, results, sets, family) for index in range(len(rows))]
     # Each with its own members only: what stands beside it in a batch must not hang on the other folds' choices.
     fits = (delayed(_fit)(one, params, cohort, head, held_out) for one, params in zip(rows, chosen, strict=True))
-    fitted = list(shared_out(fits, machinery, total=len(rows), label=f"{label}, chosen sets"))
+    fitted = list(shared_out(fits, machinery, total=len(rows), label=f"{label}, chosen sets", loads=head.loaded))
     tuned = [
         Tuned(model, params, tuple(_record(number, index, sets, results) for number in range(len(results))), scores)
         for index, ((model, scores, _), params) in enumerate(zip(fitted, chosen, strict=True))
@@ -149,7 +149,7 @@ def _searched(
             yield delayed(_compare)(number, params, rows, cohort, head, kept, done.get(number))
 
     # One ahead of each worker at most, so that the time budget is looked at before a set is begun.
-    for found in shared_out(offered(), machinery, total=len(sets), label=label, ahead=1):
+    for found in shared_out(offered(), machinery, total=len(sets), label=label, ahead="n_jobs", loads=head.loaded):
         results.append(found)
     return results
 

@@ -157,7 +157,9 @@ def _run_each(
         prepare(studies.storage)
     share = params.seconds / len(jobs) if params.seconds else None
     tasks = (delayed(_run)(job, table, cohort, candidate, folds, params, share, studies, held_out) for job in jobs)
-    return list(shared_out(tasks, machinery, total=len(jobs), label=f"{cohort.name} {candidate}"))
+    head = family_called(candidate).head(cohort)
+    loads = head.loaded if head else ()
+    return list(shared_out(tasks, machinery, total=len(jobs), label=f"{cohort.name} {candidate}", loads=loads))
 
 
 def _run_together(

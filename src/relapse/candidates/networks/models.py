@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
+#: What training loads.
+LOADS = ("torch",)
+
 #: While hyperparameters are compared, smaller ensembles are enough.
 DRAFT: Params = {"members": 2}
 
@@ -117,6 +120,6 @@ def network_family(body: str, title: str, *, kind: str, space: "Callable[[optuna
         name=body,
         title=title,
         description=f"{MEMBERS} {kind}, averaged, with cross-entropy or Cox partial likelihood, on all predictors.",
-        binary=Head(space, binary, balanced=True, fit_together=fit_together, draft=DRAFT),
-        survival=Head(space, survival, fit_together=fit_together, draft=DRAFT),
+        binary=Head(space, binary, balanced=True, fit_together=fit_together, draft=DRAFT, loads=LOADS),
+        survival=Head(space, survival, fit_together=fit_together, draft=DRAFT, loads=LOADS),
     )

@@ -1,9 +1,15 @@
 """Time-dependent AUC and Brier score of many resamples at once; the censoring curve is drawn anew in each."""
 
+import hashlib
+
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+#: Weights of the last sets of resamples: three metrics of each candidate ask for the same ones. Up to so many cells.
+_KEPT: dict[bytes, tuple[Array, Array]] = {}
+_SETS, _CELLS = 4, 2**22
 
 
 def censoring_weights(time: Array, event: NDArray[np.int_], *, horizon: float, weights: Array) -> tuple[Array, Array]:
@@ -23,8 +29,22 @@ def censoring_weights(time: Array, event: NDArray[np.int_], *, horizon: float, w
     cases, controls
         (B, n) each: a row with the event by the horizon weighs count / G(time-), one still at risk after it
         count / G(horizon), all others 0. G is the Kaplan-Meier curve of the censoring time in the resample; at equal
-        times events come before censorings (as in R's riskRegression).
+        times events come before censorings (as in R's riskRegression). Not to be written to.
     """
+    if weights.size > _CELLS:
+        return _censoring_weights(time, event, horizon, weights)
+    parts = (time, event, np.asarray(horizon), weights)
+    asked = hashlib.blake2b(repr([(part.shape, part.dtype.str) for part in parts]).encode())
+    for part in parts:
+        asked.update(np.ascontiguousarray(part).data)
+    if (key := asked.digest()) not in _KEPT:
+        if len(_KEPT) >= _SETS:
+            del _KEPT[next(iter(_KEPT))]
+        _KEPT[key] = _censoring_weights(time, event, horizon, weights)
+    return _KEPT[key]
+
+
+def _censoring_weights(time: Array, event: NDArray[np.int_], horizon: float, weights: Array) -> tuple[Array, Array]:
     order = np.argsort(time, kind="stable")
     sorted_time, censored = time[order], event[order] == 0
     counts = weights[:, order]
