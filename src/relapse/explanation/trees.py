@@ -24,6 +24,18 @@ _PAIRS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class Forest:
+    """Trees of scikit-learn (``tree_`` objects), and the ``values`` (nodes,) of each that are averaged over them.
+
+    ``scale`` says, for people, what the values are of.
+    """
+
+    trees: list[Any]
+    values: list[Array]
+    scale: str
+
+
+@dataclass(frozen=True, slots=True)
 class Leaves:
     """The leaves of a forest: boxes ``low`` < x <= ``high`` (leaves, c) and each one's ``value`` (leaves,).
 
