@@ -85,9 +85,9 @@ def _fits(forest: Forest, features: int) -> bool:
 def _in_shaps_form(forest: Forest) -> dict[str, Any]:
     """The forest as shap takes trees that it has no reader for.
 
-    Its reader of scikit-learn's forests (0.51) leaves thresholds in double precision, which its algorithm then rounds to
-    single, up or down: values like 0.1 that lie at a threshold change sides, and single Shapley values are off by as
-    much as a tenth of the output. Rounded down, a threshold parts numbers of single precision as it did before.
+    Its reader of scikit-learn's forests (0.51) leaves thresholds in double precision, and its algorithm rounds them to
+    single, up or down: values like 0.1 that lie at a threshold change sides, which moves single Shapley values by up to
+    a tenth. Rounded down before, a threshold parts numbers of single precision as it always did.
     """
     return {
         "input_dtype": np.float32,

@@ -40,7 +40,7 @@ class Importance:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A candidate's explanations.
+    """A candidate's explanations; :mod:`relapse.explanation.saved` makes a ``shap.Explanation`` of those of rows.
 
     Attributes
     ----------

@@ -13,6 +13,7 @@ from relapse.figures.style import INK, MUTED, RULE, describe, drawing, new_figur
 from relapse.wording import number
 
 if TYPE_CHECKING:
+    import shap
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -28,20 +29,19 @@ _LOW, _MIDDLE, _HIGH = "#0072B2", "#C9CED6", "#D55E00"
 _SIZES = ("low", "middle", "high")
 
 
-def beeswarm_frame(explained: Explained, table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+def beeswarm_frame(found: "shap.Explanation", cohort: Cohort) -> pd.DataFrame:
     """One row a patient's row and part, the most important part first, without what identifies a patient.
 
     Columns ``feature``, ``label``, ``shap``, and ``level``: the value's rank among all rows, 0 lowest to 1 highest;
     empty where a value is missing or levels have no order, and for a block.
     """
-    values = table.set_index("row").loc[explained.shap["row"]]
     parts = []
-    for name in _order(explained, cohort):
-        shap = explained.shap[name].to_numpy()
+    for place in np.argsort(-found.abs.mean(0).values, kind="stable"):
+        name, shap = cohort.explained[place], found.values[:, place]
         block = name in cohort.blocks
         label = cohort.block_title(name) if block else cohort.label(name)
         rows = pd.DataFrame({"feature": name, "label": label, "shap": np.round(shap, 6)})
-        level = np.nan if block else np.round(_level(values[name], cohort, name), 4)
+        level = np.nan if block else np.round(_level(found.data[:, place], cohort, name), 4)
         parts.append(rows.assign(level=level).sort_values(["shap", "level"]))
     return pd.concat(parts, ignore_index=True)
 
@@ -79,27 +79,30 @@ def importance_frame(explained: Explained, cohort: Cohort) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def waterfall_frame(explained: Explained, cohort: Cohort) -> pd.DataFrame:
+def waterfall_frame(found: "shap.Explanation", cohort: Cohort) -> pd.DataFrame:
     """Three typical patients, artificial ones of low, middle and high risk: what each feature adds, largest first.
 
     Columns ``patient``, ``base``, ``output``, ``feature``, ``label``, ``value`` (rounded text) and ``shap``.
+
+    Parameters
+    ----------
+    found
+        Of all typical patients, lowest output first.
     """
-    last = len(explained.typical) - 1
+    last = len(found.values) - 1
     parts = []
     for size, place in zip(_SIZES, (0, last // 2, last), strict=True):
-        values = explained.typical_values.values[place]
+        base, values = found.base_values[place], found.values[place]
         for at in np.argsort(-np.abs(values), kind="stable"):
             name = cohort.explained[at]
             parts.append(
                 {
                     "patient": size,
-                    "base": explained.typical_values.base,
-                    "output": explained.typical_values.output[place],
+                    "base": base,
+                    "output": base + values.sum(),
                     "feature": name,
                     "label": cohort.part_title(name),
-                    "value": "as a whole"
-                    if name in cohort.blocks
-                    else _value(explained.typical[name].iloc[place], cohort, name),
+                    "value": _value(found.display_data[place, at], cohort, name),
                     "shap": values[at],
                 }
             )
@@ -214,13 +217,13 @@ def _order(explained: Explained, cohort: Cohort) -> list[str]:
     return [item.features[0] for item in sorted(singles, key=lambda item: -item.shap)]
 
 
-def _level(values: pd.Series, cohort: Cohort, name: str) -> Any:
+def _level(values: Any, cohort: Cohort, name: str) -> Any:
     feature = cohort.features[name]
     if isinstance(feature, Categorical):
         if feature.type == "nominal" and len(feature.names) > 2:
             return np.nan
-        return values.cat.codes.where(values.notna().to_numpy()).to_numpy(dtype=float) / (len(feature.names) - 1)
-    ranks = values.rank().to_numpy(dtype=float)
+        return values.astype(float) / (len(feature.names) - 1)
+    ranks = pd.Series(values.astype(float)).rank().to_numpy(dtype=float)
     span = np.nanmax(ranks) - np.nanmin(ranks) if np.isfinite(ranks).any() else 0.0
     return (ranks - np.nanmin(ranks)) / span if span else np.where(np.isnan(ranks), np.nan, 0.5)
 
@@ -230,12 +233,10 @@ def _together(labels: list[str]) -> str:
 
 
 def _value(value: Any, cohort: Cohort, name: str) -> str:
-    """A value for people: a level's name, a whole number for a count, else two significant digits."""
+    """A value for people: a text as it is, a whole number for a count, else two significant digits."""
+    if isinstance(value, str):
+        return value
     feature = cohort.features[name]
-    if pd.isna(value):
-        return "missing"
-    if isinstance(feature, Categorical):
-        return str(value)
     whole = feature.type == "count" or value == 0
     digits = 0 if whole else max(0, 1 - int(np.floor(np.log10(abs(value)))))
     rounded = value if whole else float(f"{value:.1e}")
