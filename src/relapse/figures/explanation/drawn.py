@@ -1,5 +1,11 @@
-"""Figures of explanations, each a frame and its drawing: beeswarm, importance of features, three typical patients."""
+"""Figures of explanations, each a frame and its drawing: beeswarm, importance of features, three typical patients.
 
+The beeswarm is shap's. Not so the other two: ``shap.plots.bar`` has neither folds nor intervals nor a second measure;
+``shap.plots.waterfall`` draws one patient in a figure of its own, in its own colours and sizes, and takes no axes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -110,45 +116,39 @@ def waterfall_frame(found: "shap.Explanation", cohort: Cohort) -> pd.DataFrame:
 
 
 def beeswarm(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
-    """Every row's Shapley values, coloured by the feature's value."""
+    """Every row's Shapley values, coloured by the feature's value; drawn by ``shap.plots.beeswarm``."""
+    import shap
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
-    names = list(dict.fromkeys(frame["feature"]))
-    shown = [name for name in names if (frame.loc[frame["feature"] == name, "shap"] != 0).any()][:SHOWN]
+    features = [rows for _, rows in frame.groupby("feature", sort=False) if (rows["shap"] != 0).any()][:SHOWN]
+    # Grey too where all values but a few are the same and others missing, of which shap knows no range.
     colours = LinearSegmentedColormap.from_list("low to high", [_LOW, _MIDDLE, _HIGH]).with_extremes(bad=MUTED)
-    shades = ScalarMappable(Normalize(0, 1), colours)
-    with drawing():
-        figure = new_figure(1.1 + 0.36 * max(len(shown), 2))
+    with drawing(), _same_chance():
+        figure = new_figure(1.1 + 0.36 * max(len(features), 2))
         figure.suptitle(title, fontsize=9, x=0.01, ha="left", color=INK)
         axes = figure.subplots()
-        axes.axvline(0, color=RULE, linewidth=1, zorder=0)
-        width = float(frame["shap"].max() - frame["shap"].min()) or 1.0
-        labels = []
-        for place, name in enumerate(shown):
-            rows = frame[frame["feature"] == name]
-            labels.append(rows["label"].iloc[0])
-            offset = _swarm(rows["shap"].to_numpy(), width=width)
-            axes.scatter(
-                rows["shap"],
-                place + offset,
-                # Asked for colours itself, since matplotlib warns of a feature that has no value to colour at all.
-                c=shades.to_rgba(np.ma.masked_invalid(rows["level"].to_numpy(dtype=float))),
-                s=6,
-                linewidths=0,
-                # Thousands of points as shapes would make the SVG a megabyte.
-                rasterized=True,
+        if features:
+            look = {"color": colours, "axis_color": INK, "color_bar": False, "s": 6, "max_display": None}
+            shap.plots.beeswarm(_swarms(features), ax=axes, plot_size=None, show=False, **look)
+            bar = figure.colorbar(
+                ScalarMappable(Normalize(0, 1), colours), ax=axes, ticks=[0, 1], fraction=0.025, pad=0.01
             )
-        _rows(axes, labels)
-        axes.set_xlabel(
-            f"Shapley value, {scale}: to the right raises the risk\ncolour: the feature's value, grey where it is "
-            "missing or has no order"
-        )
-        if shown:
-            bar = figure.colorbar(shades, ax=axes, ticks=[0, 1], fraction=0.025, pad=0.01)
             bar.ax.set_yticklabels(["low", "high"])
             bar.set_label("value", fontsize=7)
             bar.outline.set_visible(False)
+        for points in axes.collections:
+            # Thousands of points as shapes would make the SVG a megabyte.
+            points.set_rasterized(True)
+        axes.set_ylim(-0.6, max(len(features), 1) - 0.4)
+        axes.tick_params(labelsize=7.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel(
+            f"Shapley value, {scale}: to the right raises the risk\ncolour: the feature's value, grey where it is "
+            "missing or has no order",
+            fontsize=8,
+        )
+    labels = [rows["label"].iloc[0] for rows in features]
     return describe(figure, f"{title}. Shapley values ({scale}) of held-out rows, most important first: {labels}.")
 
 
@@ -257,18 +257,30 @@ def _steps(rows: pd.DataFrame) -> list[tuple[str, float, float]]:
     return steps
 
 
-def _swarm(values: np.ndarray, *, width: float) -> np.ndarray:
-    """How far each point of one feature steps aside from its line: within a narrow bin one after another."""
-    bins = np.round(values / width * 90).astype(int)
-    offset = np.zeros(len(values))
-    largest = max(np.unique(bins, return_counts=True)[1].max(), 8)
-    rng = np.random.default_rng(0)
-    for one in np.unique(bins):
-        mine = np.flatnonzero(bins == one)
-        # In no order: else the points of a bin, which come sorted, would form an arrow.
-        turn = rng.permutation(len(mine))
-        offset[mine] = np.where(turn % 2, 1, -1) * ((turn + 1) // 2) * 0.8 / largest
-    return offset
+def _swarms(features: list[pd.DataFrame]) -> "shap.Explanation":
+    """The features' rows of a beeswarm's frame as shap draws them: each a column, in any order of the patients."""
+    import shap
+
+    # To shap a text is what has no order; of nothing but gaps it would warn.
+    levels = [
+        rows["level"] if rows["level"].notna().any() else rows["level"].astype(object).fillna("") for rows in features
+    ]
+    return shap.Explanation(
+        np.column_stack([rows["shap"] for rows in features]),
+        data=np.column_stack([level.to_numpy(dtype=object) for level in levels]),
+        feature_names=[rows["label"].iloc[0] for rows in features],
+    )
+
+
+@contextmanager
+def _same_chance() -> Iterator[None]:
+    """Draw the same each time: shap puts points in no order by numpy's global state, which is put back afterwards."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 def _rows(axes: "Axes", labels: list[str]) -> None:
