@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.declared.features import Categorical, Numeric
 from relapse.cohorts.schema import Cohort
 from relapse.explanation.out_of_fold import Explained
 from relapse.figures.style import INK, MUTED, RULE, describe, drawing, new_figure
@@ -240,7 +240,8 @@ def _value(value: Any, cohort: Cohort, name: str) -> str:
     whole = feature.type == "count" or value == 0
     digits = 0 if whole else max(0, 1 - int(np.floor(np.log10(abs(value)))))
     rounded = value if whole else float(f"{value:.1e}")
-    return number(rounded, digits) + (f" {feature.unit}" if feature.unit else "")
+    unit = isinstance(feature, Numeric) and feature.unit
+    return number(rounded, digits) + (f" {unit}" if unit else "")
 
 
 def _steps(rows: pd.DataFrame) -> list[tuple[str, float, float]]:
