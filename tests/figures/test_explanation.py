@@ -10,7 +10,7 @@ import pytest
 
 from relapse.cohorts.schema import Cohort
 from relapse.explanation.out_of_fold import Explained, explain
-from relapse.figures.explanation.drawn import _value, waterfall
+from relapse.figures.explanation.drawn import _value, beeswarm, waterfall
 from relapse.figures.explanation.files import write_explanation
 from relapse.figures.style import save
 from relapse.ground.files import read_json
@@ -108,12 +108,47 @@ def test_the_same_explanation_is_the_same_bytes_and_loads_nothing(
         assert "Some model" in str(described.text)
 
 
+def test_the_beeswarm_is_drawn_by_shap_and_the_numbers_drawn_elsewhere_stay_the_same(
+    made: tuple[Path, Explained, Cohort, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes its chance from numpy's global state, which is put back."""
+    import shap
+
+    frame = pd.read_csv(made[0] / "beeswarm.csv")
+    asked = []
+    plot = shap.plots.beeswarm
+
+    def seen(found: shap.Explanation, **look: object) -> object:
+        asked.append(found)
+        return plot(found, **look)
+
+    monkeypatch.setattr(shap.plots, "beeswarm", seen)
+    np.random.seed(5)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    figure = beeswarm(frame, scale="log-hazard", title="Some model")
+    assert np.random.random() == expected  # noqa: NPY002
+    used = list(dict.fromkeys(frame.loc[frame["shap"] != 0, "label"]))[:12]
+    assert asked[0].feature_names == used
+    shown = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert sorted(shown) == sorted(used)
+    assert {text.get_fontsize() for text in figure.axes[0].get_yticklabels()} == {7.5}
+
+
+def test_a_beeswarm_takes_levels_that_are_all_missing_and_models_that_use_nothing(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"feature": "a", "label": "A $1$", "shap": [-1.0, 0.0, 2.0], "level": np.nan})
+    rare = rows.assign(feature="b", label="B", level=[0.0, np.nan, 0.0])
+    save(beeswarm(pd.concat([rows, rare]), scale="log-hazard", title="Gaps"), tmp_path / "gaps")
+    save(beeswarm(rows.assign(shap=0.0), scale="log-hazard", title="Nothing"), tmp_path / "nothing")
+    assert "most important first: []" in (tmp_path / "nothing.svg").read_text()
+
+
 def test_values_are_rounded_as_declared(cohorts: dict[str, Cohort]) -> None:
     cohort = cohorts["gbsg"]
     assert _value(34.71, cohort, "tsize") == "35 mm"
     assert _value(4.6, cohort, "pnodes") == "5"
     assert _value("III", cohort, "tgrade") == "III"
-    assert _value(np.nan, cohort, "tsize") == "missing"
+    assert _value("missing", cohort, "tsize") == "missing"
     assert _value(0.08712, cohorts["wpbc"], "mean_smoothness") == "0.087"
 
 

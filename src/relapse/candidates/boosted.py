@@ -25,6 +25,18 @@ class Trees(BaseEstimator, ABC):
     def contributions(self, X: Array) -> Array:
         """Shapley values of the margin (n, p + 1), the last column the base; exact (Lundberg et al. 2020, TreeSHAP)."""
 
+    @abstractmethod
+    def library_model(self) -> Any:
+        """The fitted trees as the library's own object, for packages that know the library."""
+
+    @abstractmethod
+    def library_rows(self, X: Array) -> Any:
+        """Rows as :meth:`library_model` takes them, in the order of :meth:`library_columns`."""
+
+    def library_columns(self, width: int) -> list[int]:
+        """The column of a matrix (n, ``width``) that each column of the library's rows is."""
+        return list(range(width))
+
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
         state.pop("_loaded", None)

@@ -76,33 +76,40 @@ class _CatBoost(Trees):
 
     def _margin(self, X: Array) -> Array:
         return np.asarray(
-            self._booster().predict(self._pool(X), prediction_type="RawFormulaVal", thread_count=1), dtype=np.float64
+            self.library_model().predict(self._pool(X), prediction_type="RawFormulaVal", thread_count=1),
+            dtype=np.float64,
         )
 
     def contributions(self, X: Array) -> Array:
-        numbers, codes = self._kinds(X)
-        found = self._booster().get_feature_importance(self._pool(X), type="ShapValues", thread_count=1)
+        found = self.library_model().get_feature_importance(self._pool(X), type="ShapValues", thread_count=1)
         values = np.empty((len(X), X.shape[1] + 1))
-        # CatBoost gives them in the order in which its pool holds the columns.
-        values[:, [*numbers, *codes, X.shape[1]]] = found
+        values[:, [*self.library_columns(X.shape[1]), X.shape[1]]] = found
         return values
 
-    def _booster(self) -> Any:
+    def library_model(self) -> Any:
         from catboost import CatBoost
 
         if not hasattr(self, "_loaded"):
             self._loaded = CatBoost().load_model(blob=self.model_cbm_)
         return self._loaded
 
-    def _kinds(self, X: Array) -> tuple[list[int], list[int]]:
+    def library_rows(self, X: Array) -> Any:
+        return self._pool(X)
+
+    def library_columns(self, width: int) -> list[int]:
+        """Numbers first, then codes: the order in which CatBoost's pool holds the columns."""
+        numbers, codes = self._kinds(width)
+        return [*numbers, *codes]
+
+    def _kinds(self, width: int) -> tuple[list[int], list[int]]:
         """Columns that are numbers, and those that are codes of levels."""
         codes = sorted(self.nominal)
-        return [at for at in range(X.shape[1]) if at not in codes], codes
+        return [at for at in range(width) if at not in codes], codes
 
     def _pool(self, X: Array, label: Array | None = None, weight: Array | None = None) -> Any:
         from catboost import FeaturesData, Pool
 
-        numbers, codes = self._kinds(X)
+        numbers, codes = self._kinds(X.shape[1])
         features = FeaturesData(
             num_feature_data=np.ascontiguousarray(X[:, numbers], dtype=np.float32) if numbers else None,
             cat_feature_data=X[:, codes].astype(np.int64).astype(bytes).astype(object) if codes else None,

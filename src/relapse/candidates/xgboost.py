@@ -1,6 +1,6 @@
 """Gradient-boosted trees by XGBoost: logistic loss, or Cox partial likelihood."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -57,12 +57,20 @@ class _Booster(Trees):
     def contributions(self, X: Array) -> Array:
         return self._predicted(X, pred_contribs=True)
 
-    def _predicted(self, X: Array, **what: bool) -> Array:
+    def library_model(self) -> Any:
         import xgboost
 
         if not hasattr(self, "_loaded"):
             self._loaded = xgboost.Booster({"nthread": 1}, model_file=bytearray(self.model_json_.encode()))
-        return np.asarray(self._loaded.predict(xgboost.DMatrix(X, nthread=1), **what), dtype=np.float64)
+        return self._loaded
+
+    def library_rows(self, X: Array) -> Any:
+        import xgboost
+
+        return xgboost.DMatrix(X, nthread=1)
+
+    def _predicted(self, X: Array, **what: bool) -> Array:
+        return np.asarray(self.library_model().predict(self.library_rows(X), **what), dtype=np.float64)
 
 
 class BoostedClassifier(LogisticTrees, _Booster):

@@ -2,6 +2,9 @@
 
 A coalition's worth for a patient is the output averaged over the background, with the coalition's features taken from
 the patient and all others from the background (Janzing, Minorics and Blöbaum 2020, AISTATS, 2907-2916).
+
+Own code, since shap's explainers of any function, which ask it one patient at a time, take 1 to 29 times as long
+(``benchmarks/explanation.py``).
 """
 
 from collections.abc import Callable

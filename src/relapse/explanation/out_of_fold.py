@@ -12,6 +12,7 @@ from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.statistics.results import Estimate
 from relapse.explanation.background import Background, typical_patients
+from relapse.explanation.by_shap import BY_SHAP
 from relapse.explanation.permutation import Shuffled, correlated_groups, fold_losses, losses, players_of, shuffle
 from relapse.explanation.shapley import Attribution, explainer
 from relapse.explanation.stability import Stability, stability
@@ -39,7 +40,7 @@ class Importance:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A candidate's explanations.
+    """A candidate's explanations; :mod:`relapse.explanation.saved` makes a ``shap.Explanation`` of those of rows.
 
     Attributes
     ----------
@@ -135,7 +136,7 @@ def _fold(
 
     with threadpool_limits(limits=1):
         rows = table[held_out].reset_index(drop=True)
-        ready = explainer(model, typical_patients(table[~held_out], cohort, size=params.background), cohort)
+        ready = explainer(model, typical_patients(table[~held_out], cohort, size=params.background), cohort, BY_SHAP)
         drawn = int(np.random.SeedSequence(seed).generate_state(1)[0])
         moved = [[name for part in player for name in cohort.members(part)] for player in players]
         shuffled = shuffle(model, rows, moved, shuffles=params.shuffles, seed=drawn)

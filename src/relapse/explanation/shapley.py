@@ -8,6 +8,9 @@ all others              all coalitions, with many features random orders: :mod:`
 ======================  ===========================================================================================
 
 All but the boosted trees compare with a background; those compare with the rows they were trained on.
+
+So the service answers, which has to start without the shap package. The pipeline asks shap, where that has an exact
+method: :data:`relapse.explanation.by_shap.BY_SHAP`. Tests hold the one against the other.
 """
 
 from collections.abc import Callable
@@ -26,12 +29,31 @@ from relapse.cohorts.schema import Cohort
 from relapse.explanation.background import Background
 from relapse.explanation.coalitions import EXACT, exact, sampled
 from relapse.explanation.parts import Parts, parts_of
-from relapse.explanation.trees import MOST_FEATURES, Leaves, forest_shapley, leaves_of
+from relapse.explanation.trees import MOST_FEATURES, Forest, forest_shapley, leaves_of
 
 Array = NDArray[np.float64]
 
 #: Values (n, used features) of patients whose matrix (n, c) is given, and the base.
-_Method = Callable[[Array], tuple[Array, float]]
+Method = Callable[[Array], tuple[Array, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """How the families are explained that have an exact way of their own, each made ready from a model taken apart.
+
+    Attributes
+    ----------
+    linear
+        From coefficients (c,) and intercept, and the background's mean (c,).
+    boosted
+        From the parts alone.
+    forest
+        From the background's matrix (m, c) and weights (m,); None where it has too many features.
+    """
+
+    linear: Callable[[Parts, tuple[Array, float], Array], Method]
+    boosted: Callable[[Parts], Method]
+    forest: Callable[[Parts, Forest, Array, Array], Method | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +86,7 @@ class Explainer:
     parts: Parts
     scale: str
     explained: list[str]
-    method: _Method
+    method: Method
 
     def __call__(self, table: pd.DataFrame) -> Attribution:
         """Explain the rows of a typed table that has the predictors, and the site where it is known."""
@@ -79,26 +101,30 @@ def attribute(model: RiskModel, table: pd.DataFrame, background: Background, coh
     return explainer(model, background, cohort)(table)
 
 
-def explainer(model: RiskModel, background: Background, cohort: Cohort) -> Explainer:
-    """Make a trained candidate ready to be explained: see the head of this module for how."""
+def explainer(model: RiskModel, background: Background, cohort: Cohort, methods: Methods | None = None) -> Explainer:
+    """Make a trained candidate ready to be explained: see the head of this module for how.
+
+    Parameters
+    ----------
+    methods
+        Of the families that have one; those of the head of this module if not given.
+    """
+    methods = methods or OWN
     parts = parts_of(model, cohort)
     rows, weights = parts.matrix(background.table), background.weights
     scale = "log-hazard" if parts.survival else "log-odds of relapse"
     coefficients = _coefficients(parts.estimator)
-    forest = _forest(parts, cohort)
+    forest, method = _forest(parts, cohort), None
     if coefficients is not None:
-        method = _linear(parts, coefficients, weights @ rows)
+        method = methods.linear(parts, coefficients, weights @ rows)
     elif hasattr(parts.estimator, "contributions"):
-        method = _boosted(parts)
-    elif forest is not None and len(parts.used) <= MOST_FEATURES:
-        leaves, scale = forest
-        method = _leafwise(parts, leaves, rows, weights)
-    else:
-        method = _coalitions(parts, rows, weights)
-    return Explainer(parts, scale, cohort.explained, method)
+        method = methods.boosted(parts)
+    elif forest is not None and (method := methods.forest(parts, forest, rows, weights)):
+        scale = forest.scale
+    return Explainer(parts, scale, cohort.explained, method or _coalitions(parts, rows, weights))
 
 
-def _summed(parts: Parts, columns: Array) -> Array:
+def by_feature(parts: Parts, columns: Array) -> Array:
     """Columns of the matrix (n, c) summed into the features (n, used) that they come from."""
     return np.asarray(columns @ np.eye(len(parts.used))[parts.owner])
 
@@ -112,39 +138,42 @@ def _coefficients(estimator: Any) -> tuple[Array, float] | None:
     return np.ravel(machine.coef_), float(np.ravel(intercept)[0])
 
 
-def _linear(parts: Parts, fitted: tuple[Array, float], mean: Array) -> _Method:
+def _linear(parts: Parts, fitted: tuple[Array, float], mean: Array) -> Method:
     coefficients, intercept = fitted
     base = float(intercept + mean @ coefficients)
-    return lambda matrix: (_summed(parts, (matrix - mean) * coefficients), base)
+    return lambda matrix: (by_feature(parts, (matrix - mean) * coefficients), base)
 
 
-def _boosted(parts: Parts) -> _Method:
+def _boosted(parts: Parts) -> Method:
     def method(matrix: Array) -> tuple[Array, float]:
         found = parts.estimator.contributions(matrix)
-        return _summed(parts, found[:, :-1]), float(found[0, -1])
+        return by_feature(parts, found[:, :-1]), float(found[0, -1])
 
     return method
 
 
-def _forest(parts: Parts, cohort: Cohort) -> tuple[Leaves, str] | None:
-    """The leaves of a forest and the scale of their values, None for any other model."""
+def _forest(parts: Parts, cohort: Cohort) -> Forest | None:
+    """The trees of a forest, None for any other model."""
     estimator = parts.estimator
-    columns = len(parts.owner)
     if isinstance(estimator, RandomForestClassifier):
         trees = [tree.tree_ for tree in estimator.estimators_]
         values = [tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1) for tree in trees]
-        return leaves_of(trees, values, columns=columns), "probability of relapse, before recalibration"
+        return Forest(trees, values, "probability of relapse, before recalibration")
     if isinstance(estimator, SurvivalForest) and cohort.survival:
         trees = [tree.tree_ for tree in estimator.forest_.estimators_]
         horizon = cohort.survival.horizons[-1]
         step = int(np.searchsorted(estimator.forest_.unique_times_, horizon.time, side="right")) - 1
         values = [tree.value[:, step, 0] if step >= 0 else np.zeros(tree.node_count) for tree in trees]
-        return leaves_of(trees, values, columns=columns), f"cumulative hazard by {horizon.label}"
+        return Forest(trees, values, f"cumulative hazard by {horizon.label}")
     return None
 
 
-def _leafwise(parts: Parts, leaves: Leaves, rows: Array, weights: Array) -> _Method:
+def leafwise(parts: Parts, forest: Forest, rows: Array, weights: Array) -> Method | None:
+    """A forest leaf by leaf, whatever number of columns a feature has; None with too many features."""
     features = len(parts.used)
+    if features > MOST_FEATURES:
+        return None
+    leaves = leaves_of(forest.trees, forest.values, columns=len(parts.owner))
     background = leaves.inside(rows, owner=parts.owner, features=features)
     whole = background == np.uint64((1 << features) - 1)
     base = float(weights @ (whole @ leaves.value))
@@ -156,7 +185,7 @@ def _leafwise(parts: Parts, leaves: Leaves, rows: Array, weights: Array) -> _Met
     return method
 
 
-def _coalitions(parts: Parts, rows: Array, weights: Array) -> _Method:
+def _coalitions(parts: Parts, rows: Array, weights: Array) -> Method:
     features = len(parts.used)
     base = float(weights @ parts.output(rows))
     shapley = exact if features <= EXACT else sampled
@@ -166,3 +195,7 @@ def _coalitions(parts: Parts, rows: Array, weights: Array) -> _Method:
         return found, base
 
     return method
+
+
+#: Without the shap package.
+OWN = Methods(linear=_linear, boosted=_boosted, forest=leafwise)

@@ -4,6 +4,9 @@ A leaf is a box. Between a patient and a background row, it is reached by a coal
 features with which only the patient is inside the box (a of them), and none with which only the background row is (b of
 them). The Shapley values of such a game are known: (a-1)! b! / (a+b)! to each of the first, -a! (b-1)! / (a+b)! to each
 of the second (Laberge and Pequignot 2022, arXiv:2209.15123).
+
+Own code, although shap takes a third of its time: for the service, which starts without shap, and for features of
+several columns, of which shap has nothing. All other forests go through shap: :mod:`relapse.explanation.by_shap`.
 """
 
 from dataclasses import dataclass
@@ -21,6 +24,18 @@ MOST_FEATURES = 64
 
 #: Pairs of a leaf and a background row that are held at once.
 _PAIRS = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """Trees of scikit-learn (``tree_`` objects), and the ``values`` (nodes,) of each that are averaged over them.
+
+    ``scale`` says, for people, what the values are of.
+    """
+
+    trees: list[Any]
+    values: list[Array]
+    scale: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from pathlib import Path
 #: Name of the summary in a folder of explanations.
 EXPLANATION = "explanation.json"
 
+#: Name of the table of single rows' Shapley values beside it, which names patients.
+SHAPLEY = "shap.parquet"
+
 #: Name of the picture of hazards over time and of its frame, beside :attr:`Workspace.regression`.
 HAZARDS = "hazards_over_time"
 
@@ -151,6 +154,10 @@ class Workspace:
     def explanation(self, candidate: str) -> Path:
         """The summary of a candidate's explanations."""
         return self.explained(candidate) / EXPLANATION
+
+    def shapley_values(self, candidate: str) -> Path:
+        """A candidate's Shapley values, row by row; :mod:`relapse.explanation.saved` reads them."""
+        return self.explained(candidate) / SHAPLEY
 
     @property
     def regression(self) -> Path:

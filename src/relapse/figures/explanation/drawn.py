@@ -1,18 +1,25 @@
-"""Figures of explanations, each a frame and its drawing: beeswarm, importance of features, three typical patients."""
+"""Figures of explanations, each a frame and its drawing: beeswarm, importance of features, three typical patients.
 
+The beeswarm is shap's. Not so the other two: ``shap.plots.bar`` has neither folds nor intervals nor a second measure;
+``shap.plots.waterfall`` draws one patient in a figure of its own, in its own colours and sizes, and takes no axes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from relapse.cohorts.declared.features import Categorical
+from relapse.cohorts.declared.features import Categorical, Numeric
 from relapse.cohorts.schema import Cohort
 from relapse.explanation.out_of_fold import Explained
 from relapse.figures.style import INK, MUTED, RULE, describe, drawing, new_figure
 from relapse.wording import number
 
 if TYPE_CHECKING:
+    import shap
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -28,20 +35,19 @@ _LOW, _MIDDLE, _HIGH = "#0072B2", "#C9CED6", "#D55E00"
 _SIZES = ("low", "middle", "high")
 
 
-def beeswarm_frame(explained: Explained, table: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+def beeswarm_frame(found: "shap.Explanation", cohort: Cohort) -> pd.DataFrame:
     """One row a patient's row and part, the most important part first, without what identifies a patient.
 
     Columns ``feature``, ``label``, ``shap``, and ``level``: the value's rank among all rows, 0 lowest to 1 highest;
     empty where a value is missing or levels have no order, and for a block.
     """
-    values = table.set_index("row").loc[explained.shap["row"]]
     parts = []
-    for name in _order(explained, cohort):
-        shap = explained.shap[name].to_numpy()
+    for place in np.argsort(-found.abs.mean(0).values, kind="stable"):
+        name, shap = cohort.explained[place], found.values[:, place]
         block = name in cohort.blocks
         label = cohort.block_title(name) if block else cohort.label(name)
         rows = pd.DataFrame({"feature": name, "label": label, "shap": np.round(shap, 6)})
-        level = np.nan if block else np.round(_level(values[name], cohort, name), 4)
+        level = np.nan if block else np.round(_level(found.data[:, place], cohort, name), 4)
         parts.append(rows.assign(level=level).sort_values(["shap", "level"]))
     return pd.concat(parts, ignore_index=True)
 
@@ -79,27 +85,30 @@ def importance_frame(explained: Explained, cohort: Cohort) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def waterfall_frame(explained: Explained, cohort: Cohort) -> pd.DataFrame:
+def waterfall_frame(found: "shap.Explanation", cohort: Cohort) -> pd.DataFrame:
     """Three typical patients, artificial ones of low, middle and high risk: what each feature adds, largest first.
 
     Columns ``patient``, ``base``, ``output``, ``feature``, ``label``, ``value`` (rounded text) and ``shap``.
+
+    Parameters
+    ----------
+    found
+        Of all typical patients, lowest output first.
     """
-    last = len(explained.typical) - 1
+    last = len(found.values) - 1
     parts = []
     for size, place in zip(_SIZES, (0, last // 2, last), strict=True):
-        values = explained.typical_values.values[place]
+        base, values = found.base_values[place], found.values[place]
         for at in np.argsort(-np.abs(values), kind="stable"):
             name = cohort.explained[at]
             parts.append(
                 {
                     "patient": size,
-                    "base": explained.typical_values.base,
-                    "output": explained.typical_values.output[place],
+                    "base": base,
+                    "output": base + values.sum(),
                     "feature": name,
                     "label": cohort.part_title(name),
-                    "value": "as a whole"
-                    if name in cohort.blocks
-                    else _value(explained.typical[name].iloc[place], cohort, name),
+                    "value": _value(found.display_data[place, at], cohort, name),
                     "shap": values[at],
                 }
             )
@@ -107,45 +116,39 @@ def waterfall_frame(explained: Explained, cohort: Cohort) -> pd.DataFrame:
 
 
 def beeswarm(frame: pd.DataFrame, *, scale: str, title: str) -> "Figure":
-    """Every row's Shapley values, coloured by the feature's value."""
+    """Every row's Shapley values, coloured by the feature's value; drawn by ``shap.plots.beeswarm``."""
+    import shap
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
-    names = list(dict.fromkeys(frame["feature"]))
-    shown = [name for name in names if (frame.loc[frame["feature"] == name, "shap"] != 0).any()][:SHOWN]
+    features = [rows for _, rows in frame.groupby("feature", sort=False) if (rows["shap"] != 0).any()][:SHOWN]
+    # Grey too where all values but a few are the same and others missing, of which shap knows no range.
     colours = LinearSegmentedColormap.from_list("low to high", [_LOW, _MIDDLE, _HIGH]).with_extremes(bad=MUTED)
-    shades = ScalarMappable(Normalize(0, 1), colours)
-    with drawing():
-        figure = new_figure(1.1 + 0.36 * max(len(shown), 2))
+    with drawing(), _same_chance():
+        figure = new_figure(1.1 + 0.36 * max(len(features), 2))
         figure.suptitle(title, fontsize=9, x=0.01, ha="left", color=INK)
         axes = figure.subplots()
-        axes.axvline(0, color=RULE, linewidth=1, zorder=0)
-        width = float(frame["shap"].max() - frame["shap"].min()) or 1.0
-        labels = []
-        for place, name in enumerate(shown):
-            rows = frame[frame["feature"] == name]
-            labels.append(rows["label"].iloc[0])
-            offset = _swarm(rows["shap"].to_numpy(), width=width)
-            axes.scatter(
-                rows["shap"],
-                place + offset,
-                # Asked for colours itself, since matplotlib warns of a feature that has no value to colour at all.
-                c=shades.to_rgba(np.ma.masked_invalid(rows["level"].to_numpy(dtype=float))),
-                s=6,
-                linewidths=0,
-                # Thousands of points as shapes would make the SVG a megabyte.
-                rasterized=True,
+        if features:
+            look = {"color": colours, "axis_color": INK, "color_bar": False, "s": 6, "max_display": None}
+            shap.plots.beeswarm(_swarms(features), ax=axes, plot_size=None, show=False, **look)
+            bar = figure.colorbar(
+                ScalarMappable(Normalize(0, 1), colours), ax=axes, ticks=[0, 1], fraction=0.025, pad=0.01
             )
-        _rows(axes, labels)
-        axes.set_xlabel(
-            f"Shapley value, {scale}: to the right raises the risk\ncolour: the feature's value, grey where it is "
-            "missing or has no order"
-        )
-        if shown:
-            bar = figure.colorbar(shades, ax=axes, ticks=[0, 1], fraction=0.025, pad=0.01)
             bar.ax.set_yticklabels(["low", "high"])
             bar.set_label("value", fontsize=7)
             bar.outline.set_visible(False)
+        for points in axes.collections:
+            # Thousands of points as shapes would make the SVG a megabyte.
+            points.set_rasterized(True)
+        axes.set_ylim(-0.6, max(len(features), 1) - 0.4)
+        axes.tick_params(labelsize=7.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel(
+            f"Shapley value, {scale}: to the right raises the risk\ncolour: the feature's value, grey where it is "
+            "missing or has no order",
+            fontsize=8,
+        )
+    labels = [rows["label"].iloc[0] for rows in features]
     return describe(figure, f"{title}. Shapley values ({scale}) of held-out rows, most important first: {labels}.")
 
 
@@ -214,13 +217,13 @@ def _order(explained: Explained, cohort: Cohort) -> list[str]:
     return [item.features[0] for item in sorted(singles, key=lambda item: -item.shap)]
 
 
-def _level(values: pd.Series, cohort: Cohort, name: str) -> Any:
+def _level(values: Any, cohort: Cohort, name: str) -> Any:
     feature = cohort.features[name]
     if isinstance(feature, Categorical):
         if feature.type == "nominal" and len(feature.names) > 2:
             return np.nan
-        return values.cat.codes.where(values.notna().to_numpy()).to_numpy(dtype=float) / (len(feature.names) - 1)
-    ranks = values.rank().to_numpy(dtype=float)
+        return values.astype(float) / (len(feature.names) - 1)
+    ranks = pd.Series(values.astype(float)).rank().to_numpy(dtype=float)
     span = np.nanmax(ranks) - np.nanmin(ranks) if np.isfinite(ranks).any() else 0.0
     return (ranks - np.nanmin(ranks)) / span if span else np.where(np.isnan(ranks), np.nan, 0.5)
 
@@ -230,16 +233,15 @@ def _together(labels: list[str]) -> str:
 
 
 def _value(value: Any, cohort: Cohort, name: str) -> str:
-    """A value for people: a level's name, a whole number for a count, else two significant digits."""
+    """A value for people: a text as it is, a whole number for a count, else two significant digits."""
+    if isinstance(value, str):
+        return value
     feature = cohort.features[name]
-    if pd.isna(value):
-        return "missing"
-    if isinstance(feature, Categorical):
-        return str(value)
     whole = feature.type == "count" or value == 0
     digits = 0 if whole else max(0, 1 - int(np.floor(np.log10(abs(value)))))
     rounded = value if whole else float(f"{value:.1e}")
-    return number(rounded, digits) + (f" {feature.unit}" if feature.unit else "")
+    unit = isinstance(feature, Numeric) and feature.unit
+    return number(rounded, digits) + (f" {unit}" if unit else "")
 
 
 def _steps(rows: pd.DataFrame) -> list[tuple[str, float, float]]:
@@ -256,18 +258,30 @@ def _steps(rows: pd.DataFrame) -> list[tuple[str, float, float]]:
     return steps
 
 
-def _swarm(values: np.ndarray, *, width: float) -> np.ndarray:
-    """How far each point of one feature steps aside from its line: within a narrow bin one after another."""
-    bins = np.round(values / width * 90).astype(int)
-    offset = np.zeros(len(values))
-    largest = max(np.unique(bins, return_counts=True)[1].max(), 8)
-    rng = np.random.default_rng(0)
-    for one in np.unique(bins):
-        mine = np.flatnonzero(bins == one)
-        # In no order: else the points of a bin, which come sorted, would form an arrow.
-        turn = rng.permutation(len(mine))
-        offset[mine] = np.where(turn % 2, 1, -1) * ((turn + 1) // 2) * 0.8 / largest
-    return offset
+def _swarms(features: list[pd.DataFrame]) -> "shap.Explanation":
+    """The features' rows of a beeswarm's frame as shap draws them: each a column, in any order of the patients."""
+    import shap
+
+    # To shap a text is what has no order; of nothing but gaps it would warn.
+    levels = [
+        rows["level"] if rows["level"].notna().any() else rows["level"].astype(object).fillna("") for rows in features
+    ]
+    return shap.Explanation(
+        np.column_stack([rows["shap"] for rows in features]),
+        data=np.column_stack([level.to_numpy(dtype=object) for level in levels]),
+        feature_names=[rows["label"].iloc[0] for rows in features],
+    )
+
+
+@contextmanager
+def _same_chance() -> Iterator[None]:
+    """Draw the same each time: shap puts points in no order by numpy's global state, which is put back afterwards."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 def _rows(axes: "Axes", labels: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from relapse.evaluation.evidence import endpoint_of
 from relapse.explanation.hazards import panel_title
 from relapse.explanation.out_of_fold import Explained
 from relapse.explanation.regression import Regression
+from relapse.explanation.saved import as_explanation
 from relapse.figures.explanation.drawn import (
     beeswarm,
     beeswarm_frame,
@@ -22,7 +24,10 @@ from relapse.figures.explanation.drawn import (
 from relapse.figures.explanation.hazards import hazards_over_time
 from relapse.figures.style import save
 from relapse.ground.files import write_csv, write_json, write_parquet
-from relapse.ground.workspace import EXPLANATION, HAZARDS
+from relapse.ground.workspace import EXPLANATION, HAZARDS, SHAPLEY
+
+if TYPE_CHECKING:
+    import shap
 
 
 def write_explanation(
@@ -31,10 +36,11 @@ def write_explanation(
     """Write what was found about one candidate into ``folder``; ``title`` is the candidate's for people."""
     metric = endpoint_of(cohort).primary.label
     heading = f"{title}, {cohort.title}"
+    single, typical = _explanations(explained, table, cohort)
     frames = {
-        "beeswarm": beeswarm_frame(explained, table, cohort),
+        "beeswarm": beeswarm_frame(single, cohort),
         "importance": importance_frame(explained, cohort),
-        "waterfall": waterfall_frame(explained, cohort),
+        "waterfall": waterfall_frame(typical, cohort),
     }
     figures = {
         "beeswarm": beeswarm(frames["beeswarm"], scale=explained.scale, title=heading),
@@ -44,7 +50,7 @@ def write_explanation(
     for name, frame in frames.items():
         write_csv(folder / f"{name}.csv", frame)
         save(figures[name], folder / name)
-    write_parquet(folder / "shap.parquet", explained.shap)
+    write_parquet(folder / SHAPLEY, explained.shap)
     write_json(
         folder / EXPLANATION,
         {
@@ -58,6 +64,22 @@ def write_explanation(
             "shap_stability": asdict(explained.shap_stability),
             "loss_stability": asdict(explained.loss_stability),
         },
+    )
+
+
+def _explanations(
+    explained: Explained, table: pd.DataFrame, cohort: Cohort
+) -> "tuple[shap.Explanation, shap.Explanation]":
+    """Of the held-out rows, and of the typical patients."""
+    found, rows = explained.shap, table.set_index("row", drop=False).loc[explained.shap["row"]]
+    typical = explained.typical_values
+    return (
+        as_explanation(
+            found[cohort.explained].to_numpy(), found["base"].to_numpy(), rows, cohort, scale=explained.scale
+        ),
+        as_explanation(
+            typical.values, np.full(len(typical.values), typical.base), explained.typical, cohort, scale=explained.scale
+        ),
     )
 
 
