@@ -120,7 +120,9 @@ def test_every_candidate_has_one_model_that_answers_as_its_final_one_does(
         assert not any(key.startswith("system/") for key in run.data.metrics)
         assert model.tags["relapse.git_commit"] == run.data.tags["relapse.git_commit"]
     (version,) = client.search_model_versions(f"name='relapse-{COHORT}'")
-    assert version.source == f"models:/{found[version.tags['relapse.candidate']].model_id}"
+    made = found[version.tags["relapse.candidate"]]
+    assert version.source == f"models:/{made.model_id}"
+    assert json.loads(made.tags["mlflow.modelVersions"]) == [{"name": f"relapse-{COHORT}", "version": "1"}]
 
 
 def test_the_final_search_is_a_table_with_a_column_a_hyperparameter(project: Project) -> None:

@@ -5,6 +5,7 @@ their model by itself. Either is loaded by :mod:`relapse.tracking.flavour`.
 """
 
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,9 @@ def log_model(
     made = client.create_logged_model(
         run.info.experiment_id, run.data.tags[CANDIDATE], run_id, tags=tags, params=dict(run.data.params)
     )
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        # MLflow asks whether columns are numbered in a way that pandas 4 will read otherwise; they have names.
+        warnings.filterwarnings("ignore", message="Operation with range is deprecated")
         mlflow.pyfunc.save_model(
             Path(scratch) / "model",
             loader_module=_LOADER,

@@ -1,5 +1,6 @@
 """Versions of the registered model: making one of a logged model, and finding the run behind one."""
 
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,10 @@ def create_version(
         description=_described(card),
         model_id=model_id if new else None,
     )
+    if new:
+        # A server does this by itself, a file does not: where the UI lists logged models, it names the version.
+        versions = json.dumps([{"name": name, "version": str(made.version)}])
+        client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
     return str(made.version)
 
 
