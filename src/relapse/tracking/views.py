@@ -42,7 +42,7 @@ def save_view(client: "MlflowClient", experiment_id: str, cohort: str, parent: s
     # Widths in pixels: names have to be told apart.
     widths = dict.fromkeys((primary, f"{primary}_lower", f"{primary}_upper"), 130)
     widths |= {f"difference_to_reference{end}": 200 for end in ("", "_p_holm", "_lower", "_upper", "_p")}
-    columns = {f"metrics.`{name}`": width for name, width in widths.items()} | {"attributes.`Models`": 130}
+    columns = {f"metrics.`{name}`": width for name, width in widths.items()}
     state = {
         "searchFilter": f"tags.`{PARENT}` = '{parent}'",
         "orderByKey": f"metrics.`{primary}`",
