@@ -83,7 +83,7 @@ def log_model(
     client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
     known = {key: value for key, value in run.data.metrics.items() if key not in SERIES}
     numbers = known if metrics is None else metrics
-    dataset = next((item.dataset for item in run.inputs.dataset_inputs), None)
+    dataset = next((item.dataset for item in (run.inputs.dataset_inputs if run.inputs else [])), None)
     name, digest = (dataset.name, dataset.digest) if dataset else (None, None)
     client.log_batch(
         run_id,
