@@ -34,7 +34,7 @@ with readable_errors():
     SETTINGS = serving()
     require_token_beyond_loopback(SETTINGS.token, listening_host())
     DESCRIPTION = describe_bundle(FOLDER)
-    check_packages(DESCRIPTION.manifest)
+    check_packages(DESCRIPTION.manifest.packages)
 
 Patient: Any = patient_model(DESCRIPTION.cohort, DESCRIPTION.optional_blocks)
 Patients: Any = batch_model(Patient)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from relapse.ground.environment import ARTIFACT_ROOT, BACKEND, OPTUNA_STORAGE, PROMOTE, TRACKING_URI, WORKERS
 
+#: What DVC says to every stage that it runs as an experiment (``dvc exp run``): there a decision is carried out only
+#: where somebody asked for it, since an experiment tries something.
+EXPERIMENT = "DVC_EXP_BASELINE_REV"
+
 
 @dataclass(frozen=True, slots=True)
 class Machinery:
@@ -42,5 +46,5 @@ def machinery(root: Path = Path()) -> Machinery:
         backend=BACKEND.get() or ("fork" if sys.platform == "linux" else "loky"),
         # Workers need not stand in the folder that this process is in.
         storage=storage if is_url(storage) else str(Path(storage).resolve()),
-        promotes=PROMOTE.get() != "later",
+        promotes=PROMOTE.get() != "later" if EXPERIMENT not in os.environ else PROMOTE.get() == "now",
     )

@@ -114,6 +114,17 @@ def test_dvc_follows_the_table_in_one_of_its_repositories(project: Path, capsys:
 
 
 @pytest.mark.slow
+def test_a_table_that_dvc_fetched_from_an_address_keeps_it(project: Path) -> None:
+    for command in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
+        subprocess.run(command, check=True, capture_output=True)
+    (project / "data" / "raw").mkdir(parents=True)
+    imported = ["import-url", "--quiet", str(project.parent / "clinic.csv"), "data/raw/mine.csv"]
+    subprocess.run([sys.executable, "-m", "dvc", *imported], check=True, capture_output=True)
+    assert run("cohort", "new", "data/raw/mine.csv", "--yes") == 0
+    assert "clinic.csv" in (project / "data/raw/mine.csv.dvc").read_text()
+
+
+@pytest.mark.slow
 def test_what_dvc_refuses_is_said_and_nothing_is_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / ".dvc").mkdir()
     before = _there(project)

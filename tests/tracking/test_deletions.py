@@ -184,6 +184,15 @@ def _logged_model(at: Standing, version: str) -> None:
     at.client.delete_logged_model(source.rpartition("/")[2])
 
 
+def _candidates_model(at: Standing) -> None:
+    """That of the candidate that was not put forward in the last state."""
+    where = at.client.get_run(at.parent("3"))
+    below = at.client.search_runs([at.experiment], f"tags.`{PARENT}` = '{where.info.run_id}'")
+    (other,) = (run for run in below if run.info.run_id != at.child("3"))
+    (logged,) = other.outputs.model_outputs
+    at.client.delete_logged_model(logged.model_id)
+
+
 Plant = Callable[[Standing], object]
 
 #: What was done, the code of the fault, and what the register stage says, or None where it puts it right by itself.
@@ -290,6 +299,7 @@ QUIET: dict[str, tuple[Plant, str]] = {
     "receipt cut": (lambda at: Workspace(COHORT).published.write_text("{"), "M013"),
     "receipt of another registry": (_receipt_of_another, "M013"),
     "receipt stale": (_stale_receipt, "M013"),
+    "a candidate's logged model deleted": (_candidates_model, "M014"),
     "previous champion's run deleted": (lambda at: at.client.delete_run(at.child("1")), "M008"),
     "previous champion's logged model deleted": (lambda at: _logged_model(at, "1"), "M010"),
 }

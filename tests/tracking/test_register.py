@@ -12,13 +12,17 @@ import pytest
 from mlflow import MlflowClient
 
 from relapse.bundle.load import describe_bundle, load_bundle, verify_bundle
+from relapse.bundle.model_file import load_model
 from relapse.cohorts.catalogue import read_cohort
-from relapse.ground.errors import NoTrialError, RegistryError
+from relapse.cohorts.table import read_table
+from relapse.cohorts.typical import typical_values
+from relapse.ground.errors import NoTrialError, RegistryError, SourceError
 from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.params import read_params
 from relapse.tracking.client import connect
 from relapse.tracking.compare import compare_runs
+from relapse.tracking.publishing.candidates import SEARCH
 from relapse.tracking.publishing.comparisons import TABLE
 from relapse.tracking.registry.models import CHAMPION, CONTENT, champion_version, fetch_champion
 from relapse.training.record import write_failure
@@ -75,10 +79,74 @@ def test_one_parent_and_a_child_a_candidate_with_everything_that_tells_the_story
     assert {"figures", "evaluation", "description", "audit", "report", "decision", "data"} <= told
 
 
+def _models(client: MlflowClient) -> dict[str, Any]:
+    found = client.search_logged_models([client.get_experiment_by_name(COHORT).experiment_id])
+    assert len({model.name for model in found}) == len(found)
+    return {model.name: model for model in found}
+
+
+def test_every_candidate_has_one_model_that_answers_as_its_final_one_does(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    project.stage("register", cohort=COHORT)
+    at, client = Workspace(COHORT), _client()
+    cohort = read_cohort(at.resolved)
+    table, raw = read_table(at.table, cohort), pd.read_parquet(at.table)
+    evidence = {item["name"]: item for item in json.loads(at.evidence.read_text())["candidates"]}
+    expected = {name: load_model(at.model(name)).predict_risk(table, None) for name in ("reference", "linear")}
+    found = _models(client)
+    assert found.keys() == expected.keys()
+    # A model that is loaded needs nothing of what it was trained from.
+    project.root.joinpath("results").rename(project.root / "elsewhere")
+    for name, model in found.items():
+        loaded = mlflow.pyfunc.load_model(model.model_uri)
+        given = loaded.input_example
+        assert list(given.iloc[0]) == list(typical_values(cohort).values()), "made from the declaration, by no patient"
+        assert np.isfinite(loaded.predict(given)["risk"]).all()
+        for asked in (table, raw):
+            np.testing.assert_array_equal(loaded.predict(asked)["risk"], expected[name].ravel())
+        # Whole numbers too, which MLflow's own check of columns would refuse.
+        first = cohort.predictors[0]
+        rounded = raw.assign(**{first: raw[first].round()})
+        pd.testing.assert_frame_equal(
+            loaded.predict(rounded.astype({first: "int64"})), loaded.predict(rounded), check_exact=True
+        )
+        with pytest.raises(SourceError, match=f"the table has no column {first}"):
+            loaded.predict(raw.drop(columns=first))
+        assert loaded.metadata.get_input_schema().input_names() == list(cohort.predictors)
+        metrics = {metric.key: metric for metric in model.metrics}
+        assert metrics["auc"].value == pytest.approx(evidence[name]["metrics"]["auc"]["value"])
+        assert metrics["auc_upper"].value == pytest.approx(evidence[name]["metrics"]["auc"]["upper"])
+        assert {metric.dataset_name for metric in model.metrics} == {COHORT}
+        run = client.get_run(model.source_run_id)
+        assert run.data.params == model.params
+        assert not any(key.startswith("system/") for key in run.data.metrics)
+        assert model.tags["relapse.git_commit"] == run.data.tags["relapse.git_commit"]
+    (version,) = client.search_model_versions(f"name='relapse-{COHORT}'")
+    made = found[version.tags["relapse.candidate"]]
+    assert version.source == f"models:/{made.model_id}"
+    assert json.loads(made.tags["mlflow.modelVersions"]) == [{"name": f"relapse-{COHORT}", "version": "1"}]
+
+
+def test_the_final_search_is_a_table_with_a_column_a_hyperparameter(project: Project) -> None:
+    project.stage("register", cohort=COHORT)
+    client, trials = _client(), pd.read_parquet(Workspace(COHORT).trials("linear"))
+    (run,) = (run for run in _runs(client) if run.data.params.get("candidate") == "linear")
+    shown = mlflow.load_table(SEARCH, run_ids=[run.info.run_id])
+    final = trials[trials["fold"] == -1]
+    assert len(shown) == len(final) == 2
+    assert list(shown.columns[:4]) == ["number", "value", "state", "seconds"]
+    np.testing.assert_allclose(shown["value"].astype(float), final["value"])
+    assert set(shown.columns[4:]) == set().union(*map(json.loads, final["params"]))
+
+
 def test_registering_again_adds_nothing(project: Project) -> None:
     project.stage("register", cohort=COHORT)
     before, decision = {run.info.run_id for run in _runs(_client())}, _decision()
+    models = {model.model_id for model in _models(_client()).values()}
     project.stage("register", cohort=COHORT)
+    assert {model.model_id for model in _models(_client()).values()} == models
     assert {run.info.run_id for run in _runs(_client())} == before
     assert _decision() == decision
     assert len(_client().search_model_versions(f"name='relapse-{COHORT}'")) == 1
@@ -101,6 +169,7 @@ def test_an_interrupted_publication_is_replaced_by_a_whole_one(
     runs = _runs(_client())
     assert len(runs) == 3
     assert {run.info.status for run in runs} == {"FINISHED"}
+    assert _models(_client()).keys() == {"reference", "linear"}, "those of the interrupted one are gone"
 
 
 def test_what_was_published_in_another_bundle_format_is_published_anew(

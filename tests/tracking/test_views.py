@@ -43,6 +43,7 @@ def test_the_view_shows_the_candidates_of_the_latest_state_and_no_others(client:
     assert found is not None
     view_of = f"{AT}/#/experiments/{experiment_id}/runs?viewStateShareKey=candidates&workflowType=machine_learning"
     assert found.candidates == view_of
+    assert found.models == f"{AT}/#/experiments/{experiment_id}/models?workflowType=machine_learning"
     assert found.comparison == f"{AT}/{compared([run.info.run_id for run in shown], experiment_id)}"
 
 

@@ -1,5 +1,6 @@
 """Verifying and loading a bundle: its only reader. Digests are compared before anything is parsed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -175,7 +176,7 @@ def load_bundle(folder: Path) -> Bundle:
         As :func:`describe_bundle` and :func:`check_packages`; or the model file holds a type that is not trusted.
     """
     found = describe_bundle(folder)
-    check_packages(found.manifest)
+    check_packages(found.manifest.packages)
     from relapse.bundle.model_file import load_model, load_models
 
     return Bundle(
@@ -197,15 +198,15 @@ def _document(path: Path) -> Document:
         raise BundleError(f"{path}: not as expected ({error.error_count()} faults). Write the bundle again.") from None
 
 
-def check_packages(manifest: Manifest) -> None:
-    """Check that this environment has what the model needs.
+def check_packages(packages: Mapping[str, str]) -> None:
+    """Check that this environment has what a model needs: distributions with the versions it was written with.
 
     Raises
     ------
     BundleError
         A package is missing, or of a version that may read the model as something else.
     """
-    for name, written in manifest.packages.items():
+    for name, written in packages.items():
         try:
             installed = version(name)
         except PackageNotFoundError:

@@ -7,9 +7,10 @@ were altered on purpose can crash the process, so the bundle's digests are compa
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from io import BytesIO
 from pathlib import Path
@@ -104,9 +105,15 @@ def needed_packages(path: Path) -> dict[str, str]:
 
 def installed(modules: Iterable[str]) -> dict[str, str]:
     """The distributions that modules come from, with their installed versions."""
-    distributions = packages_distributions()
+    distributions = _distributions()
     found = sorted({distributions[module][0] for module in modules}, key=str.lower)
     return {name: version(name) for name in found}
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """The distributions of every module; asked once, since the files of each distribution are read for it."""
+    return packages_distributions()
 
 
 def _content(model: RiskModel) -> dict[str, Any]:

@@ -205,7 +205,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
     browser: Annotated[bool, typer.Option(help="Open the first link, on a desktop.")] = True,
 ) -> None:
-    """Print where MLflow's UI shows each cohort's candidates, their comparison and the champion, and start the UI.
+    """Print where MLflow's UI shows each cohort's candidates, comparison, models and champion, and start the UI.
 
     Where MLflow is a server by its setting, that one's addresses are printed and nothing is started.
     """
@@ -220,7 +220,7 @@ def ui(
     found = {name: where for name in cohorts(client) if (where := links(client, name, address))}
     for name, where in found.items():
         say(f"{name}: candidates {where.candidates}")
-        for what, link in (("comparison", where.comparison), ("champion", where.champion)):
+        for what, link in (("comparison", where.comparison), ("models", where.models), ("champion", where.champion)):
             say(f"{' ' * len(name)}  {what} {link or 'none yet'}")
     if not found:
         say("Nothing is published yet: dvc repro.")

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from relapse.ground.declarations import read_yaml
 from relapse.ground.errors import DeclarationError, SourceError
 from relapse.ground.files import sha256_of_file, write_atomic, write_text
 from relapse.ground.workspace import Workspace
@@ -76,9 +77,9 @@ def place(table: Path, name: str, text: str, *, usable: bool) -> Placed:
         _keep(target, undo)
         if target.resolve() != table.resolve():
             write_atomic(target, lambda temporary: shutil.copyfile(table, temporary))
-        followed = Path(".dvc").is_dir()
-        if followed:
-            _keep(target.with_name(f"{target.name}.dvc"), undo)
+        followed, pointer = Path(".dvc").is_dir(), target.with_name(f"{target.name}.dvc")
+        if followed and not _imported(pointer):
+            _keep(pointer, undo)
             _keep(target.with_name(".gitignore"), undo)
             _add(target)
         _keep(declaration, undo)
@@ -100,6 +101,11 @@ def _keep(path: Path, undo: ExitStack) -> None:
         else (lambda: write_atomic(path, lambda temporary: temporary.write_bytes(before)))
     )
     undo.callback(back)
+
+
+def _imported(pointer: Path) -> bool:
+    """Whether DVC brought a file from an address: to add it would forget where it came from."""
+    return pointer.is_file() and "deps" in read_yaml(pointer)
 
 
 def _add(target: Path) -> None:

@@ -140,11 +140,14 @@ class Evidence(Sized):
         return self.candidate(self.put_forward) if self.put_forward else self.best
 
     def headline(self) -> dict[str, dict[str, float]]:
-        """The plain values, for ``dvc metrics``."""
-        return {
-            item.name: {key: round(estimate.value, 6) for key, estimate in item.metrics.items()}
-            for item in self.candidates
-        }
+        """The plain values by candidate, and the interval of the ranking metric, for ``dvc metrics``."""
+        return {item.name: self._plain(item) for item in self.candidates}
+
+    def _plain(self, item: CandidateEvidence) -> dict[str, float]:
+        found = {key: round(estimate.value, 6) for key, estimate in item.metrics.items()}
+        ranking = item.metrics[self.primary]
+        ends = {f"{self.primary}_lower": ranking.lower, f"{self.primary}_upper": ranking.upper}
+        return found | {key: round(value, 6) for key, value in ends.items() if value == value}
 
 
 def endpoint_of(cohort: Cohort) -> Endpoint:

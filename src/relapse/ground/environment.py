@@ -178,7 +178,7 @@ PROMOTE = Variable(
     "RELAPSE_PROMOTE",
     "tracking",
     "`later` registers a challenger and writes the decision, and leaves carrying it out to `relapse registry promote`",
-    "`now`",
+    "`now`; `later` in `dvc exp run`",
     _one_of("now", "later"),
 )
 ACTOR = Variable(

@@ -1,6 +1,5 @@
 """From patients to predictions: the champion answers, or the reference for whom a whole block is missing."""
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,8 +9,8 @@ from relapse.bundle.eyes import noise
 from relapse.bundle.fallback import without_blocks
 from relapse.bundle.load import Bundle
 from relapse.cohorts.blocked import IMAGE
-from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.schema import Cohort
+from relapse.cohorts.typical import typical_values
 from relapse.serving.answering import Answerer, Answering
 from relapse.serving.contract import Explanation, Prediction, Role, ServedModel
 from relapse.serving.patients import Patient, patient_model
@@ -117,14 +116,7 @@ class Predictor:
 
 def typical_patient(cohort: Cohort, optional_blocks: Sequence[str] = ()) -> Patient:
     """A patient in the middle of every declared range, at the first of every feature's levels."""
-    values: dict[str, Any] = {}
-    for name in cohort.predictors:
-        feature = cohort.features[name]
-        if isinstance(feature, Categorical):
-            values[name] = feature.names[0]
-        else:
-            middle = sum(feature.range) / 2
-            values[name] = math.floor(middle) if feature.type == "count" else middle
+    values: dict[str, Any] = {**typical_values(cohort)}
     if cohort.volumes:
         from relapse.imaging.uploads import as_text
 

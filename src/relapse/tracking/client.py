@@ -35,6 +35,8 @@ def connect(machinery: Machinery) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # What the machine does while files are copied to MLflow says nothing of a candidate, whatever the environment says.
+    mlflow.disable_system_metrics_logging()
     # Several processes that create MLflow's tables at once break each other.
     uri = machinery.tracking_uri
     with alone(uri, "tables") if lockable(uri) else nullcontext():

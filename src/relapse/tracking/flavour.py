@@ -1,10 +1,12 @@
-"""How MLflow loads a registered bundle: ``mlflow.pyfunc.load_model("models:/relapse-<cohort>@champion")``."""
+"""How MLflow loads a model, registered or not: ``mlflow.pyfunc.load_model("models:/relapse-<cohort>@champion")``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relapse.bundle.eyes import Eyes
 from relapse.bundle.load import Bundle, load_bundle
+from relapse.bundle.manifest import MANIFEST
+from relapse.bundle.single import Single, load_single
 from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.images import DceMri
 from relapse.cohorts.table import typed
@@ -14,30 +16,34 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class BundleModel:
-    """A bundle behind MLflow's ``predict``."""
+class Answering:
+    """The model of a bundle, or one by itself, behind MLflow's ``predict``."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
+    def __init__(self, source: Bundle | Single) -> None:
+        self.source = source
 
     def predict(self, table: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":
         """Columns ``score`` and the risks, one row a row of ``table`` (feature columns by their declared names).
 
         A model that looks at pictures takes them from the column ``image``, in the text that the service's ``/picture``
-        gives. The model that was registered answers, and no other: who has no picture is not answered by the reference.
+        gives. The model that was logged answers, and no other: who has no picture is not answered by the reference.
 
         Raises
         ------
         SourceError
-            A row has no picture, or one that cannot be used.
+            A column is lacking; or a row has no picture, or one that cannot be used.
         """
         import pandas as pd
 
-        cohort, model = self.bundle.cohort, self.bundle.model
+        cohort, model, eyes = self.source.cohort, self.source.model, self.source.eyes
+        if lacking := [name for name in cohort.predictors if name not in table]:
+            raise SourceError(
+                f"the table has no column {', '.join(lacking)}; a value may be missing, a column may not."
+            )
         times = [horizon.time for horizon in cohort.survival.horizons] if cohort.survival else None
         features = typed(table[cohort.predictors], cohort)
-        if self.bundle.eyes and cohort.volumes:
-            features[IMAGE] = _seen(table, self.bundle.eyes, cohort.volumes)
+        if eyes and cohort.volumes:
+            features[IMAGE] = _seen(table, eyes, cohort.volumes)
         risks = pd.DataFrame(
             model.predict_risk(features, times), columns=cohort.endpoint.risk_columns, index=table.index
         )
@@ -66,6 +72,7 @@ def _seen(table: "pd.DataFrame", eyes: Eyes, images: DceMri) -> "pd.Series[Any]"
     return pd.Series(found, index=table.index, dtype=object)
 
 
-def _load_pyfunc(path: str) -> BundleModel:
+def _load_pyfunc(path: str) -> Answering:
     """Entry point that MLflow calls with the folder that was logged."""
-    return BundleModel(load_bundle(Path(path)))
+    folder = Path(path)
+    return Answering(load_bundle(folder) if (folder / MANIFEST).is_file() else load_single(folder))

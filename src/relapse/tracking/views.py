@@ -20,16 +20,20 @@ if TYPE_CHECKING:
 VIEW = "candidates"
 TAG = f"mlflow.sharedViewState.{VIEW}"
 
+#: The UI begins with what is for chat applications, whatever an experiment says of itself.
+_TRAINING = "workflowType=machine_learning"
+
 #: What an experiment says of itself, where people have written nothing else.
 _NOTE = "mlflow.note.content"
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Addresses of one cohort's candidates, of their comparison and of its champion; empty where there is none."""
+    """Addresses of one cohort's candidates, their comparison, their models, the champion; empty where there is none."""
 
     candidates: str
     comparison: str
+    models: str
     champion: str
 
 
@@ -75,6 +79,7 @@ def links(client: "MlflowClient", cohort: str, address: str) -> Links | None:
     return Links(
         candidates=f"{address}/{candidates}",
         comparison=comparison,
+        models=f"{address}/#/experiments/{found.experiment_id}/models?{_TRAINING}",
         champion=f"{address}/#/models/{model_name(cohort)}/versions/{champion.version}" if champion else "",
     )
 
@@ -86,5 +91,4 @@ def compared(run_ids: Sequence[str], experiment_id: str) -> str:
 
 
 def _candidates(experiment_id: str) -> str:
-    # The UI begins with what is for chat applications, whatever an experiment says of itself.
-    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={VIEW}&workflowType=machine_learning"
+    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={VIEW}&{_TRAINING}"

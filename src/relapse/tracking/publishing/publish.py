@@ -1,8 +1,7 @@
 """Publishing a pipeline state to MLflow: the one logger. It says what the files say, once, however often it runs."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,38 +10,27 @@ import pandas as pd
 
 from relapse.added_value.evidence import AddedValue, read_added_value
 from relapse.documents import Document
-from relapse.evaluation.evidence import CandidateEvidence, Evidence
+from relapse.evaluation.evidence import Evidence
 from relapse.ground.files import read_json
 from relapse.ground.workspace import Workspace
 from relapse.machinery import Machinery
 from relapse.params import Params, flat
 from relapse.promotion.decision import Decision
+from relapse.tracking.publishing.candidates import Asked, log_candidate, log_failure, numbers
 from relapse.tracking.publishing.comparisons import TABLE, numbers_of_tests, table_of_tests
 from relapse.tracking.publishing.registered_bundle import write_challenger
 from relapse.tracking.publishing.source import Source
-from relapse.tracking.registry.models import (
-    CANDIDATE,
-    PREDICTIONS,
-    PROMOTED,
-    model_name,
-    registered,
-)
+from relapse.tracking.publishing.tables import log_table
+from relapse.tracking.registry.models import CANDIDATE, PROMOTED, model_name, registered
 from relapse.tracking.registry.moves import promote, put_forward
 from relapse.tracking.registry.receipts import standing
 from relapse.tracking.registry.records import STATE, WHOLE
-from relapse.tracking.registry.versions import (
-    DECISION,
-    card_of,
-    create_model,
-    create_version,
-    log_bundle,
-)
+from relapse.tracking.registry.versions import DECISION, card_of, create_model, create_version
 from relapse.tracking.views import compared, save_view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.data.pandas_dataset import PandasDataset
-    from mlflow.entities import Run
 
 
 def publish(
@@ -80,12 +68,13 @@ def publish(
     import mlflow
 
     mlflow.set_experiment(experiment_id=experiment_id)
-    dataset = _dataset(at)
-    with _run(f"{at.cohort} {source.content_hash[:8]}", source.tags | {STATE: WHOLE}) as parent:
+    dataset, asked = _dataset(at), Asked.read(at)
+    name = f"{at.cohort} {source.content_hash[:8]}"
+    with mlflow.start_run(run_name=name, tags=source.tags | {STATE: WHOLE}) as parent:
         mlflow.log_input(dataset, context="training")
         settings = params.model_dump(mode="json", include={"seed", "budget", "split", "train", "evaluate"})
         mlflow.log_params(flat(settings) | {"candidates": ", ".join(params.candidates)})
-        mlflow.log_metrics(_numbers(evidence.candidate(decision.challenger)))
+        mlflow.log_metrics(numbers(evidence.candidate(decision.challenger)))
         for folder, paths in {"data": [at.resolved, at.flow, at.gate], "evaluation": [at.evidence]}.items():
             for path in paths:
                 mlflow.log_artifact(str(path), folder)
@@ -96,13 +85,8 @@ def publish(
         if (added := read_added_value(at.added_value)).answers:
             mlflow.log_metrics(_added_numbers(added))
             mlflow.log_artifacts(str(at.of("added_value")), "added_value")
-        _log_tests(evidence)
-        tests = {item.name: numbers_of_tests(evidence, item.name) for item in evidence.candidates}
-        run_ids = {
-            item.name: _log_candidate(at, item, tests[item.name], source, dataset) for item in evidence.candidates
-        }
-        missing = [name for name in params.candidates if name not in run_ids]
-        failed = {name: _log_failure(at, name, source) for name in missing if "failed" in read_json(at.record(name))}
+        if evidence.comparisons:
+            log_table(table_of_tests(evidence), TABLE)
         with tempfile.TemporaryDirectory() as scratch:
             bundle = Path(scratch) / "bundle"
             write_challenger(
@@ -115,16 +99,31 @@ def publish(
                 card=card,
                 checklist=checklist,
             )
-            version = _register(client, at, decision, source, run_ids[decision.challenger], bundle)
+            made = {
+                item.name: log_candidate(
+                    client,
+                    at,
+                    item,
+                    numbers_of_tests(evidence, item.name),
+                    source,
+                    dataset,
+                    asked,
+                    bundle=bundle if item.name == decision.challenger else None,
+                )
+                for item in evidence.candidates
+            }
+            missing = [name for name in params.candidates if name not in made]
+            failed = {name: log_failure(at, name, source) for name in missing if "failed" in read_json(at.record(name))}
+            version = _register(client, at, decision, source, made[decision.challenger], card_of(bundle))
         put_forward(client, at.cohort, version)
         if decision.promoted and machinery.promotes:
             promote(client, machinery, at.cohort, version, decision=asdict(decision), root=at.root)
         record = asdict(decision) | {"champion": standing(client, at.cohort), "challenger_version": version}
-        note = _note(evidence, decision, run_ids, experiment_id, failed)
+        note = _note(evidence, decision, {name: run for name, (run, _) in made.items()}, experiment_id, failed)
         mlflow.set_tags({"mlflow.note.content": note, PROMOTED: str(decision.promoted).lower()})
         mlflow.log_dict(record, DECISION)
-        for name, text in documents(record).items():
-            mlflow.log_text(text, f"report/{name}")
+        for file, text in documents(record).items():
+            mlflow.log_text(text, f"report/{file}")
         save_view(client, experiment_id, at.cohort, parent.info.run_id, primary=evidence.primary)
     return record
 
@@ -145,69 +144,14 @@ def _note(
     return f"**{decision.summary}**\n\n{table}\n\n[Compare all candidates]({compare}){missing}"
 
 
-def _log_candidate(
-    at: Workspace, item: CandidateEvidence, tests: dict[str, float], source: Source, dataset: "PandasDataset"
-) -> str:
-    import mlflow
-    from mlflow.entities import Metric
-
-    record = read_json(at.record(item.name))
-    with _run(record["title"], source.tags | {CANDIDATE: item.name}, nested=True) as run:
-        mlflow.log_input(dataset, context="training")
-        mlflow.log_params({"candidate": item.name, **record["params"]})
-        mlflow.log_metrics(_numbers(item) | tests | {"work_seconds": record["seconds"]})
-        trials = pd.read_parquet(at.trials(item.name))
-        series = [("fold", step, value) for step, value in enumerate(item.primary_by_fold)]
-        final = trials[(trials["fold"] < 0) & trials["value"].notna()]
-        series += [
-            ("trial", int(number), float(value)) for number, value in zip(final["number"], final["value"], strict=True)
-        ]
-        client = mlflow.MlflowClient()
-        client.log_batch(run.info.run_id, [Metric(name, value, 0, step) for name, step, value in series])
-        mlflow.log_artifact(str(at.predictions(item.name)), str(Path(PREDICTIONS).parent))
-        mlflow.log_artifact(str(at.record(item.name)), "training")
-        mlflow.log_text(trials.to_csv(index=False), "training/trials.csv")
-        # Not the table of single rows' values, which names patients.
-        for path in sorted(at.explained(item.name).iterdir()):
-            if path.suffix != ".parquet":
-                mlflow.log_artifact(str(path), "explanation")
-        return str(run.info.run_id)
-
-
-def _log_tests(evidence: Evidence) -> None:
-    import warnings
-
-    import mlflow
-
-    if evidence.comparisons:
-        with warnings.catch_warnings():
-            # MLflow looks for images among the columns in a way that pandas 4 will read otherwise; there are none.
-            warnings.filterwarnings("ignore", message="For backward compatibility, 'str' dtypes are included")
-            mlflow.log_table(table_of_tests(evidence), TABLE)
-
-
-def _log_failure(at: Workspace, name: str, source: Source) -> str:
-    """A run marked failed for a candidate of which every trial failed; returns the error."""
-    import mlflow
-    from mlflow.entities import RunStatus
-
-    record = read_json(at.record(name))
-    error = str(record["failed"])
-    with _run(record["title"], source.tags | {CANDIDATE: name, "mlflow.note.content": error}, nested=True):
-        mlflow.log_params({"candidate": name})
-        mlflow.log_artifact(str(at.record(name)), "training")
-        mlflow.end_run(RunStatus.to_string(RunStatus.FAILED))
-    return error
-
-
 def _register(
-    client: "MlflowClient", at: Workspace, decision: Decision, source: Source, run_id: str, bundle: Path
+    client: "MlflowClient", at: Workspace, decision: Decision, source: Source, made: tuple[str, str], card: Document
 ) -> str:
     tags = source.tags | {CANDIDATE: decision.challenger, PROMOTED: str(decision.promoted).lower()}
-    model_id, name = log_bundle(run_id, bundle), model_name(at.cohort)
+    (run_id, model_id), name = made, model_name(at.cohort)
     if registered(client, at.cohort) is None:
         create_model(client, name)
-    return create_version(client, name, model_id, run_id, tags=tags, card=card_of(bundle), new=True)
+    return create_version(client, name, model_id, run_id, tags=tags, card=card, new=True)
 
 
 def _dataset(at: Workspace) -> "PandasDataset":
@@ -225,14 +169,6 @@ def _dataset(at: Workspace) -> "PandasDataset":
         return from_pandas(table, source=str(at.table), name=at.cohort, targets="event")
 
 
-def _numbers(item: CandidateEvidence) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for key, estimate in item.metrics.items():
-        found |= {key: estimate.value, f"{key}_lower": estimate.lower, f"{key}_upper": estimate.upper}
-    found["mean_over_folds"] = item.mean_over_folds
-    return {key: value for key, value in found.items() if value == value}
-
-
 def _added_numbers(added: AddedValue) -> dict[str, float]:
     """As ``added.imaging_over_reference.linear.difference``."""
     return {
@@ -241,11 +177,3 @@ def _added_numbers(added: AddedValue) -> dict[str, float]:
         for family, numbers in families.items()
         for key, value in numbers.items()
     }
-
-
-@contextmanager
-def _run(name: str, tags: dict[str, str], *, nested: bool = False) -> "Iterator[Run]":
-    import mlflow
-
-    with mlflow.start_run(run_name=name, nested=nested, tags=tags) as run:
-        yield run

@@ -10,8 +10,10 @@ from relapse.ground.files import read_json
 from relapse.ground.workspace import Workspace
 from relapse.machinery import Machinery
 from relapse.tracking.client import experiment, is_active, to_repair
+from relapse.tracking.publishing.candidates import log_missing_models
 from relapse.tracking.publishing.source import Source
 from relapse.tracking.registry.faults import standing_faults
+from relapse.tracking.registry.logged import logged_models
 from relapse.tracking.registry.models import CHALLENGER, CONTENT, has_alias, model_name
 from relapse.tracking.registry.moves import put_forward
 from relapse.tracking.registry.records import STATE, WHOLE, history
@@ -76,6 +78,7 @@ def published_decision(
     if number != state.version:
         found["challenger_version"] = number
         client.log_dict(state.parent.info.run_id, found, DECISION)
+    log_missing_models(client, at, state)
     if not has_alias(client, at.cohort, CHALLENGER) and number not in _promoted(client, at):
         put_forward(client, at.cohort, number)
     return found
@@ -89,4 +92,7 @@ def _promoted(client: "MlflowClient", at: Workspace) -> set[str]:
 
 def _discard(client: "MlflowClient", parent: "Run") -> None:
     for run in (*family(client, parent), parent):
+        # MLflow goes on showing the models of a run that was deleted.
+        for model_id in logged_models(client, run):
+            client.delete_logged_model(model_id)
         client.delete_run(run.info.run_id)

@@ -1,6 +1,7 @@
 """What a published state was made from: the identity by which MLflow and the files know each other."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from relapse.bundle.manifest import FORMAT
@@ -9,6 +10,9 @@ from relapse.ground.workspace import Workspace
 from relapse.params import Params
 from relapse.tracking.client import git_commit
 from relapse.tracking.registry.models import CONTENT
+
+#: Tags of a run for the commit, and what stands there outside git.
+_COMMIT, _DIRTY, _NONE = "relapse.git_commit", "relapse.git_dirty", "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +29,20 @@ class Source:
         commit, dirty = git_commit(at.root)
         return cls(content_hash(at, params), commit, dirty)
 
+    @classmethod
+    def told(cls, tags: Mapping[str, str]) -> "Source":
+        """The source that the tags of a run tell of."""
+        commit = tags[_COMMIT]
+        return cls(tags[CONTENT], None if commit == _NONE else commit, tags[_DIRTY] == "true")
+
     @property
     def tags(self) -> dict[str, str]:
         """As tags of a run."""
-        commit = {"relapse.git_commit": self.git_commit or "none", "relapse.git_dirty": str(self.git_dirty).lower()}
-        return {CONTENT: self.content_hash, **commit}
+        return {
+            CONTENT: self.content_hash,
+            _COMMIT: self.git_commit or _NONE,
+            _DIRTY: str(self.git_dirty).lower(),
+        }
 
 
 def content_hash(at: Workspace, params: Params) -> str:

@@ -44,4 +44,9 @@ CODES = {
         "writes it anew",
         "renews it",
     ),
+    "M014": Unfit(
+        "the logged model of a candidate of the last state, other than that of its version, was deleted",
+        "logs it again",
+        "",
+    ),
 }

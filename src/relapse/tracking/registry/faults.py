@@ -24,6 +24,7 @@ from relapse.tracking.registry.moves import digest_of
 from relapse.tracking.registry.receipts import lost_record, receipt, told
 from relapse.tracking.registry.records import TAG, Record, last_move, record_file, recorded, unfinished
 from relapse.tracking.registry.restore import foreign, is_ours, missing, renamed
+from relapse.tracking.registry.versions import published_states, without_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,6 +39,7 @@ def faults(client: "MlflowClient", cohort: str, *, root: Path = Path()) -> list[
     if registered(client, cohort) is not None and not found:
         found += [
             *_published(client, cohort, root),
+            *_models(client, cohort, root),
             *_aliases(client, cohort, root),
             *_versions(client, cohort),
             *_bundles(client, cohort, records),
@@ -107,6 +109,23 @@ def _model(client: "MlflowClient", cohort: str, records: list[Record], root: Pat
             f"`dvc repro register@{cohort}` or {to_repair(cohort)} registers it again from its runs.",
         )
     ]
+
+
+def _models(client: "MlflowClient", cohort: str, root: Path) -> list[Fault]:
+    """The logged models of the candidates of the state that the receipt says was published."""
+    content, where = told(client, cohort, root=root).get("published"), experiment_of(client, cohort)
+    if content is None or where is None:
+        return []
+    gone = [
+        run.data.tags[CANDIDATE]
+        for state in published_states(client, where.experiment_id, f"tags.`{CONTENT}` = '{content}'")
+        if is_active(state.parent.info)
+        for run in without_model(client, state)
+    ]
+    if not gone:
+        return []
+    said = f"Of {', '.join(gone)} in the state published last there is no logged model: MLflow's Models tab lacks it."
+    return [Fault("M014", said, f"`dvc repro register@{cohort}` logs it again.")]
 
 
 def _published(client: "MlflowClient", cohort: str, root: Path) -> list[Fault]:

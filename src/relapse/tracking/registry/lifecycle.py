@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relapse.tracking.client import deleted_experiment, is_active, to_repair
+from relapse.tracking.registry.logged import logged_models
 from relapse.tracking.registry.models import PARENT, is_absent
-from relapse.tracking.registry.versions import family, logged_models, source_model
+from relapse.tracking.registry.versions import family, source_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

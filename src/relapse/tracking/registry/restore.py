@@ -16,6 +16,7 @@ from relapse.ground.files import sha256_of_text
 from relapse.ground.workspace import Workspace
 from relapse.machinery import Machinery
 from relapse.tracking.client import experiment_of, is_active, to_repair
+from relapse.tracking.registry.logged import fetch_model, log_model, logged_models
 from relapse.tracking.registry.marks import marks
 from relapse.tracking.registry.models import (
     CHALLENGER,
@@ -37,9 +38,6 @@ from relapse.tracking.registry.versions import (
     card_of,
     create_model,
     create_version,
-    fetch_model,
-    log_bundle,
-    logged_models,
     published_states,
     source_model,
 )
@@ -135,7 +133,7 @@ def log_again(client: "MlflowClient", cohort: str, *, root: Path) -> list[str]:
         with tempfile.TemporaryDirectory() as scratch:
             fetch_version(version, Path(scratch) / "bundle")
             verify_bundle(Path(scratch) / "bundle")
-            model_id = log_bundle(state.child.info.run_id, Path(scratch) / "bundle")
+            model_id = log_model(client, state.child.info.run_id, Path(scratch) / "bundle")
         numbers[alias] = register_again(client, cohort, state, model_id)
         done.append(f"version {number}: its logged model was deleted; its bundle is version {numbers[alias]} now.")
     if done:
@@ -245,7 +243,7 @@ def _model(
     packaged = Workspace(cohort, root).bundle
     try:
         if bundle_digest(packaged) == place.bundle:
-            return state, log_bundle(state.child.info.run_id, packaged)
+            return state, log_model(client, state.child.info.run_id, packaged)
     except BundleError:
         pass
     raise _lost(cohort, f"no logged model of run {state.child.info.run_id} has the bundle of version {place.version}")

@@ -1,5 +1,6 @@
-"""Versions of the registered model: logging a bundle, making a version of it, and finding the run behind one."""
+"""Versions of the registered model: making one of a logged model, and finding the run behind one."""
 
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING
 from relapse.bundle.load import verify_bundle
 from relapse.bundle.manifest import CARD, MANIFEST
 from relapse.documents import Document, markdown, read_document
-from relapse.ground.errors import RegistryError
 from relapse.ground.files import read_json, sha256_of_file
-from relapse.tracking.registry.models import CANDIDATE, PARENT, PROMOTED, is_absent, model_name
+from relapse.tracking.client import is_active
+from relapse.tracking.registry.logged import logged_models
+from relapse.tracking.registry.models import CANDIDATE, PARENT, PROMOTED, model_name
 from relapse.tracking.registry.records import STATE, WHOLE
 
 if TYPE_CHECKING:
@@ -76,6 +78,19 @@ def family(client: "MlflowClient", parent: "Run") -> "list[Run]":
     return list(client.search_runs([parent.info.experiment_id], query, ViewType.ALL))
 
 
+def without_model(client: "MlflowClient", state: Published) -> "list[Run]":
+    """The runs of a state's candidates that have no logged model, that of its challenger left out."""
+    return [
+        run
+        for run in family(client, state.parent)
+        if CANDIDATE in run.data.tags
+        and is_active(run.info)
+        and run.info.status == "FINISHED"
+        and run.info.run_id != state.child.info.run_id
+        and not logged_models(client, run)
+    ]
+
+
 def version_of(client: "MlflowClient", cohort: str, child: "Run") -> "ModelVersion | None":
     """The version registered last of what a run made, None where the registry has none."""
     found = client.search_model_versions(f"run_id = '{child.info.run_id}'")
@@ -87,40 +102,6 @@ def source_model(version: "ModelVersion") -> str:
     """The id of the logged model that a version was registered from; empty where it was made from something else."""
     source = version.source or ""
     return source.rpartition("/")[2] if source.startswith("models:/m-") else ""
-
-
-def log_bundle(run_id: str, bundle: Path) -> str:
-    """Log a bundle as a model of a run; returns the model's id."""
-    import mlflow
-
-    from relapse import __version__
-
-    with mlflow.start_run(run_id=run_id, nested=True):
-        logged = mlflow.pyfunc.log_model(
-            name="model",
-            loader_module="relapse.tracking.flavour",
-            data_path=str(bundle),
-            # Named, so that MLflow does not spend seconds on inferring them.
-            pip_requirements=[f"relapse=={__version__}"],
-        )
-    return str(logged.model_id)
-
-
-def logged_models(client: "MlflowClient", child: "Run") -> list[str]:
-    """The models that a run logged and that are not deleted, newest first."""
-    from mlflow.exceptions import MlflowException
-
-    outputs = client.get_run(child.info.run_id).outputs
-    found = []
-    for item in reversed(outputs.model_outputs if outputs else []):
-        try:
-            client.get_logged_model(item.model_id)
-        except MlflowException as error:
-            if not is_absent(error):
-                raise
-        else:
-            found.append(str(item.model_id))
-    return found
 
 
 def create_model(client: "MlflowClient", name: str, tags: dict[str, str] | None = None) -> None:
@@ -143,31 +124,11 @@ def create_version(
         description=_described(card),
         model_id=model_id if new else None,
     )
+    if new:
+        # A server does this by itself, a file does not: where the UI lists logged models, it names the version.
+        versions = json.dumps([{"name": name, "version": str(made.version)}])
+        client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
     return str(made.version)
-
-
-def fetch_model(model_id: str, folder: Path) -> None:
-    """Put the bundle of a logged model into ``folder``.
-
-    Raises
-    ------
-    RegistryError
-        Its files are not where MLflow says.
-    """
-    import shutil
-
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            found = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{model_id}", dst_path=scratch))
-            shutil.copytree(found / "data" / "bundle", folder)
-        except (MlflowException, OSError) as error:
-            raise RegistryError(
-                f"The logged model {model_id} cannot be read from MLflow's artifacts ({type(error).__name__}). Restore "
-                "the artifacts."
-            ) from None
 
 
 def bundle_digest(folder: Path) -> str:
