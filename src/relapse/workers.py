@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from relapse.copies import can_fork, forked, in_order
 from relapse.ground.console import progress
+from relapse.ground.copies import can_fork, forked, in_order
 from relapse.ground.environment import SCHEDULER
 from relapse.ground.errors import DeclarationError
 from relapse.machinery import Machinery
