@@ -20,6 +20,7 @@ from relapse.training import joint, tuning
 from relapse.training.joint import tune_and_fit_together
 from relapse.training.nested import Trained, train
 from relapse.training.splits import derived_seed, fold_numbers, outer_folds
+from relapse.training.tuning import Tuned
 
 SMALL = TrainParams(inner_folds=2, trials=3)
 ONE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork")
@@ -249,3 +250,40 @@ def test_risks_are_learnt_from_inner_predictions_of_whole_ensembles(
     )
     _train(cohorts["wpbc"], tables["wpbc"], "mlp")
     assert drawn == [2] * SMALL.trials + [None] * 4
+
+
+def test_of_many_sets_the_worse_half_of_each_table_is_left_after_its_first_fold(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    cohort, parts = cohorts["wpbc"], [tables["wpbc"], tables["wpbc"][40:]]
+    head = Head(
+        lambda trial: {"C": trial.suggest_float("C", 1e-4, 10.0, log=True)},
+        lambda cohort, params, seed: binary_model(cohort, LogisticRegression(C=params["C"]), seed=seed),
+        fit_together=_together,
+    )
+    toy = Family("toy", "Toy", "fits one by one", head, None)
+
+    def tune(machinery: Machinery, trials: int = 14) -> list[Tuned]:
+        return tune_and_fit_together(
+            parts, cohort, toy, inner_folds=3, trials=trials, seeds=[1, 2], machinery=machinery
+        )[0]
+
+    found = tune(replace(ONE, storage=str(tmp_path)))
+    sets = joint._drawn(head, cohort, 14, seed=1)
+    for tuned, table, seed in zip(found, parts, [1, 2], strict=True):
+        inner = fold_numbers(table, folds=3, seed=derived_seed(seed, "inner"))
+        rows = [joint._Rows(table, outcome(table, cohort), inner, seed)]
+        first = [joint._inner_predictions(params, rows, cohort, head, range(1))[0][1].value for params in sets]
+        kept = {record.number for record in tuned.trials if record.state == "complete"}
+        assert {record.number for record in tuned.trials if record.state == "pruned"} == set(range(14)) - kept
+        assert kept == set(np.argsort([-value for value in first], kind="stable")[:7])
+        for record in tuned.trials:
+            whole = joint._inner_predictions(sets[record.number], rows, cohort, head)[0][1].value
+            assert record.value == pytest.approx(whole) if record.number in kept else np.isnan(record.value)
+        best = max(kept, key=lambda number: (tuned.trials[number].value, -number))
+        assert tuned.params == sets[best]
+    again = tune(replace(ONE, storage=str(tmp_path)))
+    assert [[record.value for record in one.trials if record.state == "complete"] for one in again] == [
+        [record.value for record in one.trials if record.state == "complete"] for one in found
+    ]
+    assert [one.params for one in tune(TWO)] == [one.params for one in found]

@@ -124,10 +124,10 @@ def save(figure: "Figure", path: Path) -> None:
     png: Mapping[str, str | None] = {"Description": text, "Software": None}
     with drawing():
         if layout := figure.get_layout_engine():
-            # The first layout places a legend outside the axes only roughly; from the second on it stays. It is then
-            # fixed: saving would lay the figure out again, and draw it twice, for each of the formats.
+            # The first layout places a legend outside the axes only roughly; from the second on it stays. A layout is
+            # then fixed: saving would lay the figure out again, and draw it twice, for each of the formats.
             figure.set_dpi(_DOTS)
-            for _ in range(2):
+            for _ in range(2 if figure.legends else 1):
                 layout.execute(figure)
             figure.set_layout_engine(None)
         # Of an SVG the dots are those of its bitmaps, where it has any.

@@ -1,8 +1,9 @@
 """Encodings kept while many models are compared on the same rows: each is learnt once, not once a model."""
 
+import hashlib
+import pickle
 from typing import TYPE_CHECKING, Any, Self
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -14,7 +15,7 @@ Array = NDArray[np.float64]
 
 
 class Encodings:
-    """What encoders learnt from rows of one table, and what they made of rows of it.
+    """What encoders and expanders learnt from rows, and what they made of rows.
 
     Parameters
     ----------
@@ -30,30 +31,39 @@ class Encodings:
     def __init__(self, table: "pd.DataFrame") -> None:
         if not table.index.is_unique:
             raise ValueError("Rows are told apart by the table's index, which is not unique.")
-        self._fitted: dict[tuple[str, bytes], Any] = {}
-        self._matrices: dict[tuple[str, bytes, bytes], Array] = {}
+        self._fitted: dict[bytes, Any] = {}
+        self._matrices: dict[tuple[bytes, bytes], Array] = {}
 
     def keep(self, model: Any) -> None:
         """Make an unfitted ``model`` take its encodings from here, and leave here what it learns anew."""
-        model.set_params(encoder=KeptEncoder(model.encoder, self))
+        model.set_params(encoder=KeptEncoder(model.encoder, self), expander=KeptEncoder(model.expander, self))
 
-    def fitted(self, encoder: Any, rows: "pd.DataFrame") -> "tuple[Any, tuple[str, bytes]]":
+    def fitted(self, encoder: Any, rows: "pd.DataFrame | Array") -> tuple[Any, bytes]:
         """The encoder fitted on ``rows``, and the key that it is kept under."""
-        key = joblib.hash(encoder), rows.index.to_numpy().tobytes()
+        # An encoder is a handful of settings: of two that are alike, pickle may at worst see two.
+        key = hashlib.blake2b(pickle.dumps(encoder) + _identity(rows)).digest()
         if key not in self._fitted:
             self._fitted[key] = clone(encoder).fit(rows)
         return self._fitted[key], key
 
-    def matrix(self, key: tuple[str, bytes], rows: "pd.DataFrame") -> Array:
+    def matrix(self, key: bytes, rows: "pd.DataFrame | Array") -> Array:
         """What the encoder kept under ``key`` makes of ``rows``: a matrix (len(rows), p) of one's own."""
-        at = (*key, rows.index.to_numpy().tobytes())
+        at = key, _identity(rows)
         if at not in self._matrices:
             self._matrices[at] = self._fitted[key].transform(rows)
-        return self._matrices[at].copy()
+        # In the order of its memory, on which the last digit of a sum hangs.
+        return self._matrices[at].copy(order="K")
+
+
+def _identity(rows: "pd.DataFrame | Array") -> bytes:
+    """What tells rows apart: a table's index, a matrix's values."""
+    if isinstance(rows, np.ndarray):
+        return hashlib.blake2b(repr(rows.shape).encode() + np.ascontiguousarray(rows).tobytes()).digest()
+    return rows.index.to_numpy().tobytes()
 
 
 class KeptEncoder(TransformerMixin, BaseEstimator):
-    """An encoder whose work is looked up in :class:`Encodings` before it is done."""
+    """An encoder, or expander, whose work is looked up in :class:`Encodings` before it is done."""
 
     def __init__(self, encoder: Any, encodings: Encodings) -> None:
         self.encoder = encoder
@@ -62,11 +72,11 @@ class KeptEncoder(TransformerMixin, BaseEstimator):
     def __sklearn_clone__(self) -> Self:
         return type(self)(self.encoder, self.encodings)
 
-    def fit(self, X: "pd.DataFrame", y: object = None) -> Self:
+    def fit(self, X: "pd.DataFrame | Array", y: object = None) -> Self:
         """Learn from rows ``X``, or find what was learnt from them."""
         self.encoder_, self.key_ = self.encodings.fitted(self.encoder, X)
         return self
 
-    def transform(self, X: "pd.DataFrame") -> Array:
+    def transform(self, X: "pd.DataFrame | Array") -> Array:
         """The matrix (len(X), p) of rows ``X``."""
         return self.encodings.matrix(self.key_, X)

@@ -8,9 +8,10 @@ each still chooses by its own inner predictions alone.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ from relapse.training.tuning import (
 from relapse.workers import shared_out
 
 Array = NDArray[np.float64]
+
+#: Up to so many sets are compared on all inner folds, and as many go on to the other folds at least.
+FEW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,13 @@ def tune_and_fit_together(
         # Nothing to compare it with.
         results = [FinishedSet(tuple(Tried(float("nan")) for _ in rows), 0.0)]
     else:
-        kept = None
-        if machinery.storage:
-            name = f"{cohort.name}-{family.name}-{trials}"
-            kept = kept_sets(machinery.storage, name, tables, cohort, seeds=seeds, folds=inner_folds)
+
+        def kept(which: str) -> KeptSets | None:
+            if not machinery.storage:
+                return None
+            name = f"{cohort.name}-{family.name}-{trials}{which}"
+            return kept_sets(machinery.storage, name, tables, cohort, seeds=seeds, folds=inner_folds)
+
         results = _searched(sets, rows, cohort, head, kept, machinery, label=label, seconds=seconds)
     chosen = [_best(index, results, sets, family) for index in range(len(rows))]
     # Each with its own members only: what stands beside it in a batch must not hang on the other folds' choices.
@@ -130,34 +137,95 @@ def _searched(
     rows: list[_Rows],
     cohort: Cohort,
     head: Head,
-    kept: KeptSets | None,
+    kept: "Callable[[str], KeptSets | None]",
     machinery: Machinery,
     *,
     label: str,
     seconds: float | None,
 ) -> list[FinishedSet]:
-    """Every set on all tables, as far as the time goes."""
+    """Every set on all tables, as far as the time goes; with many sets, the worse half for a table on one fold only."""
+    folds = int(rows[0].inner.max()) + 1
+    everything = [list(range(len(rows)))] * len(sets)
+    if len(sets) <= FEW or folds < 2:
+        asked = _Round(range(folds), everything, seconds)
+        return _compared(sets, rows, cohort, head, kept(""), machinery, asked, label=label)
+    # What the second round may take is what the first took, at most.
+    asked = _Round(range(1), everything, seconds / 2 if seconds else None)
+    first = _compared(sets, rows, cohort, head, kept("-first"), machinery, asked, label=f"{label}, first fold")
+    promising = [_promising([one.tried[table] for one in first]) for table in range(len(rows))]
+    wanted = [[table for table, numbers in enumerate(promising) if number in numbers] for number in range(len(first))]
+    asked = _Round(range(1, folds), wanted, None)
+    second = _compared(sets, rows, cohort, head, kept("-rest"), machinery, asked, label=label)
+    results = []
+    for one, two, tables in zip(first, second, wanted, strict=True):
+        later = dict(zip(tables, two.tried, strict=True))
+        tried = tuple(_both(before, later.get(table), folds) for table, before in enumerate(one.tried))
+        results.append(FinishedSet(tried, one.seconds + two.seconds))
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """On which inner folds sets are compared, for which tables each, and for how long."""
+
+    folds: range
+    tables: list[list[int]]
+    seconds: float | None
+
+
+def _compared(
+    sets: list[Params],
+    rows: list[_Rows],
+    cohort: Cohort,
+    head: Head,
+    kept: KeptSets | None,
+    machinery: Machinery,
+    asked: _Round,
+    *,
+    label: str,
+) -> list[FinishedSet]:
     from joblib import delayed
 
     done = kept.read() if kept else {}
     results: list[FinishedSet] = []
 
     def offered() -> Iterator[Any]:
-        for number, params in enumerate(sets):
-            if seconds is not None and results and sum(one.seconds for one in results) >= seconds:
+        for number, tables in enumerate(asked.tables):
+            if asked.seconds is not None and results and sum(one.seconds for one in results) >= asked.seconds:
                 return
-            yield delayed(_compare)(number, params, rows, cohort, head, kept, done.get(number))
+            mine = [rows[table] for table in tables]
+            yield delayed(_compare)(number, sets[number], mine, asked.folds, cohort, head, kept, done.get(number))
 
     # One ahead of each worker at most, so that the time budget is looked at before a set is begun.
-    for found in shared_out(offered(), machinery, total=len(sets), label=label, ahead="n_jobs", loads=head.loaded):
+    total = len(asked.tables)
+    for found in shared_out(offered(), machinery, total=total, label=label, ahead="n_jobs", loads=head.loaded):
         results.append(found)
     return results
+
+
+def _promising(tried: list[Tried]) -> set[int]:
+    """The better half of the sets for a table, at least :data:`FEW`; all of them where the first fold orders nobody."""
+    if any(one.error.endswith(UNORDERED) for one in tried):
+        return set(range(len(tried)))
+    found = sorted(((one.value, -number) for number, one in enumerate(tried) if one.value is not None), reverse=True)
+    return {-number for _, number in found[: max(FEW, ceil(len(found) / 2))]}
+
+
+def _both(first: Tried, rest: Tried | None, folds: int) -> Tried:
+    """What the first fold and the others say together."""
+    if rest is None:
+        return first if first.error else Tried(None, pruned=True)
+    if rest.error and not rest.error.endswith(UNORDERED):
+        return rest
+    values = [first.value, *[rest.value] * (folds - 1)]
+    return _tried(over_folds([float("nan") if value is None else value for value in values]))
 
 
 def _compare(
     number: int,
     params: Params,
     rows: list[_Rows],
+    folds: range,
     cohort: Cohort,
     head: Head,
     kept: KeptSets | None,
@@ -171,23 +239,29 @@ def _compare(
     start = time.perf_counter()
     with threadpool_limits(limits=1):
         try:
-            tried = [one for _, one in _inner_predictions(params | head.draft, rows, cohort, head)]
+            tried = [one for _, one in _inner_predictions(params | head.draft, rows, cohort, head, folds)]
         except FIT_FAILURES:
             # One table may have failed for all of them.
-            tried = [_alone(params | head.draft, one, cohort, head) for one in rows]
+            tried = [_alone(params | head.draft, one, cohort, head, folds) for one in rows]
     finished = FinishedSet(tuple(tried), time.perf_counter() - start)
     if kept is not None:
         kept.write(number, finished)
     return finished
 
 
-def _inner_predictions(params: Params, rows: list[_Rows], cohort: Cohort, head: Head) -> list[tuple[Array, Tried]]:
-    """For each table the scores (n,) of its inner folds by models that did not see them, and how good they are."""
-    parts = [(one, one.inner == fold) for one in rows for fold in range(one.inner.max() + 1)]
+def _inner_predictions(
+    params: Params, rows: list[_Rows], cohort: Cohort, head: Head, folds: range | None = None
+) -> list[tuple[Array, Tried]]:
+    """For each table the scores (n,) of its inner folds by models that did not see them, and how good they are.
+
+    Only of ``folds``, where they are given; the scores of the others are NaN.
+    """
+    parts = [(one, one.inner == fold) for one in rows for fold in folds or range(one.inner.max() + 1)]
     models = [head.model(cohort, params, one.seed) for one, _ in parts]
     assert head.fit_together is not None
-    head.fit_together(models, [one.table[~test] for one, test in parts], [one.target[~test] for one, test in parts])
-    held_out = {id(one): np.empty(len(one.table)) for one in rows}
+    if parts:
+        head.fit_together(models, [one.table[~test] for one, test in parts], [one.target[~test] for one, test in parts])
+    held_out = {id(one): np.full(len(one.table), np.nan) for one in rows}
     values: dict[int, list[float]] = {id(one): [] for one in rows}
     for model, (one, test) in zip(models, parts, strict=True):
         score = model.predict_score(one.table[test])
@@ -203,9 +277,9 @@ def _tried(value: float) -> Tried:
     return Tried(value) if np.isfinite(value) else Tried(None, "ValueError: the model gave predictions not finite")
 
 
-def _alone(params: Params, one: _Rows, cohort: Cohort, head: Head) -> Tried:
+def _alone(params: Params, one: _Rows, cohort: Cohort, head: Head, folds: range) -> Tried:
     try:
-        return _inner_predictions(params, [one], cohort, head)[0][1]
+        return _inner_predictions(params, [one], cohort, head, folds)[0][1]
     except FIT_FAILURES as error:
         return Tried(None, f"{type(error).__name__}: {error}")
 
@@ -215,7 +289,7 @@ def _best(index: int, results: list[FinishedSet], sets: list[Params], family: Fa
     mine = [one.tried[index] for one in results]
     found = [(one.value, -number) for number, one in enumerate(mine) if one.value is not None]
     if not found:
-        errors = sorted({one.error for one in mine})
+        errors = sorted({one.error for one in mine if one.error})
         raise NoTrialError(f"{family.title}: none of {len(mine)} trials succeeded ({'; '.join(errors)}).")
     return sets[-max(found)[1]]
 
@@ -244,7 +318,7 @@ def _record(number: int, index: int, sets: list[Params], results: list[FinishedS
     found = tried[index]
     return TrialRecord(
         number=number,
-        state="fail" if found.error else "complete",
+        state="fail" if found.error else "pruned" if found.pruned else "complete",
         value=float("nan") if found.value is None else found.value,
         params=json.dumps(sets[number], sort_keys=True),
         seconds=seconds / len(tried),

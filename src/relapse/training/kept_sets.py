@@ -18,10 +18,14 @@ _SET = "set-"
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One set of hyperparameters on one table: the mean discrimination over inner folds, or the error."""
+    """One set of hyperparameters on one table: the mean discrimination over inner folds, or the error.
+
+    One that was ``pruned`` has neither: in the first inner fold others did better.
+    """
 
     value: float | None
     error: str = ""
+    pruned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
