@@ -22,6 +22,7 @@ from relapse.bundle.manifest import (
     FILM_READER,
     MANIFEST,
     MODEL,
+    MONITORING,
     REFERENCE,
     REFITS,
     SEAL,
@@ -112,7 +113,7 @@ def verify_bundle(folder: Path) -> Manifest:
             )
     manifest = read_manifest(folder)
     besides = set(manifest.files) - set(CONTENT)
-    parts = [set(part) for part in (FALLBACK_CONTENT, EYES, FILM_READER) if besides & set(part)]
+    parts = [set(part) for part in (FALLBACK_CONTENT, EYES, FILM_READER, (MONITORING,)) if besides & set(part)]
     if not set(CONTENT) <= set(manifest.files) or besides != set().union(*parts):
         raise BundleError(f"{path}: lists other files than {', '.join(CONTENT)}. Write the bundle again.")
     for extra in sorted(folder.iterdir()):
