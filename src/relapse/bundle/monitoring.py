@@ -64,22 +64,19 @@ def monitor(
     return monitored(Training(people, risk, flagged, threshold), cohort)
 
 
-def read_monitored(folder: Path, cohort: Cohort) -> "Monitored":
-    """Read what a verified bundle says of its training for monitoring.
+def read_monitored(folder: Path, cohort: Cohort) -> "Monitored | None":
+    """What a verified bundle says of its training for monitoring; None where it is from before that was kept.
 
     Raises
     ------
     BundleError
-        The bundle is from before it was kept, or does not hold what :func:`monitor` makes for this cohort.
+        Not what :func:`monitor` makes for this cohort.
     """
-    from relapse.monitoring.reference import Monitored
-
     path = folder / MONITORING
     if not path.is_file():
-        raise BundleError(
-            f"{folder}: this bundle holds nothing to compare with: it was written before monitoring was there. Train "
-            "again (dvc repro) and serve the new bundle."
-        )
+        return None
+    from relapse.monitoring.reference import Monitored
+
     try:
         found = Monitored.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -87,3 +84,13 @@ def read_monitored(folder: Path, cohort: Cohort) -> "Monitored":
     if list(found.features) != cohort.predictors:
         raise BundleError(f"{path}: its features are not the predictors of cohort {cohort.name}.")
     return found
+
+
+def required(monitored: "Monitored | None", *, where: str) -> "Monitored":
+    """What a bundle says for monitoring; raises :class:`BundleError` where it is from before that was kept."""
+    if monitored is None:
+        raise BundleError(
+            f"{where}: this bundle holds nothing to compare with: it was written before monitoring was there. Run the "
+            "pipeline again (dvc repro) and serve the new bundle."
+        )
+    return monitored

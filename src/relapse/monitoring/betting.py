@@ -37,7 +37,9 @@ ODDS = 2.0
 STAKES = (0.1, 0.3, 0.6)
 
 
-def conformal_p_values(reference: Array, classes: IntArray, ties: Array, groups: IntArray | None = None) -> Array:
+def conformal_p_values(
+    reference: Array | IntArray, classes: IntArray, ties: Array, groups: IntArray | None = None
+) -> Array:
     """Places of served patients among the training's and those served before.
 
     Parameters
