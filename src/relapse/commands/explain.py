@@ -63,10 +63,11 @@ def explain(
 
 
 def _families() -> "list[Family]":
+    from relapse.monitoring.codes import MONITORING
     from relapse.quality.codes import FAMILIES
     from relapse.quality.prediction_codes import PREDICTIONS
 
-    return [*FAMILIES, PREDICTIONS]
+    return [*FAMILIES, PREDICTIONS, MONITORING]
 
 
 def _texts() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a service keeps of its answers for monitoring: classes and a rounded risk, one file a day, no value of a patient.
+"""What a service keeps of its answers for monitoring: classes and a rounded risk, one file a day, no patient's value.
 
 A line is a JSON object: ``model``, ``version``, ``patient`` (a keyed pseudonym), ``classes`` (the place of each feature
 in the training's classes, -1 without a value), ``risk`` (three decimals) and ``unlike`` (whether the answer said so),
