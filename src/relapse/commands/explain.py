@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _INTRODUCTION = """# Coded checks
 
 The rules of a declaration, and what no rule on a single column can see. `relapse cohort check mine` and the stage
-*gate* look for all of it but family S; those marked * also run where a rule is broken, as they often say why. An
+*gate* look for all of it but families S and W; those marked * also run where a rule is broken, as they often say why. An
 **error** stops the pipeline and keeps a model from promotion. A **warning** is printed, stands in the report, and is
 yours to judge. `relapse explain L003` says of one code what stands here; `relapse explain --page` prints this page.
 
@@ -42,7 +42,7 @@ def explain(
 ) -> None:
     """Say what a code of a finding means, how grave it is, and what to do.
 
-    Codes are those of checks of a table and of predictions (a letter and three digits), of what does not fit in the
+    Codes are those of checks of a table, of predictions and of monitoring (a letter and three digits), of what does not fit in the
     registry (M), and of faults of images (words).
     """
     from relapse.ground.errors import DeclarationError

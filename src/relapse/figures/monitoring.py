@@ -53,11 +53,7 @@ def _evidence(found: Looked) -> "Figure":
             shown = item.alarm is not None or place == 0
             style: dict[str, Any] = {"color": _GREY, "linewidth": 0.8, "zorder": 1}
             if shown and place < len(_COLOURS):
-                style = {
-                    "color": _COLOURS[place],
-                    "linestyle": _DASHES[place % len(_DASHES)],
-                    "label": item.stream.title,
-                }
+                style = _line(place) | {"label": item.stream.title}
             axes.step(item.stream.day, item.stream.logs / np.log(10), where="post", **style)
             if item.alarm is not None:
                 axes.axvline(item.alarm.day, color=style["color"], linewidth=0.8, linestyle=(0, (1, 1.5)))
@@ -68,11 +64,14 @@ def _evidence(found: Looked) -> "Figure":
         handles, labels = axes.get_legend_handles_labels()
         if handles:
             axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))
-        said.append(
-            f"{kind.value}: {mine[0].stream.title} ahead with 10^{evidence(mine[0]):.1f}, 10^{needed:.1f} alarm"
-        )
+        ahead = mine[0]
+        said.append(f"{kind.value}: {ahead.stream.title} ahead with 10^{evidence(ahead):.1f} of 10^{needed:.1f}")
     _dated(panels[-1])
     return describe(figure, f"Evidence of drift over calendar time. {'; '.join(said)}.")
+
+
+def _line(place: int) -> dict[str, Any]:
+    return {"color": _COLOURS[place], "linestyle": _DASHES[place % len(_DASHES)]}
 
 
 def _rank(item: Judged) -> tuple[float, float]:
@@ -95,9 +94,7 @@ def _features(found: Looked) -> "Figure":
     last = table.iloc[:, -1].dropna()
     furthest = last.abs().sort_values(ascending=False).index[:3]
     told = "; ".join(f"{found.subject.labels[name]} {number(float(last[name]), 2)}" for name in furthest)
-    return describe(
-        figure, f"Mean position of each feature among the training's patients over time. At the end: {told}."
-    )
+    return describe(figure, f"Mean position of each feature among the training's patients. At the end: {told}.")
 
 
 def _ranked(found: Looked) -> list[str]:
@@ -114,18 +111,10 @@ def _missing(found: Looked) -> "Figure":
     for place, name in enumerate(names):
         part = found.features[found.features["feature"] == name]
         days, item = _middle(part), found.training.features[name]
-        colour, label = _COLOURS[place], found.subject.labels[name]
-        axes.plot(
-            days,
-            part["missing"],
-            color=colour,
-            linestyle=_DASHES[place % len(_DASHES)],
-            marker="o",
-            markersize=2.5,
-            label=label,
-        )
+        label = found.subject.labels[name]
+        axes.plot(days, part["missing"], marker="o", markersize=2.5, label=label, **_line(place))
         share = item.missing / found.training.patients
-        axes.axhline(share, color=colour, linewidth=0.7, linestyle=(0, (1, 2)))
+        axes.axhline(share, color=_COLOURS[place], linewidth=0.7, linestyle=(0, (1, 2)))
         told.append(f"{label} {share:.0%} in training, {part['missing'].iloc[-1]:.0%} at the end")
     _percent(axes, "y")
     axes.set_ylim(bottom=0)

@@ -34,12 +34,13 @@ def shown_features(served: Served, training: Monitored) -> pd.DataFrame:
         for place, name in enumerate(training.features):
             known = served.classes[span, place] >= 0
             position = float(positions[span, place][known].mean()) if known.any() else np.nan
-            rows.append(_span(served.day, span) | {"feature": name, "position": position, "missing": 1 - known.mean()})
+            missing = float(1 - known.mean())
+            rows.append(_span(served.day, span) | {"feature": name, "position": position, "missing": missing})
     return pd.DataFrame(rows)
 
 
 def shown_risks(served: Served) -> pd.DataFrame:
-    """Columns ``first``, ``last``, ``patients``, ``lower``, ``median``, ``upper`` (quartiles of risk) and ``unlike``."""
+    """Columns ``first``, ``last``, ``patients``, ``lower``, ``median``, ``upper`` (quartiles) and ``unlike``."""
     rows = []
     answered = served.at(np.isfinite(served.risk))
     for span in spans(answered.day, least=LEAST):

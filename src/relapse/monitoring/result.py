@@ -70,7 +70,8 @@ class Looked:
             return "The training had too few patients of either outcome by this horizon to watch outcomes."
         if self.known is None:
             return "No outcomes were given."
-        said = f"{len(self.known.rows)} patients with an outcome that counts, {int(self.known.event.sum())} with the event."
+        events = int(self.known.event.sum())
+        said = f"{len(self.known.rows)} patients have an outcome that counts, {events} of them the event."
         if len(self.known.rows) < ENOUGH:
             said += f" Too few to say anything: {ENOUGH} are needed."
         said += f" {self.known.without} of their time have none in the table." if self.known.without else ""
@@ -120,7 +121,9 @@ class Looked:
 
     def exposition(self) -> str:
         """The look as Prometheus reads it, for the textfile collector of its node exporter."""
-        same = f'cohort="{self.subject.cohort}",version="{self.subject.version}"'
+        # A version is named by people.
+        version = self.subject.version.replace("\\", "\\\\").replace('"', '\\"')
+        same = f'cohort="{self.subject.cohort}",version="{version}"'
         lines = [
             "# HELP relapse_monitor_alarm Whether a stream raised an alarm.",
             "# TYPE relapse_monitor_alarm gauge",

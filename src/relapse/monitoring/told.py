@@ -78,8 +78,8 @@ def _performed(item: Judged, known: Known, training: Outcomes) -> str:
         )
     if item.stream.code is W007:
         return (
-            f"AUC {found['auc']:.3f} ({found['auc_lower']:.3f} to {found['auc_upper']:.3f}) among {who}; in the training "
-            f"{training.auc:.3f}, its lower bound {training.auc_lower:.3f}"
+            f"AUC {found['auc']:.3f} ({found['auc_lower']:.3f} to {found['auc_upper']:.3f}) among {who}; in the "
+            f"training {training.auc:.3f}, its lower bound {training.auc_lower:.3f}"
         )
     return (
         f"at the threshold {training.threshold:.3f} a gain of {found['gain']:.3f} ({found['gain_lower']:.3f} to "
