@@ -13,6 +13,9 @@ from relapse.bundle.summary import LevelSummary, Summary, summarise
 from relapse.cohorts.schema import Cohort
 from relapse.ground.errors import BundleError
 
+#: Parts of the training; who of one is unlike the others is told without it.
+PARTS = 5
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -51,11 +54,11 @@ def monitor(
         The risk from which the model calls a patient positive; None where it does not.
     """
     from relapse.monitoring.making import Training, monitored
-    from relapse.monitoring.whole import PARTS, parts
+    from relapse.monitoring.whole import parts
 
     people = table.merge(predictions[["row", "risk"]], on="row", validate="one_to_one")
     people = people.drop_duplicates("patient").reset_index(drop=True)
-    part, flagged = parts(len(people)), np.zeros(len(people), dtype=np.bool_)
+    part, flagged = parts(len(people), PARTS), np.zeros(len(people), dtype=np.bool_)
     for number in range(PARTS):
         others, mine = people[part != number], people[part == number]
         reference = refer(others.reset_index(drop=True), cohort, risks=())

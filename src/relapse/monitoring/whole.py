@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 COMPONENTS, PATIENTS_EACH, LEAST = 10, 10, 0.05
 
 #: Parts of the training, each measured by what the others show: patients served were not there either.
-PARTS = 5
+PARTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class Directions:
         return np.asarray(((along**2 / self.variances).sum(axis=1) + rest / self.noise) / positions.shape[1])
 
 
-def parts(size: int) -> NDArray[np.int64]:
+def parts(size: int, count: int = PARTS) -> NDArray[np.int64]:
     """The part that each of the training's patients (n,) belongs to."""
-    return np.arange(size) % PARTS
+    return np.arange(size) % count
 
 
 def out_of_part(positions: Array) -> Array:
