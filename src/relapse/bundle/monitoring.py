@@ -13,13 +13,13 @@ from relapse.bundle.summary import LevelSummary, Summary, summarise
 from relapse.cohorts.schema import Cohort
 from relapse.ground.errors import BundleError
 
-#: Parts of the training; who of one is unlike the others is told without it.
-PARTS = 5
-
 if TYPE_CHECKING:
     import pandas as pd
 
     from relapse.monitoring.reference import Monitored
+
+#: Parts of the training; who of one is unlike the others is told without it.
+PARTS = 5
 
 
 def unlike(

@@ -164,7 +164,7 @@ def _performance(found: Looked) -> "Figure":
     assert outcomes is not None
     panels = (
         ("auc", "Discrimination (AUC)", outcomes.auc, "in the training"),
-        ("ratio", "Observed over expected events", 1.0, "as many as expected"),
+        ("ratio", "Observed over expected events", outcomes.ratio, "in the training"),
         ("gain", f"Net benefit over treating all or none, threshold {outcomes.threshold:.2f}", 0.0, "of no use"),
     )
     figure = new_figure(4.6)

@@ -81,6 +81,12 @@ class Outcomes(Declared):
     gain: float
     gain_lower: float
 
+    @property
+    def ratio(self) -> float:
+        """Events of the training over those expected by their out-of-fold risks."""
+        known = np.asarray(self.events) + np.asarray(self.others)
+        return float(np.sum(self.events) / np.sum(known * np.asarray(self.expected)))
+
     def groups(self, risk: Array) -> IntArray:
         """The group of each risk (n,)."""
         return np.searchsorted(np.asarray(self.limits), risk, side="left")
