@@ -46,7 +46,11 @@ def test_within_groups_a_patient_is_compared_with_her_own():
     assert found == pytest.approx([0.5 * 2 / 11, 0.5 * 10 / 11, (2 + 0.5 * 10) / 12])
 
 
-@pytest.mark.parametrize("bets", [lambda p: smooth_bets(p, 2), lambda p: smooth_bets(p, 4), lambda p: share_bets(p, downwards=True)], ids=["smooth", "waves", "shares"])
+@pytest.mark.parametrize(
+    "bets",
+    [lambda p: smooth_bets(p, 2), lambda p: smooth_bets(p, 4), lambda p: share_bets(p, downwards=True)],
+    ids=["smooth", "waves", "shares"],
+)
 def test_no_bet_expects_to_win_on_a_uniform_p_value(bets):
     grid = (np.arange(200_000) + 0.5) / 200_000
     factors = bets(grid)

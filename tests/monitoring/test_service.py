@@ -43,7 +43,10 @@ def test_a_name_becomes_a_pseudonym_and_stands_nowhere(client, store, watched, c
         assert "Müller" not in text
     batch = client.post("/predict_batch", json=[body, body], headers={"Relapse-Patient": "one, two"})
     assert batch.status_code == 200
-    assert [pseudonym(KEY, name) in line for name, line in zip((b"one", b"two"), _lines(store)[-2:], strict=True)] == [True, True]
+    assert [pseudonym(KEY, name) in line for name, line in zip((b"one", b"two"), _lines(store)[-2:], strict=True)] == [
+        True,
+        True,
+    ]
     assert client.get("/metrics").text.count('relapse_monitored_total{kept="yes"}') == 1
 
 

@@ -29,7 +29,9 @@ def _asked(watched, table):
     rows = table[bundle.cohort.predictors].astype(object).to_dict(orient="records")
     whole = ("age", "nodes")
     return [
-        model(**{name: None if pd.isna(value) else int(value) if name in whole else value for name, value in row.items()})
+        model(
+            **{name: None if pd.isna(value) else int(value) if name in whole else value for name, value in row.items()}
+        )
         for row in rows
     ]
 
@@ -74,7 +76,11 @@ def test_a_line_holds_no_value_no_time_and_no_name(watched, tmp_path):
     (line,) = [json.loads(text) for text in file.read_text().splitlines()]
     assert set(line) == {"model", "version", "patient", "classes", "risk", "unlike"}
     assert all(text not in file.read_text() for text in ("83", "47.125", "Miller", "Ada", "50.5"))
-    assert line["patient"] == pseudonym(KEY, b"Miller, Ada 1943") != pseudonym(b"another key of sixteen", b"Miller, Ada 1943")
+    assert (
+        line["patient"]
+        == pseudonym(KEY, b"Miller, Ada 1943")
+        != pseudonym(b"another key of sixteen", b"Miller, Ada 1943")
+    )
     assert file.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
 
@@ -126,12 +132,16 @@ def _append(watched, folder, worker):
     store = _store(watched, folder)
     values = dict.fromkeys(watched.bundle.monitored.features)
     for number in range(50):
-        store.append([store.line(f"{worker} {number} {part}".encode(), values.get, risk=0.25, unlike=False) for part in range(3)])
+        store.append(
+            [store.line(f"{worker} {number} {part}".encode(), values.get, risk=0.25, unlike=False) for part in range(3)]
+        )
 
 
 def test_several_workers_append_whole_lines(watched, tmp_path):
     context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_append, args=(watched["meadow"], tmp_path / "kept", number)) for number in range(4)]
+    workers = [
+        context.Process(target=_append, args=(watched["meadow"], tmp_path / "kept", number)) for number in range(4)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -80,7 +80,9 @@ def test_a_look_changes_nothing_of_what_an_earlier_one_found(watched):
     early = watch(served.at(np.arange(200)), training, None, labels=labels, may_lack=("nodes",))
     late = watch(served, training, None, labels=labels, may_lack=("nodes",))
     assert early[0].alarm
-    assert [item.alarm and item.alarm.day for item in early] == [item.alarm and item.alarm.day for item in late][: len(early)]
+    assert [item.alarm and item.alarm.day for item in early] == [item.alarm and item.alarm.day for item in late][
+        : len(early)
+    ]
     assert early[0].alarm.day > np.datetime64("2026-02-04")
     assert abs((early[0].alarm.since - np.datetime64("2026-02-04")).astype(int)) <= 7
 
@@ -103,9 +105,9 @@ def test_what_a_bundle_holds_is_counted_from_the_training_and_no_class_below_fiv
     training, table = mine.bundle.monitored, mine.item.table
     assert training.patients == len(table)
     assert training.features["nodes"].missing == int(table["nodes"].isna().sum())
-    assert dict(zip(training.features["assay"].classes.classes, training.features["assay"].classes.counts, strict=True)) == (
-        table["assay"].value_counts().to_dict()
-    )
+    assert dict(
+        zip(training.features["assay"].classes.classes, training.features["assay"].classes.counts, strict=True)
+    ) == (table["assay"].value_counts().to_dict())
     assert training.features["grade"].classes.classes == ("low", "high")
     counted = [item.classes.counts for item in training.features.values()]
     assert min(min(counts) for counts in (*counted, training.risk.counts, training.whole.distances.counts)) >= 5

@@ -93,7 +93,8 @@ def required(monitored: "Monitored | None", *, where: str) -> "Monitored":
     """What a bundle says for monitoring; raises :class:`BundleError` where it is from before that was kept."""
     if monitored is None:
         raise BundleError(
-            f"{where}: this bundle holds nothing to compare with: it was written before monitoring was there. Run the "
-            "pipeline again (dvc repro) and serve the new bundle."
+            f"{where}: this bundle holds nothing to compare with: it was written before monitoring was there. It can "
+            "be served; the next version that is registered (after training on other data or settings) can be "
+            "monitored, too."
         )
     return monitored
