@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from relapse.ground.errors import PredictionsError
+from relapse.monitoring.monitored import Outcomes
 from relapse.monitoring.outcomes import Arrived, known_of, read_outcomes
-from relapse.monitoring.reference import Outcomes
 from relapse.monitoring.served import Served
 from relapse.monitoring.store import pseudonym
 

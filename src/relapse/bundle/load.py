@@ -44,7 +44,7 @@ from relapse.ground.files import read_json, sha256_of_file
 
 if TYPE_CHECKING:
     from relapse.candidates.risk_model import RiskModel
-    from relapse.monitoring.reference import Monitored
+    from relapse.monitoring.monitored import Monitored
 
 #: Libraries whose objects are rebuilt from a model file: another minor version may read them as something else.
 _REBUILT = ("scikit-learn", "scikit-survival")

@@ -16,7 +16,7 @@ from relapse.ground.errors import BundleError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from relapse.monitoring.reference import Monitored
+    from relapse.monitoring.monitored import Monitored
 
 #: Parts of the training; who of one is unlike the others is told without it.
 PARTS = 5
@@ -78,7 +78,7 @@ def read_monitored(folder: Path, cohort: Cohort) -> "Monitored | None":
     path = folder / MONITORING
     if not path.is_file():
         return None
-    from relapse.monitoring.reference import Monitored
+    from relapse.monitoring.monitored import Monitored
 
     try:
         found = Monitored.model_validate_json(path.read_bytes())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from relapse.bundle.load import Description
-    from relapse.monitoring.reference import Monitored
+    from relapse.monitoring.monitored import Monitored
     from relapse.monitoring.result import Looked
     from relapse.monitoring.served import Served
 
@@ -161,7 +161,7 @@ def _tabled(
     from relapse.bundle.load import load_bundle
     from relapse.bundle.monitoring import unlike
     from relapse.ground.errors import PredictionsError
-    from relapse.monitoring.reference import DECIMALS
+    from relapse.monitoring.monitored import DECIMALS
     from relapse.monitoring.served import Served
     from relapse.monitoring.tables import read_patients
 

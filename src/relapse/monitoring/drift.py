@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from relapse.ground.finding import Code
 from relapse.monitoring.betting import conformal_p_values, log_capital, share_bets, smooth_bets
 from relapse.monitoring.codes import W001, W002, W003, W004, W005
-from relapse.monitoring.reference import Monitored
+from relapse.monitoring.monitored import Monitored
 from relapse.monitoring.served import Served
 from relapse.monitoring.streams import Kind, Stream
 from relapse.monitoring.whole import Directions

@@ -16,7 +16,7 @@ from relapse.evaluation.statistics.results import Estimate
 from relapse.evaluation.statistics.survival.horizon import time_dependent_auc
 from relapse.evaluation.statistics.survival.kaplan_meier import kaplan_meier
 from relapse.evaluation.statistics.survival.landmark import landmark
-from relapse.monitoring.reference import DECIMALS, Monitored, Outcomes, Watched, Whole
+from relapse.monitoring.monitored import DECIMALS, Monitored, Outcomes, Watched, Whole
 from relapse.monitoring.whole import Directions, out_of_part
 from relapse.quality.accepted import RARE, Counted, counted
 

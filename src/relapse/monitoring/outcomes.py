@@ -18,8 +18,8 @@ from relapse.cohorts.declared.units import DAYS_PER
 from relapse.evaluation.csv_tables import read_csv_table
 from relapse.evaluation.statistics.survival.kaplan_meier import censoring_survival
 from relapse.ground.errors import PredictionsError
+from relapse.monitoring.monitored import Outcomes
 from relapse.monitoring.performance import Known
-from relapse.monitoring.reference import Outcomes
 from relapse.monitoring.served import Served
 from relapse.monitoring.store import pseudonym
 

@@ -8,8 +8,8 @@ from relapse.evaluation.statistics.calibration.measures import calibration_binar
 from relapse.evaluation.statistics.decisions.gain import net_benefit_gain
 from relapse.evaluation.statistics.intervals import patient_weights
 from relapse.evaluation.statistics.ranking.binary import auc_estimate
+from relapse.monitoring.monitored import Monitored, Outcomes
 from relapse.monitoring.performance import Known
-from relapse.monitoring.reference import Monitored, Outcomes
 from relapse.monitoring.served import Served, spans
 
 Array = NDArray[np.float64]

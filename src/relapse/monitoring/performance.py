@@ -9,7 +9,7 @@ from relapse.evaluation.statistics.ranking.binary import roc_auc
 from relapse.monitoring.betting import conformal_p_values, log_capital, mean_bets, odds_bet
 from relapse.monitoring.codes import W006, W007, W008
 from relapse.monitoring.drift import ties
-from relapse.monitoring.reference import Outcomes
+from relapse.monitoring.monitored import Outcomes
 from relapse.monitoring.streams import Kind, Stream
 
 Array = NDArray[np.float64]

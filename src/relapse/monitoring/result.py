@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from relapse.ground.finding import Finding
+from relapse.monitoring.monitored import Monitored
 from relapse.monitoring.over_time import shown_features, shown_performance, shown_risks
 from relapse.monitoring.performance import Known
-from relapse.monitoring.reference import Monitored
 from relapse.monitoring.served import ENOUGH, Served
 from relapse.monitoring.streams import LEVEL, Judged
 from relapse.monitoring.told import told

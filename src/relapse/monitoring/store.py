@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from relapse.ground.errors import SourceError
-from relapse.monitoring.reference import DECIMALS, Monitored
+from relapse.monitoring.monitored import DECIMALS, Monitored
 from relapse.quality.accepted import RARE, Counted
 
 

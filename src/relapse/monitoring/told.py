@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relapse.monitoring.codes import W001, W002, W003, W004, W005, W006, W007
+from relapse.monitoring.monitored import Monitored, Outcomes
 from relapse.monitoring.over_time import EACH, measured
 from relapse.monitoring.performance import Known
-from relapse.monitoring.reference import Monitored, Outcomes
 from relapse.monitoring.served import Served
 from relapse.monitoring.streams import Alarm, Judged
 from relapse.quality.accepted import Counted

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from relapse.monitoring.drift import drift_streams
+from relapse.monitoring.monitored import Monitored
 from relapse.monitoring.performance import Known, outcome_streams
-from relapse.monitoring.reference import Monitored
 from relapse.monitoring.served import ENOUGH, Served
 from relapse.monitoring.streams import LEVEL, Judged, judge
 

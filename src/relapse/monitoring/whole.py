@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relapse.monitoring.reference import Whole
+from relapse.monitoring.monitored import Whole
 
 Array = NDArray[np.float64]
 
