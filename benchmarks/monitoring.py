@@ -1,6 +1,6 @@
 """False alarms of monitoring over a year of weekly looks, and weeks until drifts that were planted are found.
 
-``python -P benchmarks/monitoring.py [--years 400] [--found 60]``: cohorts are drawn, models fitted with out-of-fold
+``python -P benchmarks/monitoring.py [--years 100] [--found 12]``: cohorts are drawn, models fitted with out-of-fold
 risks, bundles' references made by the code that makes them, and a year of patients served and judged. Nothing is
 mocked; only the files between are left out.
 """
@@ -162,8 +162,8 @@ PLANTED: dict[str, tuple[Callable[[World], World], str]] = {
 def main() -> None:
     """Print both tables, as the docs have them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--years", type=int, default=400, help="years without drift, of each kind")
-    parser.add_argument("--found", type=int, default=60, help="years with each drift")
+    parser.add_argument("--years", type=int, default=100, help="years without drift, of each kind")
+    parser.add_argument("--found", type=int, default=12, help="years with each drift")
     parser.add_argument("--begins", type=int, default=13, help="week in which a drift begins")
     parser.add_argument("--worlds", type=int, default=3, help="sizes of training for drifts, smallest first")
     given = parser.parse_args()

@@ -266,3 +266,26 @@ def test_a_real_cohort_is_watched_by_the_names_of_its_source(run, cohorts, table
 
 def test_the_notes_that_count_as_unlike_are_those_that_a_table_can_have():
     assert set(UNLIKE) == {NoteKind.UNUSUAL, NoteKind.OUTSIDE_TRAINING}
+
+
+def test_where_only_the_fallback_answered_features_are_watched_and_no_risks(run, watched, tmp_path):
+    mine = watched["meadow"]
+    kept = _kept(mine, _table(mine), tmp_path / "kept")
+    for file in kept.iterdir():
+        file.write_text(re.sub(r'"risk": [0-9.]+, "unlike": false', '"risk": null, "unlike": null', file.read_text()))
+    status, said = run(mine.folder, "--store", kept, "--until", "2026-12-31", "--out", tmp_path / "out")
+    assert status == 0
+    assert "240 patients" in said
+    found = read_json(tmp_path / "out" / "monitoring.json")
+    assert {item["patients"] for item in found["streams"] if item["code"] in ("W003", "W004", "W005")} == {0}
+
+
+def test_a_store_of_another_model_alone_is_too_little_to_say_anything(run, watched, tmp_path):
+    mine = watched["meadow"]
+    kept = _kept(mine, _table(mine, 30), tmp_path / "kept")
+    for file in kept.iterdir():
+        file.write_text(file.read_text().replace(mine.bundle.manifest.version, "the one before"))
+    status, said = run(mine.folder, "--store", kept, "--until", "2026-12-31", "--out", tmp_path / "out")
+    assert status == 0
+    assert "Too few to say anything: 0 patients" in said
+    assert "30 answers of relapse-meadow version the one before" in said
