@@ -23,8 +23,11 @@ from relapse.bundle.reference import refer
 from relapse.bundle.summary import summarise
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.table import typed
-from relapse.monitoring.performance import Known
+from relapse.monitoring.making import Training, monitored
+from relapse.monitoring.outcomes import Arrived, known_of
+from relapse.monitoring.performance import Known, outcome_streams
 from relapse.monitoring.served import Served
+from relapse.monitoring.streams import judge
 from relapse.monitoring.watching import watch
 
 Array = NDArray[np.float64]
@@ -141,6 +144,41 @@ def year(world: World, seed: int) -> tuple[dict[str, float], int]:
     }, len(judged)
 
 
+def timed_year(patients: int, hazard: float, seed: int) -> dict[str, float]:
+    """Weeks until each alarm of outcomes of a time to an event, censored in the training and lost when served.
+
+    From week 14 on the hazard is ``hazard`` times what the risks say.
+    """
+    rng, weekly, begins = np.random.default_rng(seed), 20, 13
+    endpoint = {"kind": "survival", "event": "event", "time": "time", "unit": "day", "horizons": ["1 y", "2 y"]}
+    base = cohort_of(World()).model_dump(by_alias=True, exclude_none=True)
+    cohort = Cohort.model_validate(base | {"endpoint": endpoint})
+    assert cohort.survival is not None
+    at = cohort.survival.horizons[0].time
+
+    def drawn(size: int, low: float, high: float, times: Array) -> tuple[Array, Array, NDArray[np.int64]]:
+        line = rng.normal(-0.9, 0.8, size)
+        event_time, end = rng.exponential(at / np.exp(line) / times), rng.uniform(low, high, size)
+        risk = (1 - np.exp(-np.exp(line))).round(3)
+        return risk, np.minimum(event_time, end) + 0.5, (event_time <= end).astype(int)
+
+    risk, time, event = drawn(patients, 50, 1200, np.ones(patients))
+    features = draw(World(), cohort, rng, patients, np.zeros(patients, dtype=bool)).assign(event=event, time=time)
+    training = monitored(Training(features, risk, np.zeros(patients, dtype=bool), None), cohort)
+    assert training.outcomes is not None
+    week = np.repeat(np.arange(WEEKS), weekly)
+    risk, time, event = drawn(week.size, 100, 2500, np.where(week >= begins, hazard, 1.0))
+    names = np.array([f"{seed}x{place * 7919 % 10007}" for place in range(week.size)])
+    first = np.datetime64("2022-01-03")
+    served = Served(first + 7 * week, names, np.zeros((week.size, 1), dtype=int), risk, np.zeros(week.size))
+    known = known_of(served, Arrived(names, event, time), training.outcomes, until=np.datetime64("2026-01-01"))
+    return {
+        item.stream.code.code: float((item.alarm.day - first).astype(int) // 7 - begins + 1)
+        for item in judge(outcome_streams(known, training.outcomes))
+        if item.alarm
+    }
+
+
 def run(world: World, *, years: int, seed: int = 1) -> list[tuple[dict[str, float], int]]:
     """Several years, each with a training of its own."""
     jobs = (delayed(year)(world, 1000 * seed + number) for number in range(years))
@@ -185,6 +223,17 @@ def main() -> None:
             low, middle, high = np.quantile(weeks, [0.25, 0.5, 0.75], method="inverted_cdf")
             print(f"| {name} | {code} | {patients}, {weekly} | {share:.0%} | {middle:g} ({low:g} to {high:g}) |")
             sys.stdout.flush()
+    print(
+        "\n| time to an event, training | hazard | years | with an alarm | weeks until, median |\n|---|---|---|---|---|"
+    )
+    for patients, hazard, years in ((150, 1.0, given.years), (400, 1.0, given.years), (400, 2.0, given.found)):
+        found_in = [timed_year(patients, hazard, seed) for seed in range(years)]
+        weeks = [min(alarms.values(), default=np.inf) for alarms in found_in]
+        share = np.mean(np.isfinite(weeks))
+        print(
+            f"| {patients} | {hazard:g} | {years} | {share:.0%} | {np.quantile(weeks, 0.5, method='inverted_cdf'):g} |"
+        )
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
