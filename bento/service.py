@@ -20,6 +20,7 @@ from relapse.serving.access import listening_host, require_token_beyond_loopback
 from relapse.serving.contract import Explanation, prediction_model
 from relapse.serving.desk import Desk
 from relapse.serving.guard import Guard
+from relapse.serving.names import PATIENT_HEADER, named
 from relapse.serving.pages import ENDPOINTS, HEALTH, PUBLIC, pages
 from relapse.serving.patients import batch_model, patient_model
 from relapse.serving.settings import serving
@@ -35,6 +36,8 @@ with readable_errors():
     require_token_beyond_loopback(SETTINGS.token, listening_host())
     DESCRIPTION = describe_bundle(FOLDER)
     check_packages(DESCRIPTION.manifest.packages)
+
+HEADER = PATIENT_HEADER.decode()
 
 Patient: Any = patient_model(DESCRIPTION.cohort, DESCRIPTION.optional_blocks)
 Patients: Any = batch_model(Patient)
@@ -75,13 +78,15 @@ class RelapseService:
     async def predict(self, patient: Patient, /, ctx: bentoml.Context) -> Prediction:
         """The risk of one patient."""
         curve = ctx.request.query_params.get("curve") == "true"
-        answer = partial(self._desk.predict, [patient], endpoint="predict", curve=curve)
+        names = named(ctx.request.headers.get(HEADER)) or ()
+        answer = partial(self._desk.predict, [patient], endpoint="predict", curve=curve, names=names)
         return (await run_in_threadpool(answer) if DESCRIPTION.cohort.volumes else answer())[0]
 
     @bentoml.api
-    def predict_batch(self, patients: Patients, /) -> list[Prediction]:
+    def predict_batch(self, patients: Patients, /, ctx: bentoml.Context) -> list[Prediction]:
         """The risks of 1 to 1000 patients, in their order."""
-        return self._desk.predict(patients.root, endpoint="predict_batch")
+        names = named(ctx.request.headers.get(HEADER)) or ()
+        return self._desk.predict(patients.root, endpoint="predict_batch", names=names)
 
     @bentoml.api
     def explain(self, patient: Patient, /) -> Explanation:

@@ -58,8 +58,12 @@ def small_bundle(
     refits: int = REFITS,
     declaration: Path | None = None,
     film_reader: Path | None = None,
+    monitored: bool = False,
 ) -> Manifest:
-    """Fit a candidate on ``table``, and again without each of ``refits`` parts of it, and write its bundle."""
+    """Fit a candidate on ``table``, and again without each of ``refits`` parts of it, and write its bundle.
+
+    A ``monitored`` one holds what served patients are held against, too.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     model, *paths = _files(folder.parent, folder.name, cohort, table, candidate, refits)
     fallback = None
@@ -84,7 +88,20 @@ def small_bundle(
         refits=paths,
         fallback=fallback,
         film_reader=film_reader,
+        out_of_fold=out_of_fold(cohort, table, candidate) if monitored else None,
     )
+
+
+def out_of_fold(cohort: Cohort, table: pd.DataFrame, candidate: str, *, folds: int = 5) -> pd.DataFrame:
+    """Columns ``row`` and ``risk``, at the first horizon, each risk by a model fitted on the other folds."""
+    times = [cohort.survival.horizons[0].time] if cohort.survival else None
+    found = []
+    for fold in range(folds):
+        mine = table["row"] % folds == fold
+        model = small_model(cohort, table[~mine].reset_index(drop=True), candidate)
+        rest = table[mine].reset_index(drop=True)
+        found.append(pd.DataFrame({"row": rest["row"], "risk": model.predict_risk(rest, times)[:, 0]}))
+    return pd.concat(found, ignore_index=True)
 
 
 def _files(folder: Path, stem: str, cohort: Cohort, table: pd.DataFrame, candidate: str, refits: int) -> list[Path]:

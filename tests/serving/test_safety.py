@@ -144,6 +144,8 @@ def test_declared_names_are_answered_beside_those_of_this_machine_and_no_other(t
         ("RELAPSE_TOKEN", "sixteen-ünprintable", "RELAPSE_TOKEN: at least 16"),
         ("RELAPSE_AUDIT_LOG", "audit.jsonl", "belong together"),
         ("RELAPSE_AUDIT_KEY", KEY, "belong together"),
+        ("RELAPSE_MONITOR", "kept", "belong together"),
+        ("RELAPSE_MONITOR_KEY", KEY, "belong together"),
         ("RELAPSE_TIMEOUT", "soon", "RELAPSE_TIMEOUT"),
         ("RELAPSE_TIMEOUT", "0", "RELAPSE_TIMEOUT"),
         ("RELAPSE_TIMEOUT", "nan", "RELAPSE_TIMEOUT"),

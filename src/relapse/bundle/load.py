@@ -23,6 +23,7 @@ from relapse.bundle.manifest import (
     FILM_READER,
     MANIFEST,
     MODEL,
+    MONITORING,
     REFERENCE,
     REFITS,
     SEAL,
@@ -32,6 +33,7 @@ from relapse.bundle.manifest import (
     read_manifest,
     seal,
 )
+from relapse.bundle.monitoring import read_monitored
 from relapse.bundle.reference import Reference, read_reference
 from relapse.bundle.summary import Metric, Summary, read_metrics, read_summaries
 from relapse.bundle.validations import Validations, read_validations
@@ -43,6 +45,7 @@ from relapse.ground.files import read_json, sha256_of_file
 
 if TYPE_CHECKING:
     from relapse.candidates.risk_model import RiskModel
+    from relapse.monitoring.monitored import Monitored
 
 #: Libraries whose objects are rebuilt from a model file: another minor version may read them as something else.
 _REBUILT = ("scikit-learn", "scikit-survival")
@@ -55,6 +58,7 @@ class Description:
     ``validations`` is what stands beside the bundle about external validations, None where nothing does. ``fallback``
     is what is known of the model that answers without blocks, None where the bundle has none. ``cohort`` has volumes
     only where the champion looks at them. ``film_reader`` reads what the cohort's films show, None where it has none.
+    ``monitored`` is what served patients are held against, None in bundles from before it was kept.
     """
 
     manifest: Manifest
@@ -68,6 +72,7 @@ class Description:
     validations: Validations | None
     fallback: Fallback | None
     film_reader: KeptReader | None
+    monitored: "Monitored | None"
 
     @property
     def optional_blocks(self) -> list[str]:
@@ -113,7 +118,7 @@ def verify_bundle(folder: Path) -> Manifest:
             )
     manifest = read_manifest(folder)
     besides = set(manifest.files) - set(CONTENT)
-    parts = [set(part) for part in (FALLBACK_CONTENT, EYES, FILM_READER) if besides & set(part)]
+    parts = [set(part) for part in (FALLBACK_CONTENT, EYES, FILM_READER, (MONITORING,)) if besides & set(part)]
     if not set(CONTENT) <= set(manifest.files) or besides != set().union(*parts):
         raise BundleError(f"{path}: lists other files than {', '.join(CONTENT)}. Write the bundle again.")
     for extra in sorted(folder.iterdir()):
@@ -164,6 +169,7 @@ def describe_bundle(folder: Path) -> Description:
         validations=read_validations(folder),
         fallback=read_fallback(folder, cohort),
         film_reader=read_reader(folder),
+        monitored=read_monitored(folder, cohort),
     )
 
 

@@ -36,6 +36,8 @@ TRUNK = "trunk.onnx"
 FAMILIARITY = "familiarity.npz"
 #: The parts of the reader of films, by their names in a bundle: where the cohort's features may be read from films.
 FILM_READER = {f"film-{part}": part for part in PARTS}
+#: What monitoring has to know of the training: counts by class; not in bundles from before it was kept.
+MONITORING = "monitoring.json"
 MANIFEST = "manifest.json"
 #: Digest of the manifest itself, in the form that ``sha256sum --check`` reads.
 SEAL = "manifest.sha256"

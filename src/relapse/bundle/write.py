@@ -21,6 +21,7 @@ from relapse.bundle.manifest import (
     FORMAT,
     MANIFEST,
     MODEL,
+    MONITORING,
     REFERENCE,
     REFITS,
     SEAL,
@@ -30,6 +31,7 @@ from relapse.bundle.manifest import (
     seal,
 )
 from relapse.bundle.model_file import dump_models, installed, load_model, needed_packages
+from relapse.bundle.monitoring import monitor
 from relapse.bundle.reference import refer
 from relapse.bundle.summary import check_metrics, summarise
 from relapse.cohorts.catalogue import read_cohort
@@ -62,6 +64,7 @@ def write_bundle(
     version: str | None = None,
     film_reader: Path | None = None,
     origin: Origin | None = None,
+    out_of_fold: "pd.DataFrame | None" = None,
 ) -> Manifest:
     """Write what is served into ``folder``, replacing what was there.
 
@@ -97,6 +100,9 @@ def write_bundle(
         Folder of the reader of films, where the cohort declares films.
     origin
         What the model goes back to, beside table, declaration and commit.
+    out_of_fold
+        Columns ``row`` and ``risk``, at the first horizon where the endpoint has a time: what served patients are held
+        against. Without it the model cannot be monitored.
 
     Raises
     ------
@@ -126,6 +132,10 @@ def write_bundle(
             files += FALLBACK_CONTENT
             packages = dict(sorted((packages | needed_packages(new / FALLBACK_MODEL)).items()))
         files += write_eyes(new, load_model(model), table)
+        if out_of_fold is not None:
+            made = monitor(table, cohort, out_of_fold, threshold=load_model(model).threshold)
+            write_json(new / MONITORING, made.model_dump())
+            files += [MONITORING]
         if film_reader:
             files += write_reader(new, film_reader)
             packages = dict(sorted((packages | installed(NEEDED)).items()))

@@ -5,6 +5,7 @@ import typer
 from relapse.commands import cohort, lineage, model, own_table, predictions, service
 from relapse.commands.explain import explain
 from relapse.commands.films import films
+from relapse.commands.monitoring import monitor
 from relapse.commands.registry import registry
 from relapse.ground.console import readable_errors
 from relapse.ground.environment import check_environment
@@ -25,6 +26,7 @@ app.command()(cohort.simulate)
 app.command()(cohort.audit)
 app.command()(cohort.use)
 app.command()(explain)
+app.command()(monitor)
 app.command(name="audit-log")(service.audit_log)
 app.add_typer(films, name="films")
 app.add_typer(own_table.cohort, name="cohort")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _INTRODUCTION = """# Coded checks
 
 The rules of a declaration, and what no rule on a single column can see. `relapse cohort check mine` and the stage
-*gate* look for all of it but family S; those marked * also run where a rule is broken, as they often say why. An
-**error** stops the pipeline and keeps a model from promotion. A **warning** is printed, stands in the report, and is
+*gate* look for all of it but families S and W; those marked * also run where a rule is broken, as they often say why.
+An **error** stops the pipeline and keeps a model from promotion. A **warning** is printed, stands in the report, and is
 yours to judge. `relapse explain L003` says of one code what stands here; `relapse explain --page` prints this page.
 
 Each finding names its code, the column, the first data rows (row 1 is the first below the header) and what to do; none
@@ -42,8 +42,8 @@ def explain(
 ) -> None:
     """Say what a code of a finding means, how grave it is, and what to do.
 
-    Codes are those of checks of a table and of predictions (a letter and three digits), of what does not fit in the
-    registry (M), and of faults of images (words).
+    Codes are those of checks of a table, of predictions and of monitoring (a letter and three digits), of what does
+    not fit in the registry (M), and of faults of images (words).
     """
     from relapse.ground.errors import DeclarationError
 
@@ -63,10 +63,11 @@ def explain(
 
 
 def _families() -> "list[Family]":
+    from relapse.monitoring.codes import MONITORING
     from relapse.quality.codes import FAMILIES
     from relapse.quality.prediction_codes import PREDICTIONS
 
-    return [*FAMILIES, PREDICTIONS]
+    return [*FAMILIES, PREDICTIONS, MONITORING]
 
 
 def _texts() -> dict[str, str]:

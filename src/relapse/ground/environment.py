@@ -217,6 +217,21 @@ AUDIT_KEY = Variable(
     _secret,
     secret=True,
 )
+MONITOR = Variable(
+    "RELAPSE_MONITOR",
+    "service",
+    "folder in which the service keeps what `relapse monitor` looks at; together with `RELAPSE_MONITOR_KEY`",
+    "nothing is kept",
+    Path,
+)
+MONITOR_KEY = Variable(
+    "RELAPSE_MONITOR_KEY",
+    "service",
+    f"key of the pseudonyms in it; at least {SECRET} characters",
+    "nothing is kept",
+    _secret,
+    secret=True,
+)
 TIMEOUT = Variable("RELAPSE_TIMEOUT", "service", "seconds that a request may take", "10", _seconds)
 
 VARIABLES: tuple[Variable[Any], ...] = (
@@ -234,6 +249,8 @@ VARIABLES: tuple[Variable[Any], ...] = (
     HOSTS,
     AUDIT_LOG,
     AUDIT_KEY,
+    MONITOR,
+    MONITOR_KEY,
     TIMEOUT,
 )
 

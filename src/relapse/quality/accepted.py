@@ -50,15 +50,26 @@ class Counted(Declared):
         between = [f"above {low:g} to {high:g}" for low, high in pairwise(limits)]
         return [f"up to {limits[0]:g}", *between, f"above {limits[-1]:g}"]
 
-    def count(self, values: pd.Series) -> NDArray[np.int64]:
-        """Patients by the same classes, shape (classes,), of other values of the feature."""
-        known = values.dropna()
+    def places(self, values: pd.Series) -> NDArray[np.int64]:
+        """The class of each value, shape (n,): its place in ``names``, one beyond the last for a level nobody had.
+
+        -1 where there is no value.
+        """
+        known = values.notna().to_numpy()
+        found = np.full(len(values), -1, dtype=np.int64)
         if self.classes is None:
-            place = np.searchsorted(np.asarray(self.limits or ()), known.to_numpy(dtype=float), side="left")
-            return np.bincount(place, minlength=len(self.counts))
+            limits = np.asarray(self.limits or ())
+            found[known] = np.searchsorted(limits, values[known].to_numpy(dtype=float), side="left")
+            return found
         rare = self.classes.index(RARE) if RARE in self.classes else len(self.classes)
         places = {level: place for place, level in enumerate(self.classes)}
-        return np.bincount([places.get(level, rare) for level in known.astype(str)], minlength=len(self.counts))
+        found[known] = [places.get(level, rare) for level in values[known].astype(str)]
+        return found
+
+    def count(self, values: pd.Series) -> NDArray[np.int64]:
+        """Patients by the same classes, shape (classes,), of other values of the feature."""
+        places = self.places(values)
+        return np.bincount(places[places >= 0], minlength=len(self.counts))
 
 
 class Accepted(Declared):
@@ -80,10 +91,15 @@ def accepted_of(table: pd.DataFrame, cohort: Cohort, *, fingerprint: str) -> Acc
         patients=len(people),
         with_event=int((people["event"] == 1).sum()),
         features={
-            name: _levels(people[name]) if isinstance(feature, Categorical) else _numbers(people[name])
+            name: counted(people[name], levels=isinstance(feature, Categorical))
             for name, feature in cohort.features.items()
         },
     )
+
+
+def counted(values: pd.Series, *, levels: bool) -> Counted:
+    """Patients by class of a feature: its levels, or tenths of its numbers."""
+    return _levels(values) if levels else _numbers(values)
 
 
 def read_accepted(path: Path) -> Accepted | None:

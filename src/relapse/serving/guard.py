@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from relapse.cohorts.schema import Cohort
 from relapse.serving.access import is_asked_for, is_authorised, is_loopback
+from relapse.serving.names import PATIENT_HEADER, WRONG_NAMES, named
 from relapse.serving.patients import FILM, PICTURE
 from relapse.serving.problems import Problems, is_malformed, of_body, of_repeated, of_validation
 from relapse.serving.settings import Serving
@@ -163,9 +164,13 @@ class Guard:
             await _answer(send, 413, of_body(JSON.too_large.format(self.largest)))
             return
         try:
-            model.model_validate_json(body)
+            found = model.model_validate_json(body)
         except ValidationError as error:
             await _answer(send, 400 if is_malformed(error) else 422, of_validation(error, self.cohort))
+            return
+        patients = len(found.root) if isinstance(found, RootModel) else 1
+        if (said := named(dict(scope["headers"]).get(PATIENT_HEADER))) is not None and not 0 < len(said) == patients:
+            await _answer(send, 422, of_body(WRONG_NAMES))
             return
         if repeated := _repeated(body):
             await _answer(send, 422, of_repeated(repeated, self.cohort, batch=body.lstrip()[:1] == b"["))

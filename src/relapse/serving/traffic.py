@@ -78,6 +78,18 @@ def exposition() -> bytes:
     return generate_latest(registry)
 
 
+def kept(whether: str, answers: int) -> None:
+    """Count answers that were kept for monitoring (``yes``), or could not be (``no``)."""
+    _kept().labels(whether).inc(answers)
+
+
+@cache
+def _kept() -> "Counter":
+    from prometheus_client import Counter
+
+    return Counter("relapse_monitored_total", "Answers kept for monitoring, and those that could not be", ["kept"])
+
+
 @cache
 def _metrics() -> "tuple[Counter, Histogram, Gauge]":
     """A process has one registry, so they are made once; BentoML names the folder in which workers share them."""

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -35,6 +35,9 @@ from relapse.report.page.tables import (
 from relapse.report.tripod.checklist import checklist, tally
 from relapse.wording import horizon_words, number
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -46,17 +49,22 @@ class Picture:
 
 def build_report(material: Material) -> str:
     """Write the whole page, as HTML text; a figure or a stage's file that is not there is left out."""
+    page = environment().get_template("page.html.j2")
+    return page.render(
+        **_said(material), **_tables(material), **_shown(material), number=number, params_text=_params_text
+    )
+
+
+def environment() -> "Environment":
+    """The templates of the pages: all that is put into them is escaped, and nothing may be lacking."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("relapse.report.page", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
-        **_said(material), **_tables(material), **_shown(material), number=number, params_text=_params_text
     )
 
 

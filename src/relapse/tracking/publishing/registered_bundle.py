@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+
 from relapse.bundle.fallback import CANDIDATE, ToFallBackOn, needs_fallback
 from relapse.bundle.manifest import Origin
 from relapse.bundle.write import write_bundle
@@ -55,6 +57,7 @@ def write_challenger(
         fallback=_fallback(at, evidence) if needs_fallback(cohort, name) else None,
         film_reader=at.film_reader if cohort.films else None,
         origin=_origin(at, name, source, params),
+        out_of_fold=_averaged(at, name, evidence, 0),
     )
 
 
@@ -85,7 +88,12 @@ def _fold_models(at: Workspace, name: str) -> list[Path]:
 
 
 def _out_of_fold(at: Workspace, name: str, evidence: Evidence) -> list[float]:
-    """Each row's risk by the last horizon, averaged over repeats."""
+    """Each row's risk by the last horizon."""
+    return _averaged(at, name, evidence, -1)["risk"].tolist()
+
+
+def _averaged(at: Workspace, name: str, evidence: Evidence, horizon: int) -> pd.DataFrame:
+    """Each row's risk by a horizon, averaged over repeats."""
     risks, timed = evidence.endpoint.risk_columns, evidence.endpoint.timed
     predictions = read_predictions(at.predictions(name), risks=risks, timed=timed)
-    return predictions.groupby("row")[risks[-1]].mean().tolist()
+    return predictions.groupby("row")[risks[horizon]].mean().rename("risk").reset_index()
