@@ -2,6 +2,9 @@
 
 ``OMP_NUM_THREADS=1 python -P benchmarks/training.py`` from the repository root; ``--quick`` trains fewer networks.
 
+*Cox regression*: the reference's and the elastic net's, scikit-survival against lifelines, on GBSG: why lifelines does
+not carry both.
+
 *Networks*: those of the engine, all at once, against a plain torch module and training loop for each, with the same
 rows, initial weights and early stopping; dropout is off, so that predictions can be compared.
 """
@@ -22,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 from tests.candidates.networks.making import tasks  # noqa: E402
 from tests.candidates.networks.plain import PlainCNN, PlainMLP, loaded, train_alone  # noqa: E402
 
+from relapse.candidates.cox import CoxRegression  # noqa: E402
 from relapse.candidates.networks.engine import Schedule, fit_many  # noqa: E402
 from relapse.candidates.networks.layers import convolutional, forward, initial, multilayer  # noqa: E402
 from relapse.candidates.networks.losses import BINARY  # noqa: E402
@@ -69,6 +73,28 @@ def networks(size: int, count: int) -> None:
         )
 
 
+def cox() -> None:
+    """Seconds of one fit, ratio, largest difference of coefficients, coefficients that are nothing."""
+    from lifelines import CoxPHFitter
+    from lifelines.datasets import load_gbsg2
+
+    table = load_gbsg2()
+    numbers = table[["age", "tsize", "pnodes", "progrec", "estrec"]]
+    frame = ((numbers - numbers.mean()) / numbers.std()).assign(time=table["time"], event=table["cens"])
+    X = frame.drop(columns=["time", "event"]).to_numpy()
+    y = np.array(list(zip(frame["event"] == 1, frame["time"], strict=True)), dtype=[("event", bool), ("time", float)])
+    for penalty, l1_ratio in ((0.0, 0.5), (0.02, 0.5), (0.1, 0.9)):
+        ours, one = timed(lambda p=penalty, r=l1_ratio: CoxRegression(p, r).fit(X, y).coef_)
+        theirs, two = timed(
+            lambda p=penalty, r=l1_ratio: CoxPHFitter(penalizer=p, l1_ratio=r).fit(frame, "time", "event").params_
+        )
+        apart = np.abs(ours - theirs.to_numpy()).max()
+        print(
+            f"Cox, penalty {penalty:<5} l1 {l1_ratio}{one:>10.4f} s scikit-survival{two:>10.4f} s lifelines"
+            f"{two / one:>6.0f}x   largest difference {apart:.0e}   zeros {(ours == 0).sum()} and {(theirs == 0).sum()}"
+        )
+
+
 def _risk(output: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-output))
 
@@ -78,6 +104,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="10 networks instead of 50")
     count = 10 if parser.parse_args().quick else 50
     torch.set_num_threads(1)
+    cox()
     for size in (270, 2000):
         networks(size, count)
 

@@ -21,6 +21,10 @@ _ITERATIONS, _STEPS = 100_000, 40
 class CoxRegression(BaseEstimator):
     """Proportional hazards, unpenalised or with an elastic-net penalty; fitted by scikit-survival.
 
+    Not by lifelines, which reports on it (:mod:`relapse.explanation.ratios`): its unpenalised coefficients are the same
+    to a millionth, but its elastic net smooths the corner of the lasso, so that no coefficient becomes nothing, and
+    takes hundreds of times as long (``benchmarks/training.py``). Forests and ranking machines need scikit-survival too.
+
     Parameters
     ----------
     penalty
