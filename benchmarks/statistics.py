@@ -11,7 +11,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from relapse.evaluation.statistics.intervals import auc_replicates, concordance_replicates, patient_weights
+from relapse.evaluation.statistics.intervals import (
+    auc_replicates,
+    concordance_replicates,
+    mean_concordance_replicates,
+    patient_weights,
+)
 from relapse.evaluation.statistics.ranking.binary import delong_test, roc_auc
 from relapse.evaluation.statistics.ranking.concordance import concordance, kang_covariance, kang_test
 
@@ -177,6 +182,22 @@ def c_bootstrap(size: int) -> None:
     report("C-index, 2,000 resamples, lifelines loop", size, best(replicates, 3), theirs, note=note)
 
 
+def c_of_shuffles(size: int) -> None:
+    """Mean C over ten scores in 500 resamples, as permutation importance asks for it."""
+    follow_up, event, score = draw(size)[:3]
+    shuffled = np.stack([np.random.default_rng(seed).permutation(score) for seed in range(10)])
+    weights = patient_weights(None, event, n_resamples=500, seed=1)
+
+    def each() -> np.ndarray:
+        return np.mean([concordance_replicates(follow_up, event, one, weights) for one in shuffled], axis=0)
+
+    def at_once() -> np.ndarray:
+        return mean_concordance_replicates(follow_up, event, shuffled, weights)
+
+    agree(at_once(), each())
+    report("mean C of 10 scores, 500 resamples", size, best(at_once, 3), best(each, 1), note="one call a score")
+
+
 def main() -> None:
     """Run every comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -190,6 +211,8 @@ def main() -> None:
         auc_bootstrap(size)
     for size in (270, 2_000):
         c_bootstrap(size)
+    for size in (270, 686, 2_000):
+        c_of_shuffles(size)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Output = Callable[[Array], Array]
 
-#: Rows that a function is asked about at once: networks hold this many times their widest layer.
-BATCH = 4096
+#: Rows that a function is asked about at once: networks hold this many times their widest layer, and were half as slow
+#: again where that fell out of the processor's cache.
+BATCH = 512
 
 #: With up to this many features all coalitions are gone through: 512 of them.
 EXACT = 9

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.schema import Cohort
-from relapse.evaluation.statistics.intervals import auc_replicates, bootstrap, concordance_replicates, patient_weights
+from relapse.evaluation.statistics.intervals import (
+    auc_replicates,
+    bootstrap,
+    mean_concordance_replicates,
+    patient_weights,
+)
 from relapse.evaluation.statistics.ranking.binary import roc_auc
 from relapse.evaluation.statistics.ranking.concordance import concordance
 from relapse.evaluation.statistics.results import Estimate
@@ -115,18 +120,18 @@ def losses(found: Shuffled, rows: pd.DataFrame, cohort: Cohort, *, resamples: in
     weights = patient_weights(rows["patient"].to_numpy(), event, n_resamples=resamples, seed=seed)
     once = np.concatenate([np.ones((1, len(rows)), dtype=weights.dtype), weights])
 
-    def metric(score: Array) -> Array:
+    def metric(scores: Array) -> Array:
         if cohort.survival:
-            return concordance_replicates(rows["time"].to_numpy(), event, score, once)
-        return auc_replicates(event, score, once)
+            return mean_concordance_replicates(rows["time"].to_numpy(), event, scores, once)
+        return np.asarray(np.mean([auc_replicates(event, score, once) for score in scores], axis=0))
 
-    intact = metric(found.intact)
+    intact = metric(found.intact[None])
     estimates = []
     for scores in found.scores:
         if _unused(found, scores):
             estimates.append(Estimate(0.0, 0.0, 0.0, 0.0, "not used by the model"))
             continue
-        lost = np.mean([intact - metric(score) for score in scores], axis=0)
+        lost = intact - metric(scores)
         estimates.append(
             bootstrap(
                 lambda counts, lost=lost: lost[:1] if len(counts) == 1 else lost[1:],  # type: ignore[misc]

@@ -31,7 +31,7 @@ def _outputs(layers: tuple[Layer, ...], found: list[Weights], of: list[Task]) ->
 def test_together_gives_the_same_predictions_as_one_at_a_time(body: str, kind: str, dropout: float) -> None:
     """For as long as the last digit, which hangs on a batch's padding, has not chosen another epoch to stop at."""
     layers, loss, made = BODIES[body], LOSSES[kind], tasks(7, survival=kind == "cox")
-    schedule = Schedule(learning_rate=0.01, weight_decay=0.1, dropout=dropout, balanced=True, epochs=25)
+    schedule = Schedule(learning_rate=0.01, weight_decay=0.1, dropout=dropout, balanced=True, epochs=10)
     together = fit_many(layers, loss, made, schedule)
     alone = [fit_many(layers, loss, [task], schedule)[0] for task in made]
     backwards = fit_many(layers, loss, made[::-1], schedule)[::-1]

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from relapse.evaluation.statistics import intervals
 from relapse.evaluation.statistics.decisions.classification import classification_metrics
-from relapse.evaluation.statistics.intervals import auc_replicates, bootstrap, concordance_replicates, patient_weights
+from relapse.evaluation.statistics.intervals import (
+    auc_replicates,
+    bootstrap,
+    concordance_replicates,
+    mean_concordance_replicates,
+    patient_weights,
+)
 from relapse.evaluation.statistics.ranking.binary import auc_estimate, roc_auc
 from relapse.evaluation.statistics.ranking.concordance import concordance
 
@@ -43,6 +50,28 @@ def test_replicates_equal_the_statistic_of_the_resampled_rows(data: Survival, se
             assert auc[index] == pytest.approx(plain.auc(data.event[rows], data.first[rows]), abs=1e-12)
         else:
             assert np.isnan(auc[index])
+
+
+@given(survival(), seeds)
+def test_the_mean_over_scores_is_that_of_their_own_replicates(data: Survival, seed: int) -> None:
+    weights = patient_weights(data.patient, data.event, n_resamples=8, seed=seed)
+    scores = np.stack([data.first, data.second, -data.first])
+    each = [concordance_replicates(data.time, data.event, score, weights) for score in scores]
+    expected = np.mean(each, axis=0)
+    np.testing.assert_allclose(
+        mean_concordance_replicates(data.time, data.event, scores, weights), expected, atol=1e-12
+    )
+
+
+def test_with_more_rows_than_a_matrix_holds_the_mean_is_taken_of_the_replicates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    time, event, scores = rng.exponential(size=40), rng.random(40) < 0.5, rng.normal(size=(4, 40))
+    weights = patient_weights(None, event, n_resamples=30, seed=1)
+    by_matrix = mean_concordance_replicates(time, event, scores, weights)
+    monkeypatch.setattr(intervals, "_MATRIX", 39)
+    np.testing.assert_allclose(mean_concordance_replicates(time, event, scores, weights), by_matrix, atol=1e-12)
 
 
 def test_a_seed_fixes_the_resamples() -> None:

@@ -10,6 +10,7 @@ Values between layers are flat: (…, length × channels), the channels of one p
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -48,6 +49,7 @@ class Layer:
         return int(self.placement.shape[2] * self.channels[1])
 
 
+@cache
 def multilayer(features: int, *, width: int, depth: int) -> tuple[Layer, ...]:
     """``depth`` dense layers of ``width`` units, each with dropout, and one output."""
     sizes = [features, *[width] * depth]
@@ -55,6 +57,7 @@ def multilayer(features: int, *, width: int, depth: int) -> tuple[Layer, ...]:
     return (*dense, _output(width))
 
 
+@cache
 def convolutional(features: int, *, width: int) -> tuple[Layer, ...]:
     """The study's 1D-CNN with ``width`` channels.
 
