@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Weights of the last sets of resamples: three metrics of each candidate ask for the same ones. Up to so many cells.
+#: Weights of the last sets of resamples, up to so many cells in all: three metrics of each candidate ask for the same
+#: ones, on all patients and in each subgroup.
 _KEPT: dict[bytes, tuple[Array, Array]] = {}
-_SETS, _CELLS = 4, 2**22
+_CELLS = 2**24
 
 
 def censoring_weights(time: Array, event: NDArray[np.int_], *, horizon: float, weights: Array) -> tuple[Array, Array]:
@@ -38,7 +39,7 @@ def censoring_weights(time: Array, event: NDArray[np.int_], *, horizon: float, w
     for part in parts:
         asked.update(np.ascontiguousarray(part).data)
     if (key := asked.digest()) not in _KEPT:
-        if len(_KEPT) >= _SETS:
+        while _KEPT and sum(cases.size for cases, _ in _KEPT.values()) + weights.size > _CELLS:
             del _KEPT[next(iter(_KEPT))]
         _KEPT[key] = _censoring_weights(time, event, horizon, weights)
     return _KEPT[key]
