@@ -29,6 +29,11 @@ BEFORE = "eb56c96"
 
 def checked_out(commit: str, folder: Path) -> Path:
     """A clone of this repository at a commit."""
+    known = subprocess.run(
+        ["git", "cat-file", "-e", f"{commit}^{{commit}}"], cwd=ROOT, capture_output=True, check=False
+    )
+    if known.returncode:
+        sys.exit(f"{commit}: no such commit here. A shallow clone lacks it (git fetch --unshallow); or name --before.")
     if not folder.exists():
         subprocess.run(["git", "clone", "--quiet", "--no-checkout", ROOT, folder], check=True)
         subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=folder, check=True)
