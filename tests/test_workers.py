@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,13 @@ def test_trials_are_kept_where_this_process_stands_and_not_its_workers(
 FORK = Machinery(workers=2, tracking_uri="", artifact_root=None, backend="fork")
 
 
+@pytest.fixture
+def left() -> Callable[[], list[Any]]:
+    """Gives the processes that were started since the test began and are still there."""
+    before = set(multiprocessing.active_children())
+    return lambda: [one for one in multiprocessing.active_children() if one not in before]
+
+
 def shared(tasks: list[Any]) -> list[Any]:
     return list(shared_out(tasks, FORK, total=len(tasks), label="work"))
 
@@ -81,7 +89,7 @@ def test_copies_have_what_is_loaded_and_answer_in_the_order_of_the_tasks() -> No
     assert shared([delayed(task)(number) for number in range(9)]) == [(n, bytes(loaded), False) for n in range(9)]
 
 
-def test_what_a_task_raises_is_raised_here_and_no_worker_stays() -> None:
+def test_what_a_task_raises_is_raised_here_and_no_worker_stays(left: Callable[[], list[Any]]) -> None:
     def task(number: int) -> int:
         if number == 3:
             raise NoTrialError("none of 3 trials succeeded")
@@ -91,10 +99,10 @@ def test_what_a_task_raises_is_raised_here_and_no_worker_stays() -> None:
         shared([delayed(task)(number) for number in range(9)])
     assert str(found.value) == "none of 3 trials succeeded"
     assert "in task" in found.value.__notes__[0], "where it was raised, for a bug"
-    assert multiprocessing.active_children() == []
+    assert left() == []
 
 
-def test_a_worker_that_is_killed_is_one_message() -> None:
+def test_a_worker_that_is_killed_is_one_message(left: Callable[[], list[Any]]) -> None:
     def task(number: int) -> int:
         if number == 3:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -102,14 +110,14 @@ def test_a_worker_that_is_killed_is_one_message() -> None:
 
     with pytest.raises(WorkersError, match=r"one of 2 workers was ended from outside.*RELAPSE_WORKERS"):
         shared([delayed(task)(number) for number in range(9)])
-    assert multiprocessing.active_children() == []
+    assert left() == []
 
 
-def test_results_that_nobody_waits_for_any_more_leave_no_worker() -> None:
+def test_results_that_nobody_waits_for_any_more_leave_no_worker(left: Callable[[], list[Any]]) -> None:
     results = shared_out([delayed(abs)(-number) for number in range(9)], FORK, total=9, label="work")
     assert next(iter(results)) == 0
     results.close()  # type: ignore[attr-defined]
-    assert multiprocessing.active_children() == []
+    assert left() == []
 
 
 ORPHANS = """

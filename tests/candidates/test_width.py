@@ -80,7 +80,7 @@ def test_networks_batched_on_a_wide_block_are_those_fitted_alone(survival, metho
     head.fit_together(together, parts, targets)
     for seed, (model, part, target) in enumerate(zip(together, parts, targets, strict=True)):
         alone = head.model(cohort, params, seed).fit(part, target)
-        np.testing.assert_allclose(model.predict_score(part), alone.predict_score(part), atol=1e-8)
+        np.testing.assert_allclose(model.predict_score(part), alone.predict_score(part), atol=2e-5)  # single precision
 
 
 def test_what_is_done_to_a_wide_block_is_in_every_search():

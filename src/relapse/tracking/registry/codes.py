@@ -47,6 +47,6 @@ CODES = {
     "M014": Unfit(
         "the logged model of a candidate of the last state, other than that of its version, was deleted",
         "logs it again",
-        "",
+        "leaves it to `dvc repro`",
     ),
 }
