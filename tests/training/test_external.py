@@ -17,7 +17,7 @@ from relapse.evaluation.recalibration import recalibrated
 from relapse.evaluation.statistics.calibration.measures import calibration_at_horizon, calibration_binary
 from relapse.evaluation.statistics.ranking.concordance import concordance
 from relapse.ground.errors import DeclarationError
-from relapse.training.external import LARGE, PLAIN, SLOPE, external_predictions
+from relapse.training.external import LARGE, PLAIN, SLOPE, external_predictions, update_for
 from tests.bundle.making import small_model
 from tests.conftest import ROOT
 
@@ -154,3 +154,50 @@ def test_a_rotterdam_model_ranks_german_patients_as_published(
     plain = found[PLAIN]
     assert 0.67 <= concordance(plain["time"].to_numpy(), plain["event"].to_numpy(), plain["score"].to_numpy()) <= 0.69
     assert plain[endpoint_of(gbsg).risk_columns].gt(0).all().all()
+
+
+@pytest.mark.parametrize("name", ["gbsg", "wpbc"])
+def test_patients_whose_outcomes_are_as_the_model_says_ask_for_no_update(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame], name: str
+) -> None:
+    cohort, table = cohorts[name], tables[name]
+    model = small_model(cohort, table, "linear")
+    many = pd.concat([table] * 6, ignore_index=True)
+    many["row"], many["patient"] = range(1, len(many) + 1), [f"p{row}" for row in range(len(many))]
+
+    def outcomes(odds: float, seed: int) -> pd.DataFrame:
+        """Outcomes drawn from the model's risks, with that many times the odds, or the hazard."""
+        rng = np.random.default_rng(seed)
+        if cohort.survival is None:
+            risk = model.predict_risk(many)[:, 0]
+            raised = risk * odds / (1 - risk + risk * odds)
+            return many.assign(event=(rng.random(len(many)) < raised).astype("int8"))
+        grid = np.linspace(1, cohort.survival.horizons[-1].time, 200)
+        hazard = odds * -np.log1p(-model.predict_risk(many, grid))
+        reached = hazard >= rng.exponential(size=len(many))[:, None]
+        event = reached.any(axis=1)
+        time = np.where(event, grid[reached.argmax(axis=1)], grid[-1])
+        return many.assign(event=event.astype("int8"), time=time)
+
+    def asked(found: pd.DataFrame):
+        return update_for(model, cohort, found, cohort, events_per_parameter=10)
+
+    # Each is asked for an update by chance once in twenty.
+    as_said = [asked(outcomes(1.0, seed)) for seed in range(4)]
+    assert [found.chosen for found in as_said].count(PLAIN) >= 3
+    assert np.median([found.slope for found in as_said]) == pytest.approx(1.0, abs=0.2)
+    assert {found.largest for found in as_said} == {"revised"}
+    doubled = [asked(outcomes(2.0, seed)) for seed in range(4)]
+    assert [found.chosen for found in doubled].count(LARGE) >= 3
+    assert np.median([found.intercept for found in doubled]) == pytest.approx(np.log(2), abs=0.2)
+
+
+def test_with_few_events_the_weights_are_left_alone(
+    cohorts: dict[str, Cohort], tables: dict[str, pd.DataFrame]
+) -> None:
+    cohort, table = cohorts["wpbc"], tables["wpbc"]
+    model = small_model(cohort, table, "xgboost")
+    found = update_for(model, cohort, table, cohort, events_per_parameter=10)
+    assert found is not None
+    assert found.largest == SLOPE
+    assert update_for(model, cohort, table[table["event"] == 0], cohort, events_per_parameter=10) is None

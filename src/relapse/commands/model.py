@@ -66,26 +66,27 @@ def validate(
     cohort: Annotated[str, typer.Argument(help="Name of another declared cohort.")],
     out: Annotated[Path | None, typer.Option(help="Write evidence.json, tables and figures into this folder.")] = None,
 ) -> None:
-    """Validate a model on a cohort that it was not trained on, as it is and recalibrated.
+    """Validate a model on a cohort that it was not trained on, as it is and recalibrated, and say what update it asks.
 
     Where its features have other names, units or levels there, the cohort's section `validates` translates them.
     A registered model's validation is logged to MLflow and marks its version.
     """
     import tempfile
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
     from relapse.cohorts.catalogue import read_cohort
     from relapse.cohorts.size import Folds
     from relapse.evaluation.evidence import endpoint_of, gather
     from relapse.figures.evaluation.files import write_evaluation
     from relapse.ground.errors import DeclarationError
+    from relapse.ground.files import write_json
     from relapse.ground.workspace import Workspace
     from relapse.machinery import machinery
     from relapse.params import read_params
     from relapse.quality.checks.context import Context
-    from relapse.report.tables import show_evidence
+    from relapse.report.tables import show_evidence, show_update
     from relapse.tracking.validation import find_model, record_validation
-    from relapse.training.external import FOLDS, external_predictions
+    from relapse.training.external import FOLDS, external_predictions, update_for
 
     bundle, version = find_model(model, machinery())
     if bundle.cohort.name == cohort:
@@ -103,6 +104,15 @@ def validate(
     # Three ways to see one model: nothing was chosen among them.
     evidence = replace(evidence, selection=None)
     show_evidence(evidence)
+    update = update_for(
+        bundle.model,
+        bundle.cohort,
+        table,
+        declared,
+        events_per_parameter=params.register_.events_per_parameter,
+    )
+    if update:
+        show_update(update)
     with tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch)
         write_evaluation(
@@ -113,6 +123,8 @@ def validate(
             to_figures=folder / "figures",
             titles={name: name for name in tables},
         )
+        if update:
+            write_json(folder / "update.json", asdict(update))
         if version is not None:
             say(
                 f"{version.name} version {version.version}: {record_validation(version, evidence, folder, machinery())}"

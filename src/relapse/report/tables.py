@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from relapse.evaluation.evidence import Evidence
+from relapse.evaluation.statistics.calibration.updating import Update
 from relapse.evaluation.statistics.results import Estimate
 from relapse.wording import number, p_value, people
 
@@ -21,6 +22,23 @@ def show_evidence(evidence: Evidence) -> None:
     for table in (_metrics(evidence), _calibration(evidence), _tests(evidence), _subgroups(evidence)):
         if table.row_count:
             console.print(table)
+
+
+def show_update(update: Update) -> None:
+    """Print which update the patients ask for, and the tests that it was chosen by."""
+    from rich.console import Console
+
+    table = _table(f"Closed test of updates, the largest: {update.largest}", "against", "χ²", "degrees of freedom", "p")
+    for step in update.steps:
+        table.add_row(step.against, number(step.statistic), str(step.freedom), p_value(step.p))
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(table)
+    console.print(
+        f"These patients ask for the model {update.chosen} (intercept {number(update.intercept)}, slope "
+        f"{number(update.slope)}; 0 and 1 leave it as it is).",
+        markup=False,
+        highlight=False,
+    )
 
 
 def _table(title: str, *columns: str) -> "Table":

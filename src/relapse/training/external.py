@@ -1,7 +1,10 @@
-"""A trained model on a cohort that it was not trained on: predictions, as they are and recalibrated."""
+"""A trained model on a cohort that it was not trained on: predictions, recalibrations, and what update it asks for."""
 
+import numpy as np
 import pandas as pd
+from scipy.special import logit
 
+from relapse.candidates.base import EPSILON, SurvivalModel
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.endpoint import horizon
@@ -9,6 +12,13 @@ from relapse.cohorts.schema import Cohort
 from relapse.cohorts.translation import as_features_of
 from relapse.evaluation.evidence import endpoint_of
 from relapse.evaluation.recalibration import recalibrated
+from relapse.evaluation.statistics.calibration.updating import (
+    AS_IT_IS,
+    IN_THE_LARGE,
+    WITH_SLOPE,
+    Update,
+    update_asked_for,
+)
 from relapse.ground.errors import DeclarationError
 from relapse.predictions import SUBGROUP
 from relapse.training.splits import fold_numbers
@@ -17,7 +27,10 @@ from relapse.training.splits import fold_numbers
 FOLDS = 10
 
 #: Names of the tables of predictions: as the model gives them, and recalibrated in two ways.
-PLAIN, LARGE, SLOPE = "as it is", "recalibrated in the large", "recalibrated, slope too"
+PLAIN, LARGE, SLOPE = AS_IT_IS, IN_THE_LARGE, WITH_SLOPE
+
+#: Rows whose own follow-up is predicted at once: a risk for each of them at the time of each.
+_ROWS = 200
 
 
 def external_predictions(
@@ -59,3 +72,46 @@ def external_predictions(
         LARGE: recalibrated(known, endpoint, folds, "in the large"),
         SLOPE: recalibrated(known, endpoint, folds, "slope"),
     }
+
+
+def update_for(
+    model: RiskModel, trained_on: Cohort, table: pd.DataFrame, cohort: Cohort, *, events_per_parameter: float
+) -> Update | None:
+    """Which update of the model the patients of another cohort ask for, by a closed test.
+
+    Of a patient with several rows the first counts. Follow-up ends at the last horizon of the model, beyond which it
+    says nothing. Weights of columns are compared where the cohort has enough events for them. None where nobody, or
+    everybody, has the event.
+
+    Parameters
+    ----------
+    table
+        Typed table of ``cohort``, as for :func:`external_predictions`.
+    events_per_parameter
+        How many events the cohort needs for each column whose weight may move.
+    """
+    first = table.drop_duplicates("patient").reset_index(drop=True)
+    features = as_features_of(first, cohort, trained_on)
+    if IMAGE in first:
+        features[IMAGE] = first[IMAGE].to_numpy()
+    event, exposure = first["event"].to_numpy() == 1, None
+    if cohort.survival and trained_on.survival:
+        last = trained_on.survival.horizons[-1]
+        time = first["time"].to_numpy(dtype=np.float64) * last.time / horizon(last.label, cohort.survival.unit).time
+        event, time = event & (time <= last.time), np.minimum(time, last.time)
+        parts = [slice(start, start + _ROWS) for start in range(0, len(first), _ROWS)]
+        risks = [np.diagonal(model.predict_risk(features.iloc[part], time[part])) for part in parts]
+        # Before the first event of the training the model expects none; that none came then tells nothing.
+        exposure = np.maximum(-np.log1p(-np.minimum(np.concatenate(risks), 1 - EPSILON)), EPSILON)
+        score = model.predict_score(features)
+    else:
+        score = logit(np.clip(model.predict_risk(features)[:, 0], EPSILON, 1 - EPSILON))
+    if event.all() or not event.any():
+        return None
+    inner = model.model
+    steps = inner.transform_ if isinstance(inner, SurvivalModel) else inner.pipeline_[:-1]
+    columns = np.asarray(steps.transform(features), dtype=np.float64)
+    enough = event.sum() >= events_per_parameter * (columns.shape[1] + 2)
+    # Trees take missing values as they are; a weight needs a number, and the mean moves nothing.
+    filled = np.where(np.isnan(columns), np.nanmean(columns, axis=0), columns) if enough else None
+    return update_asked_for(event, score, filled, exposure=exposure)

@@ -1,6 +1,6 @@
-"""Small fits that evaluation needs: logistic, Cox and pseudo-value regression with few columns.
+"""Small fits that evaluation needs: logistic, Poisson, Cox and pseudo-value regression with few columns.
 
-The first two are convex, so Newton's method with halved steps finds the one maximum. They run on risks, splines of
+The first three are convex, so Newton's method with halved steps finds the one maximum. They run on risks, splines of
 risks, and a score beside the clinic's covariates; the models under evaluation are fitted elsewhere.
 """
 
@@ -36,6 +36,8 @@ class Fit:
 
 def _maximise(likelihood: Likelihood, size: int, ridge: FloatArray | None, steps: int = 50) -> Fit | None:
     """Newton's method from 0; None where there is no finite maximum (separated outcomes, a constant column)."""
+    if not size:
+        return Fit(np.empty(0), np.empty((0, 0)), likelihood(np.empty(0))[0])
     penalised = likelihood if ridge is None else _penalised(likelihood, ridge)
     # a likelihood without a maximum is followed until it overflows, which is then no finite maximum
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -101,6 +103,20 @@ def logistic(
         return fit
     residual = event - special.expit(offset + design @ fit.coefficients)
     return _sandwich(fit, design.T * residual, codes)
+
+
+def poisson(design: FloatArray, event: BoolArray, offset: FloatArray) -> Fit | None:
+    """Poisson regression of ``event`` (n,) on ``design`` (n, p) with an offset (n,), the log of what was expected.
+
+    Returns None where there is no finite maximum.
+    """
+
+    def likelihood(beta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        line = offset + design @ beta
+        mean = np.exp(line)
+        return float(np.sum(event * line - mean)), design.T @ (event - mean), (design.T * mean) @ design
+
+    return _maximise(likelihood, design.shape[1], None)
 
 
 def _sandwich(fit: Fit, residuals: FloatArray, codes: IntArray) -> Fit:
