@@ -63,11 +63,12 @@ def served(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     client = connect(machinery())
     version = client.get_model_version(f"relapse-{COHORT}", "1")
-    place = client.get_logged_model(str(version.model_id)).artifact_location
+    place = client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
     found = Path(str(local_file_uri_to_path(place)))
     assert found.is_relative_to(root), "another project's files"
-    record = client.download_artifacts(str(version.run_id), "moves/0001.json")
-    assert Path(record).is_relative_to(root)
+    logged = Path(str(local_file_uri_to_path(client.get_run(str(version.run_id)).info.artifact_uri)))
+    assert logged.is_relative_to(root), "another project's files"
+    assert (logged / "moves" / "0001.json").is_file()
     return (found / "MLmodel").read_text()
 
 

@@ -59,11 +59,11 @@ def restore(path: Path, *, root: Path = Path(), replace: bool = False) -> Restor
                 f"{root}: {len(standing)} of what the archive holds would be overwritten: {shown}. Nothing was "
                 "changed. --replace puts the archive's in their place, and keeps what was there in replaced-<time>."
             )
+        kept = root / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
         stage = Path(tempfile.mkdtemp(dir=root, prefix=".restoring-"))
         try:
             archive.unpack(opened, path, manifest, [*names, *service], stage)
             relocated = relocate(stage / OWN, root, files=stage, despite_missing=True) if OWN in names else None
-            kept = root / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
             with _all_or_none() as undo:
                 for name, target in service.items():
                     _copy(stage / name, target, undo)
