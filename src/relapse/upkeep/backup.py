@@ -102,8 +102,9 @@ def _service() -> Iterator[tuple[str, Source]]:
     log, store = AUDIT_LOG.get(), MONITOR.get()
     if log is not None and log.is_file():
         yield archive.AUDIT_LOG, Source(log, _whole(log))
-    for item in _files(store, "**/*") if store is not None else []:
-        yield f"{archive.MONITOR}/{item.relative_to(store).as_posix()}", Source(item, _whole(item))
+    if store is not None:
+        for item in _files(store, "**/*"):
+            yield f"{archive.MONITOR}/{item.relative_to(store).as_posix()}", Source(item, _whole(item))
 
 
 def _whole(path: Path) -> int:
