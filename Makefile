@@ -9,6 +9,9 @@ COHORT ?= gbsg
 HOST ?= 127.0.0.1
 PORT ?= 3000
 UI_PORT ?= 5000
+# Of backup and restore: the archive; of wheelhouse: the folder.
+BACKUP ?=
+WHEELHOUSE ?= wheelhouse
 
 # Bytecode is kept even where a machine switches it off: imports take half the time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -20,7 +23,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_NO_PROGRESS := 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup run run-films run-imaging pull push remote retrain promote test test-all test-fast lint lint-workflows ui serve bento check-api bench clean
+.PHONY: help setup run run-films run-imaging pull push remote retrain promote test test-all test-fast lint lint-workflows ui serve bento check-api bench backup restore wheelhouse clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -112,6 +115,17 @@ check-api: .cache/schemathesis/.done  ## hold the service that runs on HOST, POR
 
 bench: setup  ## run the benchmarks
 	for script in benchmarks/*.py; do OMP_NUM_THREADS=1 python -P $$script; done
+
+backup: setup  ## write registry, declarations, decisions, served bundles and logs into one archive: backups/<time>.zip, or BACKUP=file
+	relapse project backup "$(or $(BACKUP),backups/relapse-$(shell date -u +%Y%m%dT%H%M%S).zip)"
+
+restore: setup  ## put BACKUP=file back into this folder; what would be overwritten is refused (relapse project restore --replace)
+	@test -n "$(BACKUP)" || { echo "Name the archive: make restore BACKUP=backups/….zip" >&2; exit 2; }
+	relapse project restore "$(BACKUP)"
+
+wheelhouse:  ## download every package for a machine without a network into wheelhouse/ (WHEELHOUSE=folder): docs/operations.md
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m pip wheel --disable-pip-version-check --constraint constraints.txt --wheel-dir "$(WHEELHOUSE)" '.[dev]' uv hatchling editables
 
 clean:  ## remove what the pipeline and the tools wrote (not .venv, not mlruns)
 	rm -rf results .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

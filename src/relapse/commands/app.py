@@ -6,6 +6,7 @@ from relapse.commands import cohort, lineage, model, own_table, predictions, ser
 from relapse.commands.explain import explain
 from relapse.commands.films import films
 from relapse.commands.monitoring import monitor
+from relapse.commands.project import project
 from relapse.commands.registry import registry
 from relapse.ground.console import readable_errors
 from relapse.ground.environment import check_environment
@@ -30,6 +31,7 @@ app.command()(monitor)
 app.command(name="audit-log")(service.audit_log)
 app.add_typer(films, name="films")
 app.add_typer(own_table.cohort, name="cohort")
+app.add_typer(project, name="project")
 app.add_typer(registry, name="registry")
 
 

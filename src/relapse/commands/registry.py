@@ -11,6 +11,8 @@ from relapse.ground.console import print_table, say
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from relapse.upkeep.relocate import Relocated
+
 registry = typer.Typer(help="The registered models: list, show, promote, roll back, verify.", no_args_is_help=True)
 
 Cohort = Annotated[str, typer.Argument(help="Name of a cohort, such as gbsg.")]
@@ -164,6 +166,40 @@ def verify(
     say(f"relapse-{cohort}: {len(recorded(client, cohort))} records checked, {len(found)} faults")
     if found:
         raise typer.Exit(1)
+
+
+@registry.command()
+def relocate(
+    despite_missing: Annotated[
+        bool, typer.Option("--despite-missing", help="Also where files of models are lost for good.")
+    ] = False,
+) -> None:
+    """After the project's folder was moved: let MLflow's database name its artifacts where they are now.
+
+    All of it or nothing; a second time there is nothing to do. Only the project's own mlruns/mlflow.db names places in
+    the project; a database or server elsewhere is left to its own tools.
+    """
+    from relapse.ground.errors import RegistryError
+    from relapse.machinery import machinery, own_registry
+    from relapse.tracking.client import OWN
+    from relapse.tracking.locks import without_password
+    from relapse.upkeep.relocate import relocate as write_anew
+
+    if (uri := machinery().tracking_uri) != own_registry():
+        raise RegistryError(
+            f"MLflow is at {without_password(uri)}, not at {OWN}: nothing there moves with the project."
+        )
+    say_relocated(write_anew(Path(OWN), Path(), despite_missing=despite_missing))
+
+
+def say_relocated(done: "Relocated") -> None:
+    """Say which places of MLflow's database were written anew."""
+    for before, number in done.moved.items():
+        say(f"{number} places of MLflow below {before} are now named below {Path().resolve()}")
+    if not done.moved:
+        say(f"none of MLflow's places had to be changed: {done.here} are below {Path().resolve()}")
+    if done.elsewhere:
+        say(f"{done.elsewhere} places are in no folder mlruns and were left as they are")
 
 
 def _promote(client: "MlflowClient", cohort: str, version: str) -> None:

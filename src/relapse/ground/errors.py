@@ -10,6 +10,7 @@
     │   └── NoTrialError            exit status 1   one candidate cannot be trained; the others go on
     ├── RegistryError                   exit status 1   MLflow's record and the request do not fit together
     ├── BundleError                     exit status 1   a bundle is incomplete, altered, or of another version
+    ├── BackupError                     exit status 1   an archive of a project is damaged, or may not be put back here
     ├── WorkersError                    exit status 1   a process that work was shared out to was ended from outside
     ├── ServingError                    exit status 2   the service may not start as it is set up
     └── AuditLogError                   exit status 1   the audit log is broken, or cannot be written
@@ -78,6 +79,10 @@ class RegistryError(RelapseError):
 
 class BundleError(RelapseError):
     """A bundle is incomplete, altered, or written by an incompatible version."""
+
+
+class BackupError(RelapseError):
+    """An archive of a project cannot be written, is damaged, or would overwrite what is here."""
 
 
 class WorkersError(RelapseError):

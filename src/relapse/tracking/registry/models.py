@@ -173,8 +173,8 @@ def readable(version: "ModelVersion") -> Iterator[None]:
     except (MlflowException, OSError) as error:
         raise RegistryError(
             f"{version.name} version {version.version}: its files cannot be read from MLflow's artifacts "
-            f"({type(error).__name__}). MLflow keeps absolute paths: move the project back to where it was registered, "
-            "restore the artifacts, or start anew with an empty mlruns/."
+            f"({type(error).__name__}). MLflow keeps absolute paths: after the project's folder was moved, run "
+            "`relapse registry relocate`; else restore the artifacts, or start anew with an empty mlruns/."
         ) from None
 
 
