@@ -84,7 +84,8 @@ def main() -> None:
         sides = [commands(folder) for folder in folders]
         totals = [0.0, 0.0]
         print(f"{'processor seconds':<34}{asked.before:>10}{'now':>10}{'ratio':>8}", flush=True)
-        for stage in sides[0] | sides[1]:
+        # In the order of now: a stage or candidate that there was not before has its place among the others.
+        for stage in [*sides[1], *(stage for stage in sides[0] if stage not in sides[1])]:
             if asked.only and stage[0] not in asked.only:
                 continue
             spent = [
