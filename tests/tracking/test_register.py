@@ -332,7 +332,8 @@ def test_an_external_validation_is_logged_under_the_version_and_marks_it(project
     (run,) = (run for run in _runs(_client()) if "relapse.validates" in run.data.tags)
     assert run.data.tags["relapse.validates"] == f"relapse-{COHORT}/1"
     assert run.data.params["cohort"] == "elsewhere"
-    assert {"evidence.json", "plots", "figures"} == {
+    assert "These patients ask for the model " in done.stdout
+    assert {"evidence.json", "update.json", "plots", "figures"} == {
         Path(item.path).name for item in _client().list_artifacts(run.info.run_id, "evaluation")
     }
     assert f"{run.data.metrics['auc']:.3f}" in project.run("relapse", "registry", "show", COHORT).stdout

@@ -21,7 +21,8 @@ Array = NDArray[np.float64]
 #: More trees cost time and change little: on GBSG, 500 gave a cross-validated C of 0.694 where 150 gave 0.691.
 TREES = 150
 
-#: While hyperparameters are compared a third of the trees is enough: all sets lose alike, some 0.002 of C.
+#: While hyperparameters are compared a third of the trees is enough: on a split of GBSG it moved the C of three sets by
+#: up to 0.005, either way, where the sets lay up to 0.024 apart.
 DRAFT: Params = {"n_estimators": 50}
 
 #: Steps of time that the survival forest distinguishes: its leaves hold a curve each, which grows with every step.

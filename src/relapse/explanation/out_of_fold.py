@@ -110,7 +110,7 @@ def explain(
         for name, fold in jobs
     )
     label = f"{cohort.name} explained"
-    found = dict(zip(jobs, shared_out(tasks, machinery, total=len(jobs), label=label), strict=True))
+    found = dict(zip(jobs, shared_out(tasks, machinery, total=len(jobs), label=label, loads=["shap"]), strict=True))
     joined = (
         delayed(_joined)(
             {fold: found[name, fold] for fold in sorted(mine)}, cohort, typical.table, players, params, seed
