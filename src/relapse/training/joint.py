@@ -149,8 +149,8 @@ def _searched(
     if len(sets) <= FEW or folds < 2:
         asked = _Round(range(folds), everything, seconds)
         return _compared(sets, rows, cohort, head, kept(""), machinery, asked, label=label)
-    # What the second round may take is what the first took, at most.
-    asked = _Round(range(1), everything, seconds / 2 if seconds else None)
+    # The second round takes half of the sets through all other folds.
+    asked = _Round(range(1), everything, 2 * seconds / (folds + 1) if seconds else None)
     first = _compared(sets, rows, cohort, head, kept("-first"), machinery, asked, label=f"{label}, first fold")
     promising = [_promising([one.tried[table] for one in first]) for table in range(len(rows))]
     wanted = [[table for table, numbers in enumerate(promising) if number in numbers] for number in range(len(first))]

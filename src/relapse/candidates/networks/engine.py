@@ -5,8 +5,10 @@ early stopping of its own. No operation mixes networks, so that each comes out a
 rounding of a matrix product; the sequence of operations does not depend on the machine's number of workers.
 
 Products are in single precision, which takes less than half the time, losses in double. The last digit of a network
-may so hang on how long its batch is padded, and now and then the epoch in which it stops; which networks stand in a
-batch hangs on the protocol alone, never on the number of workers.
+may so hang on what stands beside it in its batch, and now and then the epoch in which it stops. What stands in a batch
+never hangs on the number of workers; of a search's second round it hangs on what the other tables chose in the first
+(:mod:`relapse.training.joint`), so that such rounding may reach the comparison of sets, not the models that are kept:
+those are trained each with its own members alone.
 """
 
 import math
