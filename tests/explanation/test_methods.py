@@ -52,6 +52,21 @@ def test_all_coalitions_are_what_all_orders_give(game: tuple[Array, Array]) -> N
     assert (found[:, 3] == 0).all(), "a column that the function does not read gets nothing"
 
 
+def test_values_that_a_patient_shares_with_the_background_are_not_asked_about(game: tuple[Array, Array]) -> None:
+    rows, background = (np.round(part) for part in game)
+    background[0], background[1, :3] = rows[0], rows[0, :3]
+    asked = []
+
+    def output(mixed: Array) -> Array:
+        asked.append(len(mixed))
+        return _output(mixed)
+
+    found = exact(output, rows, background, weights=WEIGHTS, owner=OWNER, features=4)
+    np.testing.assert_allclose(found, [_counted_out(row, background) for row in rows], atol=1e-12)
+    assert asked[0] <= 1 + 4 + 16, "none, two and all four features differ"
+    assert max(asked) <= 3 * 16
+
+
 def test_sampled_orders_come_near_the_exact_values_and_always_add_up(game: tuple[Array, Array]) -> None:
     rows, background = game
     truth = exact(_output, rows, background, weights=WEIGHTS, owner=OWNER, features=4)

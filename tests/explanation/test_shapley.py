@@ -55,7 +55,8 @@ def test_base_is_the_output_averaged_over_the_background(
         return
     background = backgrounds[cohort]
     found = attribute(fitted(cohort, candidate), background.table, background, cohorts[cohort])
-    assert background.weights @ found.output == pytest.approx(found.base, abs=1e-9)
+    rounding = 1e-6 if candidate in ("mlp", "cnn1d") else 1e-9  # networks are asked in single precision
+    assert background.weights @ found.output == pytest.approx(found.base, abs=rounding)
 
 
 @pytest.mark.parametrize("cohort", ["gbsg", "wpbc"])
@@ -142,7 +143,8 @@ def test_a_row_is_explained_alike_alone_and_among_others(
         model, rows = fitted(cohort, candidate), tables[cohort][:5]
         together = attribute(model, rows, backgrounds[cohort], cohorts[cohort])
         alone = attribute(model, rows[3:4], backgrounds[cohort], cohorts[cohort])
-        np.testing.assert_allclose(together.values[3], alone.values[0], atol=1e-9)
+        rounding = 1e-6 if candidate == "mlp" else 1e-9  # networks are asked in single precision
+        np.testing.assert_allclose(together.values[3], alone.values[0], atol=rounding)
 
 
 def test_a_missing_value_is_explained_as_the_model_fills_it(

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.ensemble import RandomForestClassifier
 
 from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalModel, binary_model, step_values
 from relapse.candidates.base import survival_model as survival
+from relapse.candidates.growing import BinaryForest, grown
 from relapse.candidates.imbalance import without_balance
 from relapse.candidates.width import Limit
 from relapse.cohorts.schema import Cohort
@@ -51,19 +51,25 @@ class SurvivalForest(BaseEstimator):
     def fit(self, X: Array, y: NDArray[Any]) -> Self:
         """Fit on a matrix ``X`` (n, p) and a structured array ``y`` (n,)."""
         from sksurv.ensemble import RandomSurvivalForest
+        from sksurv.tree._criterion import LogrankCriterion, get_unique_times
 
         grid = np.unique(np.quantile(y["time"][y["event"]], np.linspace(0, 1, TIME_STEPS), method="higher"))
         coarse = y.copy()
         step = np.searchsorted(grid, y["time"])
         # Beyond the last event nothing happens any more: those times all count as just after it.
         coarse["time"] = np.append(grid, grid[-1] + 1.0)[step]
-        self.forest_ = RandomSurvivalForest(
+        forest = RandomSurvivalForest(
             n_estimators=self.n_estimators,
             min_samples_leaf=self.min_samples_leaf,
             max_features=self.max_features,
             n_jobs=1,
             random_state=self.random_state,
-        ).fit(X, coarse)
+        )
+        known, had = get_unique_times(coarse["time"], coarse["event"])
+        numbers = np.column_stack([coarse["time"], coarse["event"]])
+        self.forest_ = grown(
+            forest, forest.fit, X, coarse, numbers, lambda rows: LogrankCriterion(len(known), rows, known, had)
+        )
         return self
 
     def predict_cumulative_hazard(self, X: Array, times: Array) -> Array:
@@ -82,7 +88,7 @@ def _space(trial: "optuna.Trial") -> Params:
 
 def _binary(cohort: Cohort, params: Params, seed: int) -> BinaryModel:
     forest = {"n_estimators": TREES} | without_balance(params)
-    classifier = RandomForestClassifier(n_jobs=1, random_state=seed, **forest)
+    classifier = BinaryForest(n_jobs=1, random_state=seed, **forest)
     return binary_model(cohort, classifier, seed=seed, params=params, native=True)
 
 

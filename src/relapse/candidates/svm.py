@@ -114,9 +114,10 @@ class SurvivalMargin(BaseEstimator):
 
     def _ranking(self, matrix: Array, y: NDArray[Any]) -> Array:
         from sklearn.exceptions import ConvergenceWarning
-        from sksurv.svm import FastSurvivalSVM
 
-        machine = FastSurvivalSVM(
+        from relapse.candidates.pairs import RankingMachine
+
+        machine = RankingMachine(
             alpha=self.alpha, rank_ratio=1.0, max_iter=NEWTON_STEPS, random_state=self.random_state
         )
         with warnings.catch_warnings():
@@ -180,5 +181,5 @@ FAMILY = Family(
     description="Support vector classifier or ranking survival support vector machine on all predictors, with a linear "
     "or a radial kernel.",
     binary=Head(_binary_space, _binary, balanced=True),
-    survival=Head(_survival_space, _survival, draft=DRAFT, loads=("sksurv.svm", "sksurv.linear_model")),
+    survival=Head(_survival_space, _survival, draft=DRAFT, loads=("relapse.candidates.pairs", "sksurv.linear_model")),
 )

@@ -7,8 +7,9 @@ Own code, since shap's explainers of any function, which ask it one patient at a
 (``benchmarks/explanation.py``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Output = Callable[[Array], Array]
 
-#: Rows that a function is asked about at once: networks hold this many times their widest layer, and were half as slow
-#: again where that fell out of the processor's cache.
-BATCH = 512
+#: Rows that a function is asked about at once.
+BATCH = 8192
 
 #: With up to this many features all coalitions are gone through: 512 of them.
 EXACT = 9
@@ -44,10 +44,10 @@ def exact(
     owner
         The feature (c,) that each column belongs to, 0 to ``features`` - 1.
     """
-    members = (np.arange(2**features)[:, None] >> np.arange(features)) & 1
+    sets = np.arange(2**features)
+    members = (sets[:, None] >> np.arange(features)) & 1
     taken = members[:, owner].astype(bool)
-    mixed = (np.where(taken[:, None, :], row, background[None]).reshape(-1, matrix.shape[1]) for row in matrix)
-    worth = np.stack([_batched(output, rows).reshape(-1, len(background)) @ weights for rows in mixed])
+    worth = np.stack([_worth(output, row, background, taken, sets, owner) @ weights for row in matrix])
     share = _shares(features)[members.sum(axis=1)]
     values = np.empty((len(matrix), features))
     for feature in range(features):
@@ -55,6 +55,25 @@ def exact(
         # Differences first: a feature that changes nothing gets exactly 0.
         values[:, feature] = (worth[:, without + 2**feature] - worth[:, without]) @ share[without]
     return values
+
+
+def _worth(
+    output: Output, row: Array, background: Array, taken: NDArray[np.bool_], sets: NDArray[np.int_], owner: NDArray[Any]
+) -> Array:
+    """The output (coalitions, m) of one patient's coalitions with each background row.
+
+    A feature that both have alike changes nothing, so that only coalitions of the others are asked about: with levels
+    among the features half of them, or fewer.
+    """
+    unlike = np.zeros(len(background), dtype=sets.dtype)
+    for column, feature in enumerate(owner):
+        unlike |= (background[:, column] != row[column]).astype(sets.dtype) << feature
+    needed = (sets[:, None] & ~unlike) == 0
+    which, beside = np.nonzero(needed)
+    place = np.empty(needed.shape, dtype=np.int64)
+    place[needed] = np.arange(len(which))
+    found = _batched(output, np.where(taken[which], row, background[beside]))
+    return found[place[sets[:, None] & unlike, np.arange(len(background))]]
 
 
 def sampled(
@@ -83,19 +102,27 @@ def sampled(
         # place[w, j]: the step at which walk w takes feature j from the patient.
         place = np.argsort(walks, axis=1)
         taken = place[:, None, owner] < np.arange(features + 1)[None, :, None]
-        worth = np.stack(
-            [
-                _batched(output, np.where(taken, patient, row).reshape(-1, matrix.shape[1])).reshape(len(walks), -1)
-                for patient in matrix
-            ]
-        )
-        steps = np.diff(worth, axis=2)
+        asked = (np.where(taken, patient, row).reshape(-1, matrix.shape[1]) for patient in matrix)
+        worth = np.concatenate([_batched(output, rows) for rows in _together(asked)])
+        steps = np.diff(worth.reshape(len(matrix), len(walks), features + 1), axis=2)
         values += weight * np.take_along_axis(steps, np.broadcast_to(place, steps.shape), axis=2).mean(axis=1)
     return values
 
 
 def _batched(output: Output, rows: Array) -> Array:
     return np.concatenate([output(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)])
+
+
+def _together(parts: Iterable[Array]) -> Iterator[Array]:
+    """The rows of some parts at a time, about as many as are asked about at once."""
+    waiting: list[Array] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(map(len, waiting)) >= BATCH:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _shares(features: int) -> Array:

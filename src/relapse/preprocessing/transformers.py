@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PowerTransformer, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from relapse.cohorts.declared.features import Categorical, Missing
 from relapse.cohorts.missing import indicated, rule
@@ -21,6 +21,7 @@ from relapse.preprocessing.bounding import Bounded
 from relapse.preprocessing.harmonising import SITE, Harmoniser, SiteEncoder
 from relapse.preprocessing.iterative import Completing, Iterative
 from relapse.preprocessing.lacking import Lacking
+from relapse.preprocessing.powers import YeoJohnson
 
 Scaling = Literal["standard", "yeo-johnson"]
 
@@ -190,7 +191,7 @@ def _filled() -> SimpleImputer:
 
 
 def _scale(scaling: Scaling) -> Any:
-    return StandardScaler() if scaling == "standard" else PowerTransformer(method="yeo-johnson", standardize=True)
+    return StandardScaler() if scaling == "standard" else YeoJohnson()
 
 
 def _categorical(cohort: Cohort, name: str) -> Categorical:

@@ -21,6 +21,10 @@ Array = NDArray[np.float64]
 #: Kernel (…, taps, channels in, channels out) and bias (…, channels out) of each layer, one after the other.
 Weights = list[Array]
 
+#: Rows that pass the layers together: a layer holds this many times its units for each member, and all took half as
+#: long again where that fell out of the processor's cache.
+_AT_ONCE = 512
+
 #: Positions that the dense layer of the 1D-CNN expands the features to; halved by its pooling.
 LENGTH = 8
 
@@ -90,18 +94,38 @@ def initial(layers: Sequence[Layer], *, seed: int) -> Weights:
 
 
 def forward(layers: Sequence[Layer], weights: Sequence[Array], matrix: Array) -> Array:
-    """The output (members, n) of networks with ``weights`` (members, …) for a ``matrix`` (n, features); no dropout."""
-    values = np.asarray(matrix, dtype=np.float64)
-    for layer, kernel, bias in zip(layers, weights[::2], weights[1::2], strict=True):
-        taps, length, positions = layer.placement.shape
-        members, _, inputs, outputs = kernel.shape
-        shared = layer.placement.reshape(taps, -1).T @ kernel.reshape(members, taps, -1)
-        matrices = shared.reshape(members, length, positions, inputs, outputs).swapaxes(2, 3)
-        values = values @ matrices.reshape(members, length * inputs, positions * outputs)
-        values = values + np.tile(bias, positions)[:, None, :]
-        if layer.hidden:
-            values = np.maximum(values, 0.0)
-    return np.asarray(values[..., 0])
+    """The output (members, n) of networks with ``weights`` (members, …) for a ``matrix`` (n, features); no dropout.
+
+    In double precision; in single, which takes half as long or less, for a matrix that is in single precision.
+    """
+    rows = matrix if matrix.dtype == np.float32 else np.asarray(matrix, dtype=np.float64)
+    products = [
+        (
+            _matrices(layer, kernel).astype(rows.dtype, copy=False),
+            np.tile(bias, layer.placement.shape[2])[:, None, :].astype(rows.dtype, copy=False),
+            layer.hidden,
+        )
+        for layer, kernel, bias in zip(layers, weights[::2], weights[1::2], strict=True)
+    ]
+    found = np.empty((len(weights[0]), len(rows)))
+    for start in range(0, len(rows), _AT_ONCE):
+        values = rows[start : start + _AT_ONCE]
+        for matrices, bias, hidden in products:
+            values = values @ matrices
+            values += bias
+            if hidden:
+                np.maximum(values, 0.0, out=values)
+        found[:, start : start + _AT_ONCE] = values[..., 0]
+    return found
+
+
+def _matrices(layer: Layer, kernel: Array) -> Array:
+    """A layer's matrices (members, inputs, outputs): its kernel, wherever the placement puts a tap."""
+    taps, length, positions = layer.placement.shape
+    members, _, inputs, outputs = kernel.shape
+    shared = layer.placement.reshape(taps, -1).T @ kernel.reshape(members, taps, -1)
+    spread = shared.reshape(members, length, positions, inputs, outputs).swapaxes(2, 3)
+    return np.asarray(spread.reshape(members, length * inputs, positions * outputs))
 
 
 def _dense(inputs: int, outputs: int, *, dropped: bool = False) -> Layer:

@@ -42,7 +42,7 @@ def beeswarm_frame(found: "shap.Explanation", cohort: Cohort) -> pd.DataFrame:
     empty where a value is missing or levels have no order, and for a block.
     """
     parts = []
-    for place in np.argsort(-found.abs.mean(0).values, kind="stable"):
+    for place in np.argsort(-np.abs(found.values).mean(axis=0), kind="stable"):
         name, shap = cohort.explained[place], found.values[:, place]
         block = name in cohort.blocks
         label = cohort.block_title(name) if block else cohort.label(name)
