@@ -38,6 +38,16 @@ class Encodings:
         """Make an unfitted ``model`` take its encodings from here, and leave here what it learns anew."""
         model.set_params(encoder=KeptEncoder(model.encoder, self), expander=KeptEncoder(model.expander, self))
 
+    def learn(self, model: Any, seen: "pd.DataFrame", unseen: "pd.DataFrame") -> None:
+        """Do ahead what every model with the encodings of ``model`` will look up, fitted to ``seen`` rows."""
+        encoder = KeptEncoder(model.encoder, self).fit(seen)
+        encoded = [encoder.transform(rows) for rows in (seen, unseen)]
+        # What a reducer makes of them hangs on the outcomes, and is not kept.
+        if model.reducer is None:
+            expander = KeptEncoder(model.expander, self).fit(encoded[0])
+            for matrix in encoded:
+                expander.transform(matrix)
+
     def fitted(self, encoder: Any, rows: "pd.DataFrame | Array") -> tuple[Any, bytes]:
         """The encoder fitted on ``rows``, and the key that it is kept under."""
         # An encoder is a handful of settings: of two that are alike, pickle may at worst see two.

@@ -23,6 +23,7 @@ from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.ground.errors import NoTrialError
 from relapse.machinery import Machinery
+from relapse.preprocessing.encodings import Encodings
 from relapse.training.kept_sets import FinishedSet, KeptSets, Tried, kept_sets
 from relapse.training.splits import derived_seed, fold_numbers
 from relapse.training.studies import blind_trials
@@ -51,6 +52,17 @@ class _Rows:
     target: NDArray[Any]
     inner: NDArray[np.int_]
     seed: int
+    encodings: Encodings | None
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, cohort: Cohort, head: Head, *, folds: int, seed: int, like: Params) -> "_Rows":
+        """The rows in their inner folds; where sets are compared, encoded ahead for one ``like`` the others."""
+        inner = fold_numbers(table, folds=folds, seed=derived_seed(seed, "inner"))
+        encodings = Encodings(table) if head.space else None
+        if encodings:
+            for fold in range(inner.max() + 1):
+                encodings.learn(head.model(cohort, like, seed), table[inner != fold], table[inner == fold])
+        return cls(table, outcome(table, cohort), inner, seed, encodings)
 
 
 def tune_and_fit_together(
@@ -88,20 +100,17 @@ def tune_and_fit_together(
         A table on which no set succeeded.
     """
     from joblib import delayed
+    from threadpoolctl import threadpool_limits
 
     head = family.head(cohort)
     if head is None or head.fit_together is None:
         raise TypeError(f"{family.name} does not train models together.")
-    rows = [
-        _Rows(
-            table,
-            outcome(table, cohort),
-            fold_numbers(table, folds=inner_folds, seed=derived_seed(seed, "inner")),
-            seed,
-        )
-        for table, seed in zip(tables, seeds, strict=True)
-    ]
     sets = _drawn(head, cohort, trials, seed=seeds[0])
+    with threadpool_limits(limits=1):
+        rows = [
+            _Rows.of(table, cohort, head, folds=inner_folds, seed=seed, like=sets[0])
+            for table, seed in zip(tables, seeds, strict=True)
+        ]
     label = f"{cohort.name} {family.name}"
     if head.space is None:
         # Nothing to compare it with.
@@ -258,6 +267,9 @@ def _inner_predictions(
     """
     parts = [(one, one.inner == fold) for one in rows for fold in folds or range(one.inner.max() + 1)]
     models = [head.model(cohort, params, one.seed) for one, _ in parts]
+    for model, (one, _) in zip(models, parts, strict=True):
+        if one.encodings:
+            one.encodings.keep(model)
     assert head.fit_together is not None
     if parts:
         head.fit_together(models, [one.table[~test] for one, test in parts], [one.target[~test] for one, test in parts])

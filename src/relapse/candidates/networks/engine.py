@@ -222,7 +222,10 @@ class _Batch:
         return spread.reshape(-1, length * inputs, positions * outputs)
 
     def _bias(self, layer: Layer, bias: "torch.Tensor") -> "torch.Tensor":
-        return bias.repeat(1, layer.placement.shape[2])[:, None, :]
+        positions = layer.placement.shape[2]
+        if positions == 1:
+            return bias[:, None, :]
+        return bias[:, None, None, :].expand(-1, 1, positions, -1).reshape(len(bias), 1, -1)
 
     def _noise(self, part: _Part, units: int) -> "torch.Tensor":
         """Dropout's factors, 0 or 1 / (1 - dropout); every network draws from a stream of its own, for its own rows."""
