@@ -4,14 +4,24 @@ A part of :class:`relapse.cohorts.schema.Cohort`, and of nothing else.
 """
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from relapse.cohorts.declared.blocks import WIDE, Block, Method
 from relapse.cohorts.declared.features import Feature, Known
 from relapse.cohorts.declared.images import DceMri
+from relapse.ground.workspace import project_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The column of a canonical table that says which picture belongs to a row.
 IMAGE = "image"
+
+
+def projects(table: "pd.DataFrame") -> tuple[Path, ...]:
+    """The folders of projects whose pictures a typed table names; none where it names no picture."""
+    return tuple({project_of(Path(path)): None for path in table[IMAGE].dropna()}) if IMAGE in table else ()
 
 
 class Blocked:

@@ -79,7 +79,7 @@ def _backend(text: str) -> str:
     if text == "fork" and sys.platform != "linux":
         raise ValueError("copies of a running process are safe on Linux alone. Use loky.")
     if text == "dask" and find_spec("distributed") is None:
-        raise ValueError("Dask is not installed here. Install it (pip install 'dask[distributed]'), or use loky.")
+        raise ValueError("Dask is not installed here. Install it (pip install 'relapse[cluster]'), or use loky.")
     if text == "dask" and not SCHEDULER.get():
         raise ValueError("set RELAPSE_SCHEDULER to the address of its scheduler, such as tcp://host:8786.")
     return text
