@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from relapse.cluster.addresses import host_of, own
 from relapse.cluster.likeness import CODE, Terms, differences, facts, processor
 from relapse.cluster.on_worker import PREFIX
 from relapse.ground.console import say
@@ -126,8 +127,7 @@ def _connected(address: str) -> "Client":
 
 
 def _say_if_open(address: str) -> None:
-    host = address.partition("://")[2].rpartition(":")[0].strip("[]")
-    if not address.startswith("tls://") and host not in ("localhost", "::1") and not host.startswith("127."):
+    if not address.startswith("tls://") and not own(host_of(address)):
         say(
             f"{address}: what is sent, patients' rows among it, is not encrypted, and whoever reaches the scheduler "
             "can run code on its workers. tls:// mends both (docs/cluster.md)."

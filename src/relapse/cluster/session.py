@@ -154,7 +154,7 @@ class Session:
         from distributed import wait
 
         undone = [future for future in order if not future.done()]
-        with passed_on(), suppress(CancelledError):
+        with passed_on(), self.client.as_current(), suppress(CancelledError):
             wait(undone[:1] if ahead else undone, return_when="FIRST_COMPLETED")
 
     def _received(self, future: "Future[Parcel]") -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from relapse.cluster.addresses import host_of, own
 from relapse.ground.console import print_table, say
 from relapse.ground.errors import DeclarationError, ServingError
 
@@ -27,6 +28,8 @@ _SETTINGS = {
 }
 _NO_PAGES = {"DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": "[]"}
 _OWN = "127.0.0.1:0"
+
+_INSECURE = "Listen to other machines without TLS: where whoever reaches this one may run code on it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +50,12 @@ def scheduler(
     host: Annotated[str, typer.Option(help="Address to listen on; one that others reach needs TLS.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8786,
     dashboard: Annotated[str, typer.Option(help="HOST:PORT of Dask's dashboard; without it there is none.")] = "",
+    insecure: Annotated[bool, typer.Option("--insecure", help=_INSECURE)] = False,
 ) -> None:
     """Start a scheduler, with TLS where Dask knows certificates (docs/cluster.md). It runs until it is stopped."""
     tls = _knows_certificates("scheduler")
-    if not tls and host not in ("localhost", "::1") and not host.startswith("127."):
-        raise ServingError(
-            f"--host {host}: whoever reaches a scheduler without TLS can run code on this machine and its workers. "
-            "Give Dask certificates (docs/cluster.md), or listen to this machine alone."
-        )
+    if not tls and not own(host) and not insecure:
+        raise _open_to_all(f"--host {host}", "a scheduler")
     words = ["--host", host, "--port", str(port), "--protocol", "tls" if tls else "tcp"]
     pages = ["--dashboard", "--dashboard-address", dashboard] if dashboard else _without_pages()
     _become("dask_scheduler", [*words, *pages], {} if dashboard else _NO_PAGES)
@@ -69,16 +70,21 @@ def worker(
     ] = None,
     host: Annotated[str, typer.Option(help="Address by which others reach this machine.")] = "",
     memory: Annotated[str, typer.Option(help="Of each process; one that takes more is restarted.")] = "auto",
+    insecure: Annotated[bool, typer.Option("--insecure", help=_INSECURE)] = False,
 ) -> None:
     """Start workers on this machine. They run until they are stopped, are replaced if they die, and end with it.
 
     Without RELAPSE_WORKERS there is one for each core.
     """
-    _require_dask()
     from relapse.ground.environment import WORKERS
 
-    if address.startswith("tls://") and not _knows_certificates("worker"):
+    tls = _knows_certificates("worker")
+    if address.startswith("tls://") and not tls:
         raise ServingError(f"{address}: Dask knows no certificate for workers of this machine (docs/cluster.md).")
+    if not address.startswith("tls://") and not own(host_of(address)) and not insecure:
+        raise _open_to_all(address, "a worker")
+    if not host and own(host_of(address)):
+        host = "127.0.0.1"
     count = processes or WORKERS.get() or os.cpu_count() or 1
     words = [address, "--nthreads", "1", "--nworkers", str(count), "--memory-limit", memory, "--death-timeout", "60"]
     _become("dask_worker", [*words, *(["--host", host] if host else []), *_without_pages()], {})
@@ -151,6 +157,13 @@ def _chosen(what: str, asked: list[str] | None, there: tuple[str, ...]) -> list[
     if unknown := [name for name in asked or () if name not in there]:
         raise DeclarationError(f"--{what} {unknown[0]}: params.yaml has {', '.join(there)}.")
     return list(dict.fromkeys(asked or there))
+
+
+def _open_to_all(where: str, what: str) -> ServingError:
+    return ServingError(
+        f"{where}: whoever reaches {what} without TLS can run code on its machine and read what is sent. Give Dask "
+        "certificates and use tls:// (docs/cluster.md), or, where every machine of the network is trusted, --insecure."
+    )
 
 
 def _require_dask() -> None:
