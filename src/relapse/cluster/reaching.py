@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from relapse.cluster.addresses import host_of, own
@@ -50,7 +50,8 @@ def reached() -> "Iterator[tuple[Client, str]]":
         yield client, address
     finally:
         # A scheduler that was lost is not waited for.
-        client.close(timeout=10 if client.status == "running" else 0)
+        with suppress(TimeoutError):
+            client.close(timeout=10 if client.status == "running" else 1)
 
 
 def lost(address: str) -> WorkersError:
