@@ -29,11 +29,6 @@ class Machinery:
         return (Path(self.storage),) if self.storage and not is_url(self.storage) else ()
 
 
-def own_backend() -> str:
-    """What shares work out on this machine where nothing else is asked for."""
-    return "fork" if sys.platform == "linux" else "loky"
-
-
 def own_registry(root: Path = Path()) -> str:
     """The address of MLflow's database inside the project itself."""
     return f"sqlite:///{(root / 'mlruns' / 'mlflow.db').resolve()}"
@@ -53,7 +48,7 @@ def machinery(root: Path = Path()) -> Machinery:
         workers=WORKERS.get() or os.cpu_count() or 1,
         tracking_uri=tracking,
         artifact_root=ARTIFACT_ROOT.get() or local,
-        backend=BACKEND.get() or own_backend(),
+        backend=BACKEND.get() or ("fork" if sys.platform == "linux" else "loky"),
         # Workers need not stand in the folder that this process is in.
         storage=storage if is_url(storage) else str(Path(storage).resolve()),
         promotes=PROMOTE.get() != "later" if EXPERIMENT not in os.environ else PROMOTE.get() == "now",

@@ -9,7 +9,7 @@ from typing import Any
 
 from relapse.ground.console import progress
 from relapse.ground.copies import can_fork, forked, in_order
-from relapse.machinery import Machinery, own_backend
+from relapse.machinery import Machinery
 
 
 def shared_out(
@@ -51,7 +51,8 @@ def shared_out(
     DeclarationError
         A cluster is set that does not answer, or is not like this machine.
     """
-    backend = own_backend() if here and machinery.backend == "dask" else machinery.backend
+    # Not by copies of this process: what a client of a cluster does in threads of its own does not bear them.
+    backend = "loky" if here and machinery.backend == "dask" else machinery.backend
     if backend == "dask":
         from relapse.cluster.session import session
         from relapse.cluster.turns import together

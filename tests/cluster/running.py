@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Cluster:
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This interpreter and this library, none of our settings, and ``settings``."""
+    """The interpreter and the library of this process, none of its settings, and ``settings``."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("RELAPSE_", "DASK_"))}
     return kept | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **settings}
 
@@ -67,14 +67,10 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     """End a process and all that it started."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            pass
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

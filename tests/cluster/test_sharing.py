@@ -130,7 +130,7 @@ def test_a_lost_scheduler_is_one_message_that_says_what_to_do(tmp_path: Path, mo
 def test_no_scheduler_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("relapse.cluster.reaching.PATIENCE", 1)
     monkeypatch.setenv("RELAPSE_SCHEDULER", "tcp://127.0.0.1:9")
-    with pytest.raises(DeclarationError, match="no scheduler answers at RELAPSE_SCHEDULER=tcp://127.0.0.1:9"):
+    with pytest.raises(DeclarationError, match=r"no scheduler answers at RELAPSE_SCHEDULER=tcp://127\.0\.0\.1:9"):
         list(shared_out([delayed(abs)(-1)], DASK, total=1, label="work"))
 
 

@@ -166,7 +166,7 @@ def test_a_run_whose_scheduler_is_lost_goes_on_from_its_finished_trials(
 
         killer = threading.Thread(target=kill)
         killer.start()
-        with pytest.raises(WorkersError, match="was lost. Trials that were finished are kept"):
+        with pytest.raises(WorkersError, match=r"was lost\. Trials that were finished are kept"):
             _train(cohort, table, "forest", machine, trials=8)
         killer.join()
     before = _complete(storage)

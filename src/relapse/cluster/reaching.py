@@ -102,9 +102,12 @@ def _remedy(terms: Terms, faults: Mapping[str, str]) -> str:
 
 
 def _connected(address: str) -> "Client":
+    import dask
     from distributed import Client
     from distributed.versions import VersionMismatchWarning
 
+    # A model is as large as it is.
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})
     # What goes wrong is said by us, once.
     warnings.filterwarnings("ignore", category=VersionMismatchWarning)
     for name in ("distributed.client", "distributed.comm", "distributed.core", "distributed.utils", "asyncio"):

@@ -141,14 +141,14 @@ BACKEND = Variable(
     "RELAPSE_BACKEND",
     "work",
     "what shares the work out: `fork` (processes that begin as copies of the stage's, Linux), `loky` (processes that "
-    "load everything anew), `threading`, or `dask` (a cluster)",
+    "load everything anew), `threading`, or `dask` (a cluster: [cluster.md](cluster.md))",
     "`fork` on Linux, else `loky`",
     _backend,
 )
 SCHEDULER = Variable(
     "RELAPSE_SCHEDULER",
     "work",
-    "scheduler of the cluster, such as `tcp://host:8786`; needed with `dask`",
+    "scheduler of the cluster, such as `tcp://host:8786` or `tls://host:8786`; needed with `dask`",
     "no cluster",
     _address("tcp", "tls"),
 )
