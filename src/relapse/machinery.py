@@ -25,8 +25,12 @@ class Machinery:
 
     @property
     def kept_in(self) -> tuple[Path, ...]:
-        """The folder of finished trials; none where they are in a database, or not kept."""
-        return (Path(self.storage),) if self.storage and not is_url(self.storage) else ()
+        """The folder of finished trials; none where a database reached by a network has them, or nothing has."""
+        if not self.storage:
+            return ()
+        if self.storage.startswith("sqlite:///"):
+            return (Path(self.storage.removeprefix("sqlite:///")).resolve().parent,)
+        return () if is_url(self.storage) else (Path(self.storage),)
 
 
 def own_registry(root: Path = Path()) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from joblib import delayed
 
-from relapse.cluster.likeness import CODE, Terms, differences, facts, marked, unseen
+from relapse.cluster.likeness import CODE, WHERE, Terms, differences, facts, marked, unseen
 from relapse.cluster.session import session
 from relapse.ground.errors import DeclarationError, WorkersError
 from relapse.ground.versions import VERSIONED
@@ -24,7 +24,7 @@ ELSEWHERE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec
 
 def test_every_fact_is_known_and_the_library_s_own_code_and_all_versions_are_among_them() -> None:
     found = facts()
-    assert {"Python", "system", "relapse's code", "networks train on", *VERSIONED, "distributed"} <= set(found)
+    assert {"Python", "system", CODE, WHERE, *VERSIONED, "distributed"} <= set(found)
     assert "absent" not in found.values()
     assert differences(Terms(tuple(found.items())), found) == []
     other = {**found, "numpy": "1.0"}

@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from relapse.cluster.session import session
 from relapse.ground.errors import DeclarationError, NoTrialError, WorkersError
 from relapse.machinery import Machinery
 from relapse.workers import shared_out
-from tests.cluster.running import Cluster, running, until
+from tests.cluster.running import Cluster, environment, running, until
 
 DASK = Machinery(workers=2, tracking_uri="", artifact_root=None, backend="dask")
 
@@ -125,6 +127,32 @@ def test_a_lost_scheduler_is_one_message_that_says_what_to_do(tmp_path: Path, mo
         own.scheduler.kill()
         with pytest.raises(WorkersError, match=rf"the scheduler at {own.address} was lost.*run the same again"):
             list(results)
+
+
+KILLED = """
+import os
+import signal
+
+import pandas as pd
+from joblib import delayed
+
+from relapse.cluster.session import session
+
+with session() as opened:
+    list(opened.results([delayed(abs)(-1)], common=[pd.DataFrame({"size": [1]})]))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_data_of_a_client_that_was_killed_are_forgotten_when_the_next_one_comes(cluster: Cluster) -> None:
+    before = set(_data(cluster, "Registering"))
+    asked = environment({"RELAPSE_SCHEDULER": cluster.address})
+    done = subprocess.run([sys.executable, "-c", KILLED], env=asked, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = set(_data(cluster, "Registering")) - before
+    assert left not in _data(cluster, "Removing")
+    with session():
+        assert _data(cluster, "Removing").count(left) == 2
 
 
 def test_no_scheduler_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:

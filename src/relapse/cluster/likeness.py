@@ -21,6 +21,9 @@ _MARK = ".seen-by-workers"
 #: What this library's own code is called among the facts.
 CODE = "relapse's code"
 
+#: And what networks are trained on.
+WHERE = "the place where networks are trained"
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -35,14 +38,15 @@ def facts() -> Mapping[str, str]:
     """What shapes results in this process, by name: Python, system, versions, our code, where networks train."""
     import torch
 
-    found = {"Python": platform.python_version(), "system": f"{sys.platform} {platform.machine()}"}
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    found = {"Python": python, "system": f"{sys.platform} {platform.machine()}"}
     found[CODE] = code_digest()[:12]
     for name in (*VERSIONED, *_ALSO):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "absent"
-    return found | {"networks train on": "GPU" if torch.cuda.is_available() else "CPU"}
+    return found | {WHERE: "GPU" if torch.cuda.is_available() else "CPU"}
 
 
 @cache
@@ -64,10 +68,9 @@ def marked(folder: Path) -> tuple[str, str]:
     return str(folder), mark.read_text(encoding="utf-8")
 
 
-def unlike(terms: Terms, mine: Mapping[str, str] | None = None) -> str:
+def unlike(terms: Terms) -> str:
     """In what this process differs from ``terms``, in words; empty where in nothing."""
-    here = facts() if mine is None else mine
-    return "; ".join([*differences(terms, here), *unseen(terms)])
+    return "; ".join([*differences(terms, facts()), *unseen(terms)])
 
 
 def differences(terms: Terms, here: Mapping[str, str]) -> list[str]:

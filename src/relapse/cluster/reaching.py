@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from relapse.cluster.addresses import host_of, own
-from relapse.cluster.likeness import CODE, Terms, differences, facts, processor
+from relapse.cluster.likeness import WHERE, Terms, differences, facts, processor
 from relapse.cluster.on_worker import PREFIX
 from relapse.ground.console import say
 from relapse.ground.environment import SCHEDULER
@@ -96,9 +96,11 @@ def _remedy(terms: Terms, faults: Mapping[str, str]) -> str:
             "Share that folder with every worker under the same path; trials can also be kept in a database "
             "(RELAPSE_OPTUNA_STORAGE=postgresql+psycopg://…)."
         )
-    if CODE in text or " not " in text.replace("does not see", ""):
+    if WHERE in text:
+        remedies.append("Hide GPUs that not every machine has: CUDA_VISIBLE_DEVICES= (empty) before the command.")
+    if any(name in text for name, _ in terms.facts if name != WHERE) or not remedies:
         remedies.append("Install the same commit there with constraints.txt (make setup), and start the worker again.")
-    return " ".join(remedies) or "Install relapse there (make setup), and start the worker again."
+    return " ".join(remedies)
 
 
 def _connected(address: str) -> "Client":
@@ -155,8 +157,9 @@ def _versions(client: "Client") -> None:
 
 def _flat(said: Mapping[str, Any]) -> dict[str, str]:
     packages = {**said["host"], **said["packages"]}
+    found = {name: str(packages.get(name)) for name in _FIRST}
     # 3.11.7.final.0
-    return {name: ".".join(str(packages.get(name)).split(".")[:3]) for name in _FIRST}
+    return found | {"python": ".".join(found["python"].split(".")[:2])}
 
 
 def _asked(client: "Client", terms: Terms) -> dict[str, Any]:
@@ -201,4 +204,6 @@ def _sweep(client: "Client") -> None:
 
     assert PREFIX == "relapse-data"
     for name in client.run_on_scheduler(left):
-        client.unregister_worker_plugin(name)
+        # Another client may be at the same.
+        with suppress(OSError, ValueError):
+            client.unregister_worker_plugin(name)

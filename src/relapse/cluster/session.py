@@ -34,6 +34,7 @@ class Session:
         self._sent: dict[int, tuple[Any, str]] = {}
         self._seen: dict[Path, tuple[str, str]] = {}
         self._open: set[Future[Parcel]] = set()
+        self._lost = False
 
     def results(
         self, tasks: Iterable[Any], *, common: Iterable[Any] = (), folders: Iterable[Path] = (), ahead: bool = True
@@ -99,7 +100,12 @@ class Session:
 
     @property
     def _connected(self) -> bool:
-        return self.client.status == "running"
+        """Whether the scheduler is there that data were sent to: another in its place knows nothing of them."""
+        return not self._lost and self.client.status == "running"
+
+    def _gone(self) -> WorkersError:
+        self._lost = True
+        return lost(self.address)
 
     def _terms(self, folders: Iterable[Path]) -> Terms:
         wanted = dict.fromkeys(folders)
@@ -123,12 +129,14 @@ class Session:
             except OSError:
                 # A worker ended meanwhile.
                 if not left or not self._connected:
-                    raise lost(self.address) from None
+                    raise self._gone() from None
         self._sent[id(item)] = item, name
 
     def _submit(self, task: Any, terms: Terms) -> "Future[Parcel]":
         import cloudpickle
 
+        if not self._connected:
+            raise self._gone()
         sent = self._sent
 
         class Packer(cloudpickle.Pickler):
@@ -170,7 +178,7 @@ class Session:
                 "finished are kept. Give workers more memory (fewer on a machine), and run the same again."
             ) from None
         except (CancelledError, OSError):
-            raise lost(self.address) from None
+            raise self._gone() from None
         except Exception as error:
             # Of our own code nothing fails there: what a task raises is its outcome.
             raise WorkersError(
