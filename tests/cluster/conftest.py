@@ -6,8 +6,6 @@ import pytest
 
 from tests.cluster.running import Cluster, running, until
 
-pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
-
 
 @pytest.fixture(scope="package")
 def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:

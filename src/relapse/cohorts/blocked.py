@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from relapse.cohorts.declared.blocks import WIDE, Block, Method
 from relapse.cohorts.declared.features import Feature, Known
 from relapse.cohorts.declared.images import DceMri
-from relapse.ground.workspace import project_of
+from relapse.ground.workspace import kept_maps, project_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 IMAGE = "image"
 
 
-def projects(table: "pd.DataFrame") -> tuple[Path, ...]:
-    """The folders of projects whose pictures a typed table names; none where it names no picture."""
-    return tuple({project_of(Path(path)): None for path in table[IMAGE].dropna()}) if IMAGE in table else ()
+def caches(table: "pd.DataFrame") -> tuple[Path, ...]:
+    """The caches of the projects whose pictures a table names, which fits read; none where it names no picture."""
+    if IMAGE not in table:
+        return ()
+    return tuple({kept_maps(project_of(Path(path))).parent: None for path in table[IMAGE].dropna()})
 
 
 class Blocked:

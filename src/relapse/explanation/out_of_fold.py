@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from relapse.candidates.risk_model import RiskModel
-from relapse.cohorts.blocked import projects
+from relapse.cohorts.blocked import caches
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.statistics.results import Estimate
 from relapse.explanation.background import Background, typical_patients
@@ -118,7 +118,7 @@ def explain(
         label=label,
         loads=["shap"],
         common=(table, cohort, typical),
-        folders=projects(table),
+        folders=caches(table),
     )
     found = dict(zip(jobs, shared, strict=True))
     joined = (

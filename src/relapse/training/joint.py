@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from relapse.candidates.base import Family, Head, Params, outcome
 from relapse.candidates.risk_model import RiskModel
-from relapse.cohorts.blocked import projects
+from relapse.cohorts.blocked import caches
 from relapse.cohorts.schema import Cohort
 from relapse.ground.errors import NoTrialError
 from relapse.machinery import Machinery
@@ -224,8 +224,8 @@ def _compared(
 
 
 def _read(rows: list[_Rows], cohort: Cohort, head: Head) -> tuple[Path, ...]:
-    """The folders of files that fits read: of the project, where the family looks at pictures."""
-    return projects(rows[0].table) if cohort.volumes and head.prepare else ()
+    """The folder of what fits read: maps of pictures, where the family looks at them."""
+    return caches(rows[0].table) if cohort.volumes and head.prepare else ()
 
 
 def _promising(tried: list[Tried]) -> set[int]:
