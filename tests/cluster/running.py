@@ -93,7 +93,7 @@ def certificates(folder: Path) -> dict[str, str]:
     }
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
     """Wait until a condition holds, and fail where it does not come to that."""
     deadline = time.monotonic() + seconds
     while not condition():
