@@ -100,6 +100,18 @@ def test_a_worker_that_has_another_folder_in_the_place_of_the_finished_trials_is
     assert "Install the same commit" not in said
 
 
+@pytest.mark.slow
+def test_another_kind_of_processor_is_said_and_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = {"OPENBLAS_CORETYPE": "Nehalem", "ATEN_CPU_CAPABILITY": "default"}
+    with running(tmp_path / "own", processes=1, **other) as own:
+        monkeypatch.setenv("RELAPSE_SCHEDULER", own.address)
+        assert list(shared_out([delayed(abs)(-1)], DASK, total=1, label="work")) == [1]
+    said = capsys.readouterr().out
+    assert "workers have other processors (Nehalem, DEFAULT) than this machine" in said
+
+
 def _relapse(cluster: Cluster, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     asked = environment({"RELAPSE_BACKEND": "dask", "RELAPSE_SCHEDULER": cluster.address, **settings})
     return subprocess.run([*RELAPSE, *words], env=asked, capture_output=True, text=True, timeout=120, check=False)
