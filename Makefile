@@ -39,9 +39,11 @@ setup: .venv/.done  ## make .venv with every dependency at its pinned version
 
 run: setup  ## run the whole pipeline on every cohort of params.yaml, or on one alone: make run COHORT=rotterdam
 ifeq ($(origin COHORT),file)
+	$(if $(filter dask,$(RELAPSE_BACKEND)),relapse cluster train)
 	dvc repro
 else
 	relapse use $(COHORT) --keep
+	$(if $(filter dask,$(RELAPSE_BACKEND)),relapse cluster train --cohort $(COHORT))
 	dvc repro package@$(COHORT) report@$(COHORT)
 	@echo "The report: results/report/$(COHORT)/report.html. Of the other cohorts of params.yaml, none was run."
 endif

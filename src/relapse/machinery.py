@@ -23,6 +23,15 @@ class Machinery:
     storage: str | None = None
     promotes: bool = True
 
+    @property
+    def kept_in(self) -> tuple[Path, ...]:
+        """The folder of finished trials; none where a database reached by a network has them, or nothing has."""
+        if not self.storage:
+            return ()
+        if self.storage.startswith("sqlite:///"):
+            return (Path(self.storage.removeprefix("sqlite:///")).resolve().parent,)
+        return () if is_url(self.storage) else (Path(self.storage),)
+
 
 def own_registry(root: Path = Path()) -> str:
     """The address of MLflow's database inside the project itself."""

@@ -4,14 +4,26 @@ A part of :class:`relapse.cohorts.schema.Cohort`, and of nothing else.
 """
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from relapse.cohorts.declared.blocks import WIDE, Block, Method
 from relapse.cohorts.declared.features import Feature, Known
 from relapse.cohorts.declared.images import DceMri
+from relapse.ground.workspace import kept_maps, project_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The column of a canonical table that says which picture belongs to a row.
 IMAGE = "image"
+
+
+def caches(table: "pd.DataFrame") -> tuple[Path, ...]:
+    """The caches of the projects whose pictures a table names, which fits read; none where it names no picture."""
+    if IMAGE not in table:
+        return ()
+    return tuple({kept_maps(project_of(Path(path))).parent: None for path in table[IMAGE].dropna()})
 
 
 class Blocked:

@@ -3,6 +3,7 @@
 import typer
 
 from relapse.commands import cohort, lineage, model, own_table, predictions, service
+from relapse.commands.cluster import cluster
 from relapse.commands.explain import explain
 from relapse.commands.films import films
 from relapse.commands.monitoring import monitor
@@ -30,6 +31,7 @@ app.command()(explain)
 app.command()(monitor)
 app.command(name="audit-log")(service.audit_log)
 app.add_typer(films, name="films")
+app.add_typer(cluster, name="cluster")
 app.add_typer(own_table.cohort, name="cohort")
 app.add_typer(project, name="project")
 app.add_typer(registry, name="registry")

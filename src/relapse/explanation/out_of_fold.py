@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from relapse.candidates.risk_model import RiskModel
+from relapse.cohorts.blocked import caches
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.statistics.results import Estimate
 from relapse.explanation.background import Background, typical_patients
@@ -110,7 +111,16 @@ def explain(
         for name, fold in jobs
     )
     label = f"{cohort.name} explained"
-    found = dict(zip(jobs, shared_out(tasks, machinery, total=len(jobs), label=label, loads=["shap"]), strict=True))
+    shared = shared_out(
+        tasks,
+        machinery,
+        total=len(jobs),
+        label=label,
+        loads=["shap"],
+        common=(table, cohort, typical),
+        folders=caches(table),
+    )
+    found = dict(zip(jobs, shared, strict=True))
     joined = (
         delayed(_joined)(
             {fold: found[name, fold] for fold in sorted(mine)}, cohort, typical.table, players, params, seed

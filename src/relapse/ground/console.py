@@ -41,16 +41,19 @@ def stage(main: Callable[..., None]) -> None:
         main(**vars(given))
 
 
-def progress(items: Iterable[Item], *, total: int, label: str) -> Iterator[Item]:
-    """Pass ``items`` on, showing a bar on a terminal and a plain line for each quarter done elsewhere."""
-    if sys.stderr.isatty():
+def progress(items: Iterable[Item], *, total: int, label: str, bar: bool = True) -> Iterator[Item]:
+    """Pass ``items`` on, showing a bar on a terminal and a plain line for each quarter done elsewhere.
+
+    A terminal has one bar at a time: without ``bar`` there are lines on it, too.
+    """
+    if bar and sys.stderr.isatty():
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, transient=True) as bar:
-            task = bar.add_task(label, total=total)
+        with Progress(*columns, transient=True) as shown_bar:
+            task = shown_bar.add_task(label, total=total)
             for item in items:
-                bar.advance(task)
+                shown_bar.advance(task)
                 yield item
         return
     shown = 0

@@ -8,7 +8,7 @@ joblib's warns of it, so that the few lines it takes stand here: a pipe a worker
 import sys
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,11 +30,26 @@ class Copy:
 
 
 @dataclass(slots=True)
-class _Outcome:
+class Outcome:
     """What came of a task."""
 
     value: Any = None
     error: BaseException | None = field(default=None)
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any]) -> "Outcome":
+        """Do a task in this process; what it raises is told with where that was."""
+        try:
+            return cls(function(*args, **kwargs))
+        except Exception as error:
+            error.add_note("In a worker:\n" + "".join(traceback.format_exception(error)))
+            return cls(error=error)
+
+    def get(self) -> Any:
+        """The value; what the task raised is raised here as well."""
+        if self.error is not None:
+            raise self.error
+        return self.value
 
 
 def can_fork() -> bool:
@@ -81,7 +96,7 @@ def in_order(copies: list[Copy], tasks: Iterable[Any]) -> Iterator[Any]:
 
     waiting = iter(enumerate(tasks))
     order: deque[int] = deque()
-    done: dict[int, _Outcome] = {}
+    done: dict[int, Outcome] = {}
     while True:
         for copy in copies:
             if copy.at is None and (task := next(waiting, None)) is not None:
@@ -92,9 +107,7 @@ def in_order(copies: list[Copy], tasks: Iterable[Any]) -> Iterator[Any]:
             return
         if (found := done.pop(order[0], None)) is not None:
             order.popleft()
-            if found.error is not None:
-                raise found.error
-            yield found.value
+            yield found.get()
             continue
         ready = wait([copy.pipe for copy in copies if copy.at is not None])
         for copy in copies:
@@ -112,11 +125,11 @@ def _send(copy: Copy, task: Any, workers: int) -> None:
         raise _ended(workers) from None
 
 
-def _received(copy: Copy, workers: int) -> _Outcome:
+def _received(copy: Copy, workers: int) -> Outcome:
     import pickle
 
     try:
-        found: _Outcome = pickle.loads(copy.pipe.recv_bytes())
+        found: Outcome = pickle.loads(copy.pipe.recv_bytes())
         return found
     except (EOFError, ConnectionResetError):
         raise _ended(workers) from None
@@ -144,9 +157,4 @@ def _serve(pipe: "Connection[Any, Any]") -> None:
         torch.set_num_threads(1)
     while True:
         function, args, kwargs = pickle.loads(pipe.recv_bytes())
-        try:
-            outcome = _Outcome(function(*args, **kwargs))
-        except Exception as error:
-            error.add_note("In a worker:\n" + "".join(traceback.format_exception(error)))
-            outcome = _Outcome(error=error)
-        pipe.send_bytes(cloudpickle.dumps(outcome))
+        pipe.send_bytes(cloudpickle.dumps(Outcome.of(function, args, kwargs)))

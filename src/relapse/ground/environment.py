@@ -79,7 +79,7 @@ def _backend(text: str) -> str:
     if text == "fork" and sys.platform != "linux":
         raise ValueError("copies of a running process are safe on Linux alone. Use loky.")
     if text == "dask" and find_spec("distributed") is None:
-        raise ValueError("Dask is not installed here. Install it (pip install 'dask[distributed]'), or use loky.")
+        raise ValueError("Dask is not installed here. Install it (pip install 'relapse[cluster]'), or use loky.")
     if text == "dask" and not SCHEDULER.get():
         raise ValueError("set RELAPSE_SCHEDULER to the address of its scheduler, such as tcp://host:8786.")
     return text
@@ -141,14 +141,14 @@ BACKEND = Variable(
     "RELAPSE_BACKEND",
     "work",
     "what shares the work out: `fork` (processes that begin as copies of the stage's, Linux), `loky` (processes that "
-    "load everything anew), `threading`, or `dask` (a cluster)",
+    "load everything anew), `threading`, or `dask` (a cluster: [cluster.md](cluster.md))",
     "`fork` on Linux, else `loky`",
     _backend,
 )
 SCHEDULER = Variable(
     "RELAPSE_SCHEDULER",
     "work",
-    "scheduler of the cluster, such as `tcp://host:8786`; needed with `dask`",
+    "scheduler of the cluster, such as `tcp://host:8786` or `tls://host:8786`; needed with `dask`",
     "no cluster",
     _address("tcp", "tls"),
 )

@@ -64,7 +64,7 @@ def prepare(
     layout = Layout(root, images.mask)
     layout.patients()
     tasks = (delayed(_prepared)(patient, layout, images, folder) for patient in patients)
-    return tuple(shared_out(tasks, machinery, total=len(patients), label="images"))
+    return tuple(shared_out(tasks, machinery, total=len(patients), label="images", here=True))
 
 
 def address(study: Study, phases: tuple[Phase, ...], preprocessing: Preprocessing) -> str:

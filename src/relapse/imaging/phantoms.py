@@ -193,7 +193,7 @@ def write_phantoms(phantoms: Phantoms, folder: Path, machinery: Machinery) -> No
         delayed(_write)(phantoms, number, folder, texture=texture, washout=washout, site=site)
         for number, (site, texture, washout) in enumerate(rows)
     )
-    for _ in shared_out(tasks, machinery, total=phantoms.patients, label="phantoms"):
+    for _ in shared_out(tasks, machinery, total=phantoms.patients, label="phantoms", here=True):
         pass
     write_csv(folder / CLINICAL, clinical)
     write_csv(folder / TRUTH, truth)

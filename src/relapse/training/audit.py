@@ -90,7 +90,8 @@ def audit(table: pd.DataFrame, cohort: Cohort, *, params: AuditParams, seed: int
     ]
     tasks = (delayed(measure)(table, cohort, name, item, params, seed, repeat) for name, item, repeat in jobs)
     loads = {name for head in heads.values() for name in head.loaded}
-    values = shared_out(tasks, machinery, total=len(jobs), label=f"{cohort.name} audit", loads=loads)
+    label = f"{cohort.name} audit"
+    values = shared_out(tasks, machinery, total=len(jobs), label=label, loads=loads, common=(table, cohort))
     found: dict[tuple[str, str], list[float]] = {}
     for (name, item, _), value in zip(jobs, values, strict=True):
         found.setdefault((name, item.name), []).append(value)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from relapse.candidates.base import Family, Head, Params, outcome
 from relapse.candidates.risk_model import RiskModel
+from relapse.cohorts.blocked import caches
 from relapse.cohorts.schema import Cohort
 from relapse.ground.errors import NoTrialError
 from relapse.machinery import Machinery
@@ -127,7 +129,16 @@ def tune_and_fit_together(
     chosen = [_best(index, results, sets, family) for index in range(len(rows))]
     # Each with its own members only: what stands beside it in a batch must not hang on the other folds' choices.
     fits = (delayed(_fit)(one, params, cohort, head, held_out) for one, params in zip(rows, chosen, strict=True))
-    fitted = list(shared_out(fits, machinery, total=len(rows), label=f"{label}, chosen sets", loads=head.loaded))
+    shared = shared_out(
+        fits,
+        machinery,
+        total=len(rows),
+        label=f"{label}, chosen sets",
+        loads=head.loaded,
+        common=(*rows, cohort),
+        folders=_read(rows, cohort, head),
+    )
+    fitted = list(shared)
     tuned = [
         Tuned(model, params, tuple(_record(number, index, sets, results) for number in range(len(results))), scores)
         for index, ((model, scores, _), params) in enumerate(zip(fitted, chosen, strict=True))
@@ -205,11 +216,25 @@ def _compared(
             mine = [rows[table] for table in tables]
             yield delayed(_compare)(number, sets[number], mine, asked.folds, cohort, head, kept, done.get(number))
 
-    # One ahead of each worker at most, so that the time budget is looked at before a set is begun.
-    total = len(asked.tables)
-    for found in shared_out(offered(), machinery, total=total, label=label, ahead="n_jobs", loads=head.loaded):
+    shared = shared_out(
+        offered(),
+        machinery,
+        total=len(asked.tables),
+        label=label,
+        # One ahead of each worker at most, so that the time budget is looked at before a set is begun.
+        ahead="2*n_jobs" if asked.seconds is None else "n_jobs",
+        loads=head.loaded,
+        common=(*rows, cohort),
+        folders=(*machinery.kept_in, *_read(rows, cohort, head)),
+    )
+    for found in shared:
         results.append(found)
     return results
+
+
+def _read(rows: list[_Rows], cohort: Cohort, head: Head) -> tuple[Path, ...]:
+    """The folder of what fits read: maps of pictures, where the family looks at them."""
+    return caches(rows[0].table) if cohort.volumes and head.prepare else ()
 
 
 def _promising(tried: list[Tried]) -> set[int]:

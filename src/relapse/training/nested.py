@@ -159,7 +159,16 @@ def _run_each(
     tasks = (delayed(_run)(job, table, cohort, candidate, folds, params, share, studies, held_out) for job in jobs)
     head = family_called(candidate).head(cohort)
     loads = head.loaded if head else ()
-    return list(shared_out(tasks, machinery, total=len(jobs), label=f"{cohort.name} {candidate}", loads=loads))
+    shared = shared_out(
+        tasks,
+        machinery,
+        total=len(jobs),
+        label=f"{cohort.name} {candidate}",
+        loads=loads,
+        common=(table, folds, cohort),
+        folders=machinery.kept_in,
+    )
+    return list(shared)
 
 
 def _run_together(

@@ -2,7 +2,6 @@
 
 import platform
 from dataclasses import asdict
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,11 @@ from relapse.candidates.catalogue import family
 from relapse.cohorts.schema import Cohort
 from relapse.ground.errors import NoTrialError
 from relapse.ground.files import write_json
+from relapse.ground.versions import versions
 from relapse.params import TrainParams
 from relapse.preprocessing.treatment import handled
 from relapse.training.nested import Trained, within_limit
-from relapse.training.studies import VERSIONED, blind_trials
+from relapse.training.studies import blind_trials
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def write_record(
         "folds": trained.folds,
         "missing": [asdict(one) for one in handled(trained.model.model, folds, cohort, table)],
         "seconds": round(trained.seconds, 1),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in VERSIONED},
+        "versions": {"python": platform.python_version()} | versions(),
     }
     write_json(path, record)
 

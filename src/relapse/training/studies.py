@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ import relapse
 from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.schema import Cohort
 from relapse.ground.files import sha256_of_text
+from relapse.ground.versions import versions
 from relapse.machinery import is_url
 
 if TYPE_CHECKING:
@@ -34,20 +34,6 @@ _CODE = (
     "evaluation/statistics/**/*.py",
     "preprocessing/*.py",
     "training/*.py",
-)
-
-#: Distributions whose version can change a trial's value or a prediction.
-VERSIONED = (
-    "catboost",
-    "imbalanced-learn",
-    "numpy",
-    "optuna",
-    "pandas",
-    "scikit-learn",
-    "scikit-survival",
-    "scipy",
-    "torch",
-    "xgboost-cpu",
 )
 
 
@@ -134,8 +120,8 @@ def digest(label: str, table: pd.DataFrame, cohort: Cohort, *, seed: int, folds:
         table = table.assign(**{IMAGE: [Path(image).stem for image in table[IMAGE]]})
     rows = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
     protocol = json.dumps({"seed": seed, "folds": folds, "startup": startup})
-    versions = ",".join(f"{name} {version(name)}" for name in VERSIONED)
-    return sha256_of_text(label, rows, ",".join(table.columns), _declared(cohort), protocol, _code(), versions)
+    installed = ",".join(f"{name} {found}" for name, found in versions().items())
+    return sha256_of_text(label, rows, ",".join(table.columns), _declared(cohort), protocol, _code(), installed)
 
 
 def _declared(cohort: Cohort) -> str:

@@ -118,7 +118,7 @@ def gathered(
     else:
         parts = [absent[first : first + _PART] for first in range(0, len(absent), _PART)]
         tasks = (delayed(_fill)(encoder, part, read, count, device) for part in parts)
-        for _ in shared_out(tasks, machinery, total=len(parts), label="maps"):
+        for _ in shared_out(tasks, machinery, total=len(parts), label="maps", here=True):
             pass
     values = np.stack([one for path in paths if (one := _kept(path)) is not None])
     return Maps(values, round(values.shape[3] ** 0.5))

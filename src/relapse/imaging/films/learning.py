@@ -114,7 +114,9 @@ def mias_lessons(folder: Path, machinery: Machinery) -> list[Lesson]:
     from joblib import delayed
 
     films = read_mias(folder)
-    made = list(shared_out((delayed(_of_mias)(one) for one in films), machinery, total=len(films), label="lessons"))
+    made = list(
+        shared_out((delayed(_of_mias)(one) for one in films), machinery, total=len(films), label="lessons", here=True)
+    )
     usable = [one for one in made if one is not None]
     if 2 * len(usable) < len(films):
         raise SourceError(f"{folder}: in {len(films) - len(usable)} of {len(films)} films no breast was found.")
@@ -126,7 +128,7 @@ def drawn_lessons(count: int, *, seed: int, machinery: Machinery) -> list[Lesson
     from joblib import delayed
 
     tasks = (delayed(_drawn)(number, seed) for number in range(count))
-    return list(shared_out(tasks, machinery, total=count, label="drawn"))
+    return list(shared_out(tasks, machinery, total=count, label="drawn", here=True))
 
 
 def teach(

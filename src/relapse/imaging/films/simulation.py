@@ -41,7 +41,7 @@ def write_films(folder: Path, machinery: Machinery, *, patients: int = PATIENTS,
     table = simulate_radiomics(seed)
     kept = table[table["patient"].isin(sorted(table["patient"].unique())[:patients])].reset_index(drop=True)
     tasks = (delayed(_written)(number, row, folder, seed) for number, row in enumerate(kept.to_dict("records")))
-    drawn = list(shared_out(tasks, machinery, total=len(kept), label="films"))
+    drawn = list(shared_out(tasks, machinery, total=len(kept), label="films", here=True))
     write_csv(folder / SHEET, pd.DataFrame([listed for listed, _ in drawn]))
     write_csv(folder / TRUTH, pd.DataFrame([truth for _, truth in drawn]))
     write_csv(folder / CLINICAL, kept[["patient", "subtype", "relapse"]].drop_duplicates("patient"))

@@ -98,7 +98,7 @@ def read_films(
     from joblib import delayed
 
     tasks = (delayed(_read)(one, reader.parts, reader.identity, cache) for one in listed)
-    return tuple(shared_out(tasks, machinery, total=len(listed), label="films"))
+    return tuple(shared_out(tasks, machinery, total=len(listed), label="films", here=True))
 
 
 def write_readings(
