@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
-from relapse.candidates.risk_model import RiskModel, recalibration_from
+from relapse.candidates.risk_model import RiskModel, Shift, recalibration_from
 from relapse.ground.errors import BundleError
 from relapse.ground.files import write_atomic
 
@@ -117,16 +117,19 @@ def _distributions() -> Mapping[str, list[str]]:
 
 
 def _content(model: RiskModel) -> dict[str, Any]:
-    return {
+    content = {
         "model": model.model,
         "recalibration": asdict(model.recalibration) if model.recalibration else None,
         "threshold": model.threshold,
     }
+    # Only where there is one: the bytes of all other models are what they were.
+    return content | ({"shift": asdict(model.shift)} if model.shift else {})
 
 
 def _model(content: dict[str, Any]) -> RiskModel:
     recalibration = recalibration_from(content["recalibration"]) if content["recalibration"] else None
-    return RiskModel(content["model"], recalibration, content["threshold"])
+    shift = Shift(**content["shift"]) if "shift" in content else None
+    return RiskModel(content["model"], recalibration, content["threshold"], shift)
 
 
 def _dump(content: Any, path: Path) -> None:
