@@ -31,7 +31,13 @@ def _late(project: Project, *, shift: float, size: int = 600) -> None:
     folder = project.root.parent / "champion"
     fetch_champion(client, COHORT, folder)
     rng = np.random.default_rng(5)
-    drawn = table.iloc[rng.integers(0, len(table), size)].reset_index(drop=True)
+    # Between two patients each: copies of one would be stopped by the gate.
+    one, other = (table.iloc[rng.integers(0, len(table), size)].reset_index(drop=True) for _ in range(2))
+    weight, drawn = rng.uniform(0.2, 0.8, size), one.copy()
+    for name in cohort.predictors:
+        drawn[name] = weight * one[name] + (1 - weight) * other[name]
+        if cohort.features[name].type == "count":
+            drawn[name] = drawn[name].round()
     risk = load_bundle(folder).model.predict_risk(drawn)[:, 0]
     event = (rng.random(size) < expit(shift + logit(risk))).astype(int)
     columns = {name: cohort.source_column(name) for name in cohort.features}

@@ -57,11 +57,44 @@ class Verdict(Declared):
     at_most: Annotated[float, Field(gt=0, le=10)] | None = None
 
 
+class Step(Declared):
+    """When a step of a roll-out has been seen enough: after so many requests, or so many seconds, what comes first.
+
+    ``share`` is, of the step *part*, the share of patients whom the new model answers.
+    """
+
+    requests: Annotated[int, Field(ge=1)]
+    seconds: Annotated[float, Field(gt=0, le=30 * 24 * 3600)]
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+
+class Rollout(Declared):
+    """How a new model takes over, and what sends it back.
+
+    ``errors`` is the largest share of requests that it may fail in a step; ``milliseconds`` what the known example may
+    take at most; ``ready_seconds`` what it may take to be ready.
+    """
+
+    shadow: Step
+    part: Step
+    all: Step
+    errors: Annotated[float, Field(ge=0, lt=1)]
+    milliseconds: Annotated[float, Field(gt=0)]
+    ready_seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
+
+    @model_validator(mode="after")
+    def _share_of_the_part(self) -> "Rollout":
+        if self.part.share is None or self.shadow.share is not None or self.all.share is not None:
+            raise ValueError("share belongs to the step part, and to it alone: part: {share: 0.2, …}.")
+        return self
+
+
 class Plan(Declared):
-    """The plan: a verdict for every kind of change."""
+    """The plan: a verdict for every kind of change, and how what may pass takes over."""
 
     title: str
     changes: dict[Kind, Verdict]
+    rollout: Rollout
 
     @field_validator("changes")
     @classmethod

@@ -4,6 +4,7 @@ import typer
 
 from relapse.commands import cohort, lineage, model, own_table, predictions, service
 from relapse.commands.change import change
+from relapse.commands.deploy import deploy
 from relapse.commands.explain import explain
 from relapse.commands.films import films
 from relapse.commands.monitoring import monitor
@@ -32,6 +33,7 @@ app.command()(explain)
 app.command()(monitor)
 app.command(name="audit-log")(service.audit_log)
 app.add_typer(change, name="change")
+app.add_typer(deploy, name="deploy")
 app.add_typer(films, name="films")
 app.add_typer(own_table.cohort, name="cohort")
 app.add_typer(project, name="project")
