@@ -49,7 +49,7 @@ def start(
     """Let a Bento take over in the steps of change_plan.yaml (shadow, part, all), each smoke-tested.
 
     At the first failure the old one answers everybody again, the record says why, and where the new one is the
-    registry's champion that is rolled back, too. Exit status 0 where it took over, 1 where not.
+    registry's champion that is rolled back, too. Exit status 0 where it took over or is served already, 1 where not.
     """
     import time
 
@@ -74,14 +74,14 @@ def start(
             _tell(event)
             last = event if event.get("order") == number else last
         shown = len(events)
-        if last.get("event") in ("done", "rolled back", "refused"):
+        if last.get("event") in ("done", "unchanged", "rolled back", "refused"):
             break
         if not place.open:
             raise DeploymentError(
                 f"{place.folder}: the door was closed before the new one took over. See {place.record}."
             )
         time.sleep(_LOOK)
-    if last["event"] == "done":
+    if last["event"] in ("done", "unchanged"):
         return
     if last["event"] == "rolled back" and not keep_champion:
         _roll_back(cohort, last)
@@ -143,5 +143,6 @@ def _roll_back(cohort: str, event: dict[str, Any]) -> None:
     except RegistryError as error:
         say(f"The registry was left as it is: {error}")
         return
-    renew(client, cohort)
     say(f"relapse-{cohort}: version {done.to.version} is champion again (record {done.number})")
+    if renew(client, cohort):
+        say(f"`dvc repro package@{cohort}` packages it.")

@@ -128,7 +128,9 @@ class _Door:
             if release.cohort != before.release.cohort:
                 raise DeploymentError(f"{bento.name} is of cohort {release.cohort}, not of {before.release.cohort}.")
             if release.manifest == before.release.manifest:
-                raise DeploymentError(f"{release.name} is served already.")
+                append(self.place.record, "unchanged", who, order=number, because=f"{release.name} is served already")
+                self.place.tell(order=number)
+                return
             self.router.largest = max(release.largest, before.release.largest)
             taking = TakingOver(
                 self.place,
