@@ -55,6 +55,20 @@ ALLOWED = {"verdict": "allowed", "because": "a test"}
         ({"weather_changed": ALLOWED}, "weather_changed"),
     ],
 )
+def test_a_part_needs_a_share_and_nothing_else_has_one(tmp_path: Path) -> None:
+    _written(tmp_path)
+    path = tmp_path / "change_plan.yaml"
+    content = YAML(typ="safe").load(path)
+    for step, given in (
+        ("part", {"requests": 1, "seconds": 1}),
+        ("shadow", {"requests": 1, "seconds": 1, "share": 0.1}),
+    ):
+        with path.open("w") as stream:
+            YAML().dump(content | {"rollout": {**content["rollout"], step: given}}, stream)
+        with pytest.raises(DeclarationError, match="share belongs to the step part"):
+            read_plan(tmp_path)
+
+
 def test_a_plan_that_leaves_something_open_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(DeclarationError, match=message):
         read_plan(_written(tmp_path, **changes))

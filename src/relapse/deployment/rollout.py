@@ -89,6 +89,9 @@ class TakingOver:
         while time.monotonic() < until and tally.asked < step.requests:
             if new.ended:
                 raise Failed(f"{stage}: its process ended, see {new.log.name} of {new.home.name}")
+            if self.old.ended and stage is not Stage.ALL:
+                # Back to the door, which starts it again: what was not tried whole does not take over in an emergency.
+                raise Failed(f"{stage}: the process of the old one ended")
             if tally.asked >= _EARLY and tally.share > self.plan.errors:
                 break
             await asyncio.sleep(0.05)
