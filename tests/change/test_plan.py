@@ -41,20 +41,6 @@ def test_without_a_file_there_is_no_plan(tmp_path: Path) -> None:
     assert plan_digest(tmp_path) is None
 
 
-ALLOWED = {"verdict": "allowed", "because": "a test"}
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"endpoint_changed": None}, "no verdict for endpoint_changed: say allowed or review"),
-        ({"plan_changed": ALLOWED}, "plan_changed is always reviewed"),
-        ({"retuning": {**ALLOWED, "at_most": 0.1}}, "changes.retuning: at_most is a share of patients"),
-        ({"retuning": {"verdict": "perhaps", "because": "x"}}, r"retuning\.verdict: .*'allowed' or 'review'"),
-        ({"retuning": {"verdict": "allowed"}}, r"retuning\.because: this key is required"),
-        ({"weather_changed": ALLOWED}, "weather_changed"),
-    ],
-)
 def test_a_part_needs_a_share_and_nothing_else_has_one(tmp_path: Path) -> None:
     _written(tmp_path)
     path = tmp_path / "change_plan.yaml"
@@ -69,6 +55,20 @@ def test_a_part_needs_a_share_and_nothing_else_has_one(tmp_path: Path) -> None:
             read_plan(tmp_path)
 
 
+ALLOWED = {"verdict": "allowed", "because": "a test"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"endpoint_changed": None}, "no verdict for endpoint_changed: say allowed or review"),
+        ({"plan_changed": ALLOWED}, "plan_changed is always reviewed"),
+        ({"retuning": {**ALLOWED, "at_most": 0.1}}, "changes.retuning: at_most is a share of patients"),
+        ({"retuning": {"verdict": "perhaps", "because": "x"}}, r"retuning\.verdict: .*'allowed' or 'review'"),
+        ({"retuning": {"verdict": "allowed"}}, r"retuning\.because: this key is required"),
+        ({"weather_changed": ALLOWED}, "weather_changed"),
+    ],
+)
 def test_a_plan_that_leaves_something_open_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(DeclarationError, match=message):
         read_plan(_written(tmp_path, **changes))
