@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from relapse.change.kept import column_digests, in_order
+from relapse.change.kept import Kept, column_digests, in_order
 from relapse.change.plan import Kind
 from relapse.change.states import State
 from relapse.params import flat
@@ -80,7 +80,7 @@ def differences(before: State, now: State, table: "pd.DataFrame") -> tuple[Diffe
         *_declaration(before.declaration, now.declaration),
         *_settings(before.params, now.params or {}),
         *_model(before, now),
-        *_code(before, now),
+        *_made_with(before.kept, now.kept, before.packages, now.packages),
     )
 
 
@@ -175,8 +175,28 @@ def _model(before: State, now: State) -> Iterator[Difference]:
             yield Difference(Kind.RETUNING, f"hyperparameters.{name}", one, other)
 
 
-def _code(before: State, now: State) -> Iterator[Difference]:
-    was, is_ = (state.kept.code if state.kept else {} for state in (before, now))
+def of_update(
+    before: Kept | None,
+    now: Kept,
+    *,
+    packages: tuple[Mapping[str, str], Mapping[str, str]],
+    params: tuple[Mapping[str, Any] | None, Mapping[str, Any]],
+) -> tuple[Difference, ...]:
+    """What differs beside the numbers of an update, which trains nothing: code, packages, plan, and the policy.
+
+    Parameters
+    ----------
+    packages, params
+        Of the champion, and now.
+    """
+    policy = (item for item in _settings(*params) if item.kind is Kind.POLICY)
+    return (*policy, *_made_with(before, now, *packages))
+
+
+def _made_with(
+    before: Kept | None, now: Kept | None, packages: Mapping[str, str], installed: Mapping[str, str]
+) -> Iterator[Difference]:
+    was, is_ = (kept.code if kept else {} for kept in (before, now))
     if not was:
         yield Difference(Kind.CODE, "code", _UNKNOWN, f"{len(is_)} files")
     else:
@@ -184,11 +204,11 @@ def _code(before: State, now: State) -> Iterator[Difference]:
         if changed:
             rest = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
             yield Difference(Kind.CODE, "code", f"{len(was)} files", f"other: {', '.join(changed[:_NAMED])}{rest}")
-    for name, number in before.packages.items():
-        if (installed := now.packages.get(name, "not installed")) != number:
-            yield Difference(Kind.PACKAGES, name, number, installed)
-    if before.kept and now.kept and before.kept.plan != now.kept.plan:
-        yield Difference(Kind.PLAN, "change_plan.yaml", before.kept.plan or "none", now.kept.plan or "none")
+    for name, number in packages.items():
+        if (found := installed.get(name, "not installed")) != number:
+            yield Difference(Kind.PACKAGES, name, number, found)
+    if before and now and before.plan != now.plan:
+        yield Difference(Kind.PLAN, "change_plan.yaml", before.plan or "none", now.plan or "none")
 
 
 def _flat_differences(before: Any, now: Any) -> dict[str, tuple[str, str]]:

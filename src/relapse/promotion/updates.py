@@ -14,7 +14,7 @@ from relapse.evaluation.metrics import pooled, resampled_patients
 from relapse.evaluation.statistics.calibration.updating import Update
 from relapse.params import RegisterParams
 from relapse.promotion import rules
-from relapse.promotion.decision import Change, Changes, Decision, Rule, Standing
+from relapse.promotion.decision import Changes, Decision, Rule, Standing
 from relapse.promotion.rival import Champion, against_champion
 
 
@@ -33,7 +33,7 @@ def decide_update(
     content_hash: str,
     params: RegisterParams,
     seed: int,
-    changes: tuple[str, tuple[Change, ...]] | None,
+    changes: Changes | None,
     trained_on: str,
 ) -> Decision:
     """Decide whether an updated champion becomes champion.
@@ -58,7 +58,7 @@ def decide_update(
     gain
         What the update adds to each patient's log-likelihood (n,), cross-fitted.
     changes
-        The plan's digest and what differs from the champion by it; None without a plan.
+        What differs from the champion; None without a plan.
     trained_on
         The cohort whose champion it is.
     """
@@ -96,7 +96,7 @@ def decide_update(
         considered=(Standing(name, title, tuple(rule.name for rule in own if not rule.passed)),),
         policy=params.model_dump(mode="json"),
         content_hash=content_hash,
-        changes=Changes(champion.version.version, *changes) if changes else None,
+        changes=changes,
     )
 
 

@@ -123,7 +123,16 @@ def update_champion(
         content_hash=content,
         params=params.register_,
         seed=params.seed,
-        changes=differs(client, version, found.update.chosen, found.shift, cohort.name, root),
+        changes=differs(
+            client,
+            version,
+            bundle,
+            params,
+            chosen=found.update.chosen,
+            shift=found.shift,
+            cohort=cohort.name,
+            root=root,
+        ),
         trained_on=bundle.cohort.name,
     )
     return publish_update(

@@ -88,7 +88,7 @@ def changes(client: "MlflowClient", at: Workspace, params: Params, candidate: st
         raise RegistryError(f"{model_name(at.cohort)} has no champion: there is nothing to compare with.")
     before, now = _registered(client, champion), _here(at, params, candidate)
     # Packages of the champion: those of another model say nothing of it.
-    packages = {name: _installed(name) for name in before.packages}
+    packages = {name: installed_version(name) for name in before.packages}
     found = differences(before, replace(now, packages=packages), pd.read_parquet(at.table))
     return judged(found, plan, champion=identity(champion), digest=digest)
 
@@ -145,7 +145,8 @@ def _digest(path: Path) -> str:
     return sha256_of_file(path) if path.is_file() else ""
 
 
-def _installed(name: str) -> str:
+def installed_version(name: str) -> str:
+    """The version of a distribution that is installed here, in words where none is."""
     try:
         return version(name)
     except PackageNotFoundError:

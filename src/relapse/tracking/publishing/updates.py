@@ -16,17 +16,18 @@ from relapse.bundle.updated import NewPatients, write_updated
 from relapse.candidates.base import SurvivalModel
 from relapse.candidates.catalogue import REFERENCE
 from relapse.candidates.risk_model import RiskModel, Shift
-from relapse.change.differences import Difference
+from relapse.change.differences import Difference, of_update
 from relapse.change.judging import judged
-from relapse.change.kept import code_digests
+from relapse.change.kept import Kept, code_digests
 from relapse.change.plan import Kind, plan_digest, read_plan
 from relapse.evaluation.evidence import Evidence, write_evidence
 from relapse.evaluation.statistics.calibration.updating import Update
 from relapse.ground.errors import RegistryError
 from relapse.ground.files import sha256_of_file, sha256_of_text
 from relapse.machinery import Machinery
-from relapse.promotion.decision import Change, Decision
-from relapse.tracking.changes.present import KEPT, champion_kept
+from relapse.params import Params, recorded
+from relapse.promotion.decision import Changes, Decision
+from relapse.tracking.changes.present import KEPT, champion_kept, installed_version
 from relapse.tracking.client import experiment, git_commit
 from relapse.tracking.publishing.published import ready
 from relapse.tracking.publishing.source import Source
@@ -83,29 +84,34 @@ def reference_model(client: "MlflowClient", version: "ModelVersion", bundle: Bun
 
 
 def differs(
-    client: "MlflowClient", version: "ModelVersion", chosen: str, shift: Shift, cohort: str, root: Path
-) -> tuple[str, tuple[Change, ...]] | None:
-    """What of an update differs from its champion under the plan, with the plan's digest; None without a plan."""
+    client: "MlflowClient",
+    version: "ModelVersion",
+    bundle: Bundle,
+    params: Params,
+    *,
+    chosen: str,
+    shift: Shift,
+    cohort: str,
+    root: Path,
+) -> Changes | None:
+    """What of an update differs from its champion under the plan; None without a plan."""
     plan, digest = read_plan(root), plan_digest(root)
     if plan is None or digest is None:
         return None
-    before = champion_kept(client, version)
-    found = [
-        Difference(
-            Kind.RECALIBRATION,
-            f"{chosen} on {cohort}",
-            "intercept 0, slope 1",
-            f"intercept {shift.intercept:.3f}, slope {shift.slope:.3f}",
-        )
-    ]
-    if before is None or before.code != (now := code_digests(root)):
-        was = "not recorded" if before is None else f"{len(before.code)} files"
-        changed = [] if before is None else [name for name in now if before.code.get(name) != now[name]]
-        found.append(Difference(Kind.CODE, "code", was, f"other: {', '.join(changed[:5])}" if changed else "as it is"))
-    if before and before.plan != digest:
-        found.append(Difference(Kind.PLAN, "change_plan.yaml", before.plan or "none", digest))
-    changes = judged(found, plan, champion=identity(version), digest=digest)
-    return changes.plan, changes.found
+    moved = Difference(
+        Kind.RECALIBRATION,
+        f"{chosen} on {cohort}",
+        "intercept 0, slope 1",
+        f"intercept {shift.intercept:.3f}, slope {shift.slope:.3f}",
+    )
+    before, manifest = champion_kept(client, version), bundle.manifest
+    rest = of_update(
+        before,
+        Kept(columns={}, code=code_digests(root), hyperparameters={}, plan=digest),
+        packages=(manifest.packages, {name: installed_version(name) for name in manifest.packages}),
+        params=(manifest.origin.params if manifest.origin else None, recorded(params)),
+    )
+    return judged([moved, *rest], plan, champion=identity(version), digest=digest)
 
 
 def content_of(version: "ModelVersion", shift: Shift, fingerprint: str, cohort: str) -> str:
