@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from relapse.promotion.rival import Champion
 from relapse.promotion.updates import decide_update
 from relapse.quality.checks.context import Context
 from relapse.quality.gate import check as gate
+from relapse.tracking.changes.reviews import asks_for
 from relapse.tracking.client import connect
 from relapse.tracking.publishing.updates import content_of, differs, publish_update, reference_model
 from relapse.tracking.registry.models import (
@@ -135,6 +137,9 @@ def update_champion(
         ),
         trained_on=bundle.cohort.name,
     )
+    if decision.promoted and decision.changes and decision.changes.to_review:
+        said = f"{decision.summary} {asks_for(decision.changes, bundle.cohort.name)}"
+        decision = replace(decision, summary=said)
     return publish_update(
         client,
         machinery,
