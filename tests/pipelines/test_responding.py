@@ -9,6 +9,8 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,67 +86,91 @@ def _events(project: Project) -> list[str]:
     return [item["event"] for item in read(project.root / "deployments" / "mine" / "record.jsonl")]
 
 
-def test_an_alarm_leads_to_a_new_model_in_service_and_a_broken_one_is_sent_back(tmp_path: Path) -> None:
-    port = free_port()
-    project = _project(tmp_path / "project")
+@dataclass(frozen=True)
+class Served:
+    """A project whose first champion is served behind a door."""
+
+    project: Project
+    port: int
+
+    @property
+    def version(self) -> str:
+        """What the door says that it serves."""
+        return str(httpx.get(f"http://127.0.0.1:{self.port}/model").json()["version"])
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """What happens to it in one test has happened in the next: a model lives through them in their order."""
+    project, port = _project(tmp_path_factory.mktemp("played") / "project"), free_port()
     _bring(project, _rows(0, 300))
     first = project.run("dvc", "repro", "package@mine")
     assert first.returncode == 0, first.stdout
     assert _champion(project) == "1"
-
     door = project.start("relapse", "deploy", "serve", "mine", "--port", str(port))
     try:
         _until_ready(port)
-        _ask(port, 120, moved=0.0)
-        status, said = _make(project, "respond")
-        assert (status, "No alarm: nothing is trained." in said) == (0, True), said
-        assert _events(project) == ["opened"]
-
-        # Patients with larger tumours come, and after them the table in which they stand with their outcomes.
-        _ask(port, 200, moved=1.0)
-        _bring(project, _rows(0, 300) + _rows(300, 440, moved=1.0))
-        status, said = _make(project, "respond")
-        assert status == 0, said
-        assert "W001" in said
-        assert "data_appended" in said
-        assert "all within the plan" in said
-        assert "relapse-mine: version 2 is champion (record 2)" in said
-        assert _events(project)[-1] == "done"
-        version = httpx.get(f"http://127.0.0.1:{port}/model").json()["version"]
-        assert (
-            version == json.loads((project.root / "results/package/mine/bundle/manifest.json").read_text())["version"]
-        )
-        changes = json.loads((project.root / "results/monitor/mine/changes.json").read_text())
-        assert changes["needs_review"] is False
-
-        # The next one is promoted, too, but its Bento does not answer as it did when it was packaged.
-        _bring(project, _rows(0, 300) + _rows(300, 470, moved=1.0))
-        done = project.run("dvc", "repro", "package@mine")
-        assert (done.returncode, _champion(project)) == (0, "3"), done.stdout
-        bento = project.root / "results" / "package" / "mine" / "relapse-mine.bento"
-        rewritten(bento, tmp_path / "broken.bento", other_answer).replace(bento)
-        sent = project.run("relapse", "deploy", "start", "mine")
-        assert (sent.returncode, "known example: another answer" in sent.stdout) == (1, True), sent.stdout
-        assert "relapse-mine: version 2 is champion again (record 4)" in sent.stdout
-        assert _events(project)[-1] == "rolled back"
-        assert httpx.get(f"http://127.0.0.1:{port}/model").json()["version"] == version
-        assert _champion(project) == "2"
-        verified = project.run("relapse", "registry", "verify", "mine")
-        assert (verified.returncode, "4 records checked, 0 faults" in verified.stdout) == (0, True), verified.stdout
-
-        assert project.run("dvc", "repro", "package@mine").returncode == 0
-        # Another policy is not carried out by the same target: it asks for a person.
-        content = YAML().load(project.root / "params.yaml")
-        content["register"]["margin"] = 0.1
-        YAML().dump(content, project.root / "params.yaml")
-        _ask(port, 200, moved=-3.0)
-        status, said = _make(project, "respond")
-        assert (status != 0, "policy_changed" in said, "relapse change review mine" in said) == (True, True, True), said
-        assert _champion(project) == "2"
+        yield Served(project, port)
     finally:
         os.killpg(door.pid, signal.SIGTERM)
         said, _ = door.communicate(timeout=90)
-    assert "Traceback" not in said, said
+        assert "Traceback" not in said, said
+
+
+def test_patients_like_those_of_the_training_start_nothing(served: Served) -> None:
+    _ask(served.port, 120, moved=0.0)
+    status, said = _make(served.project, "respond")
+    assert (status, "No alarm: nothing is trained." in said) == (0, True), said
+    assert _events(served.project) == ["opened"]
+
+
+def test_an_alarm_leads_to_a_new_model_in_service_within_the_plan(served: Served) -> None:
+    # Patients with larger tumours come, and after them the table in which they stand with their outcomes.
+    project, before = served.project, served.version
+    _ask(served.port, 200, moved=1.0)
+    _bring(project, _rows(0, 300) + _rows(300, 440, moved=1.0))
+    status, said = _make(project, "respond")
+    assert status == 0, said
+    assert "W001" in said
+    assert "data_appended" in said
+    assert "all within the plan" in said
+    assert "relapse-mine: version 2 is champion (record 2)" in said
+    assert _events(project)[-1] == "done"
+    packaged = json.loads((project.root / "results/package/mine/bundle/manifest.json").read_text())
+    assert before != served.version == packaged["version"]
+    changes = json.loads((project.root / "results/monitor/mine/changes.json").read_text())
+    assert changes["needs_review"] is False
+
+
+def test_a_model_that_does_not_answer_as_it_was_packaged_is_sent_back_in_service_and_registry(
+    served: Served, tmp_path: Path
+) -> None:
+    project, before = served.project, served.version
+    _bring(project, _rows(0, 300) + _rows(300, 470, moved=1.0))
+    done = project.run("dvc", "repro", "package@mine")
+    assert (done.returncode, _champion(project)) == (0, "3"), done.stdout
+    bento = project.root / "results" / "package" / "mine" / "relapse-mine.bento"
+    shutil.copyfile(rewritten(bento, tmp_path / "broken.bento", other_answer), bento)
+    sent = project.run("relapse", "deploy", "start", "mine")
+    assert (sent.returncode, "known example: another answer" in sent.stdout) == (1, True), sent.stdout
+    assert "relapse-mine: version 2 is champion again (record 4)" in sent.stdout
+    assert _events(project)[-1] == "rolled back"
+    assert served.version == before
+    assert _champion(project) == "2"
+    verified = project.run("relapse", "registry", "verify", "mine")
+    assert (verified.returncode, "4 records checked, 0 faults" in verified.stdout) == (0, True), verified.stdout
+
+
+def test_another_policy_is_not_carried_out_without_a_person(served: Served) -> None:
+    project = served.project
+    assert project.run("dvc", "repro", "package@mine").returncode == 0
+    content = YAML().load(project.root / "params.yaml")
+    content["register"]["margin"] = 0.1
+    YAML().dump(content, project.root / "params.yaml")
+    _ask(served.port, 200, moved=-3.0)
+    status, said = _make(project, "respond")
+    assert (status != 0, "policy_changed" in said, "relapse change review mine" in said) == (True, True, True), said
+    assert _champion(project) == "2"
 
 
 def _until_ready(port: int) -> None:
