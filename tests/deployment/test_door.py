@@ -81,7 +81,21 @@ def _door(folder: Path, bento: Path) -> Iterator[str]:
             yield url
         finally:
             door.terminate()
-            door.wait(60)
+            assert door.wait(60) == 0, (folder / "door.log").read_text()
+            assert _events(folder)[-1]["event"] == "closed"
+            assert _left(folder) == [], "processes of services that nobody looks after"
+
+
+def _left(folder: Path) -> list[str]:
+    """The processes that still work below a folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if place.resolve(strict=True).is_relative_to(folder / "deployments"):
+                found.append(place.parent.name)
+        except OSError:
+            continue
+    return found
 
 
 def _start(folder: Path, bento: Path) -> "subprocess.CompletedProcess[str]":

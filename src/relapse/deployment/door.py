@@ -3,6 +3,9 @@
 import asyncio
 import logging
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -71,10 +74,12 @@ async def _serve(place: Place, release: Release, *, host: str, port: int, who: s
             config = uvicorn.Config(
                 router, host=host, port=port, log_level="warning", access_log=False, lifespan="off", server_header=False
             )
-            server, door = uvicorn.Server(config), _Door(place, client, router, service, f"http://127.0.0.1:{port}")
+            server, door = _Server(config), _Door(place, client, router, service, f"http://127.0.0.1:{port}")
             append(place.record, "opened", who, new=release.name)
             place.tell(stage=str(Stage.OLD), release=release.folder.name, pid=os.getpid(), url=f"http://{host}:{port}")
             say(f"{release.name} is served on http://{host}:{port}")
+            for sign in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(sign, server.leave)
             orders = asyncio.create_task(door.work(who))
             try:
                 await server.serve()
@@ -94,6 +99,19 @@ async def _ready(service: Service, client: httpx.AsyncClient, seconds: float) ->
     if failed := [item for item in found if not item.passed]:
         said = "; ".join(f"{item.name}: {item.found}" for item in failed)
         raise DeploymentError(f"{service.release.name} is not fit to be served: {said}. See {service.log}.")
+
+
+class _Server(uvicorn.Server):
+    """Ends when it is told to, and lets this process tidy up: uvicorn's own would send itself the signal once more."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing: whoever runs this listens for signals."""
+        yield
+
+    def leave(self) -> None:
+        """Finish what is in flight, then end."""
+        self.should_exit = True
 
 
 class _Door:
