@@ -95,6 +95,13 @@ def test_a_review_of_a_version_that_was_altered_in_mlflow_counts_for_nothing(pro
     path.write_text(path.read_text().replace("seen", "seen by all"))
     held = project.run("relapse", "registry", "promote", COHORT)
     assert (held.returncode, "is held" in held.stdout) == (1, True), held.stdout
+    # Nor does a champion whose bundle cannot be read any more let anything pass, or stop the stage.
+    for model in (project.root / "mlruns" / "artifacts").rglob("bundle/model.skops"):
+        model.write_bytes(model.read_bytes()[:-1] + b"x")
+    _policy(project, significance=0.07)
+    (change,) = _decision(project)["changes"]["found"]
+    assert (change["kind"], change["review"]) == ("data_changed", True)
+    assert "altered since the bundle was written" in change["before"]
 
 
 def test_without_a_plan_a_project_promotes_as_its_policy_says(project: Project) -> None:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from relapse.bundle.load import Description, describe_bundle
-from relapse.change.differences import differences
+from relapse.change.differences import Difference, differences
 from relapse.change.judging import judged
 from relapse.change.kept import Kept, code_digests, column_digests
-from relapse.change.plan import plan_digest, plan_file, read_plan
+from relapse.change.plan import Kind, plan_digest, plan_file, read_plan
 from relapse.change.states import State
 from relapse.cohorts.catalogue import read_cohort
 from relapse.evaluation.metrics import pooled
 from relapse.ground.declarations import parse
-from relapse.ground.errors import DeclarationError, RegistryError
+from relapse.ground.errors import BundleError, DeclarationError, RegistryError
 from relapse.ground.files import read_json, sha256_of_file
 from relapse.ground.workspace import Workspace
 from relapse.params import Params, recorded
@@ -86,7 +86,13 @@ def changes(client: "MlflowClient", at: Workspace, params: Params, candidate: st
     champion = champion_version(client, at.cohort)
     if champion is None:
         raise RegistryError(f"{model_name(at.cohort)} has no champion: there is nothing to compare with.")
-    before, now = _registered(client, champion), _here(at, params, candidate)
+    now = _here(at, params, candidate)
+    try:
+        before = _registered(client, champion)
+    except BundleError as error:
+        # The policy refuses a comparison with it, too; nobody can say what differs.
+        unknown = Difference(Kind.DATA, "the champion's record", f"cannot be read: {error}", "as it is")
+        return judged([unknown], plan, champion=identity(champion), digest=digest)
     # Packages of the champion: those of another model say nothing of it.
     packages = {name: installed_version(name) for name in before.packages}
     found = differences(before, replace(now, packages=packages), pd.read_parquet(at.table))
