@@ -20,10 +20,10 @@ from relapse.change.differences import Difference, of_update
 from relapse.change.judging import judged
 from relapse.change.kept import Kept, code_digests
 from relapse.change.plan import Kind, plan_digest, read_plan
-from relapse.evaluation.evidence import Evidence, write_evidence
+from relapse.evaluation.evidence import Evidence
 from relapse.evaluation.statistics.calibration.updating import Update
 from relapse.ground.errors import RegistryError
-from relapse.ground.files import sha256_of_file, sha256_of_text
+from relapse.ground.files import sha256_of_text
 from relapse.machinery import Machinery
 from relapse.params import Params, recorded
 from relapse.promotion.decision import Changes, Decision
@@ -165,7 +165,8 @@ def publish_update(
             # The data, and what they were tuned to, are the champion's.
             kept |= {"columns": before.columns, "hyperparameters": before.hyperparameters}
             mlflow.log_dict(kept, KEPT)
-        mlflow.log_dict({"update": asdict(update), "shift": asdict(shift), "patients": evidence.cohort}, "update.json")
+        read = {"cohort": patients.cohort, "where": patients.where, "fingerprint": patients.fingerprint}
+        mlflow.log_dict({"update": asdict(update), "shift": asdict(shift), "patients": read}, "update.json")
         for key, table in predictions.items():
             table.drop(columns="patient").to_parquet(folder / f"{key}.parquet", index=False)
             mlflow.log_artifact(str(folder / f"{key}.parquet"), "evaluation")
@@ -182,10 +183,10 @@ def publish_update(
                 for key, found in metrics.items()
             ],
             decision=asdict(decision) | {"external_validation": f"updated on {evidence.cohort}, cross-fitted"},
-            said=_said(evidence, update, shift, identity(version).version),
+            said=_said(evidence, update, shift, identity(version).version, patients),
             content_hash=decision.content_hash,
             git_commit=commit,
-            origin=_origin(bundle, evidence, dirty, folder),
+            origin=_origin(bundle, dirty),
         )
         own = source.tags | {CANDIDATE: candidate}
         with mlflow.start_run(run_name=f"{bundle.manifest.title}, updated", nested=True, tags=own) as child:
@@ -236,15 +237,13 @@ def _predictions(client: "MlflowClient", version: "ModelVersion", folder: Path, 
     mlflow.log_artifact(str(path), str(Path(PREDICTIONS).parent))
 
 
-def _origin(bundle: Bundle, evidence: Evidence, dirty: bool, folder: Path) -> Origin | None:
+def _origin(bundle: Bundle, dirty: bool) -> Origin | None:
+    """What the model was trained from is what it was; the patients of the update stand in its card and its run."""
     before = bundle.manifest.origin
-    if before is None:
-        return None
-    write_evidence(folder / "evidence.json", evidence)
-    return before.model_copy(update={"evidence": sha256_of_file(folder / "evidence.json"), "git_dirty": dirty})
+    return before.model_copy(update={"git_dirty": dirty}) if before else None
 
 
-def _said(evidence: Evidence, update: Update, shift: Shift, version: str) -> list[str]:
+def _said(evidence: Evidence, update: Update, shift: Shift, version: str, patients: NewPatients) -> list[str]:
     size = evidence.size
     return [
         f"Version {version} was {update.chosen} on {size.patients} patients of {evidence.cohort}, {size.with_event} "
@@ -253,4 +252,5 @@ def _said(evidence: Evidence, update: Update, shift: Shift, version: str) -> lis
         "The update was chosen by a closed test (Vergouwe et al. 2017). Metrics in this bundle are of these patients, "
         "by updates chosen and fitted without each tenth of them; what is said of the training above is of the "
         "model before it.",
+        f"These patients were read from {patients.where} ({patients.fingerprint}).",
     ]
