@@ -47,6 +47,16 @@ def test_nothing_differs_from_itself(before: State, tables: dict[str, pd.DataFra
     assert differences(before, before, tables["wpbc"]) == ()
 
 
+def test_all_kinds_of_a_missing_value_are_one_and_none_is_a_level() -> None:
+    plain = pd.DataFrame({"row": [1, 2], "patient": ["a", "b"]})
+    whole = [pd.array([3, None], dtype="Int64"), pd.array([3, None], dtype="Float64")]
+    digests = [column_digests(plain.assign(nodes=values))["nodes"] for values in whole]
+    assert {*digests, column_digests(plain.assign(nodes=[3.0, None]))["nodes"]} == {digests[0]}
+    assert column_digests(plain.assign(nodes=[3, 4])) == column_digests(plain.assign(nodes=[3.0, 4.0]))
+    levels = [["I", None], ["I", "None"], ["I", ""]]
+    assert len({column_digests(plain.assign(grade=values))["grade"] for values in levels}) == 3
+
+
 def _grown(table: pd.DataFrame, more: int) -> pd.DataFrame:
     extra = table.iloc[:more].copy()
     extra["patient"] = [f"new{number}" for number in range(more)]

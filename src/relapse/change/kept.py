@@ -33,11 +33,7 @@ def column_digests(table: "pd.DataFrame") -> dict[str, str]:
     Row numbers do not count: rows may be moved in the source.
     """
     ordered = in_order(table)
-    return {
-        str(name): sha256_of_text(*(_text(value) for value in ordered[name].tolist()))
-        for name in ordered.columns
-        if name != "row"
-    }
+    return {str(name): sha256_of_text(*_texts(ordered[name])) for name in ordered.columns if name != "row"}
 
 
 def in_order(table: "pd.DataFrame") -> "pd.DataFrame":
@@ -54,6 +50,11 @@ def code_digests(root: Path = Path()) -> dict[str, str]:
     return {name: sha256_of_file(path) for name, path in found.items()}
 
 
-def _text(value: object) -> str:
-    # A number's shortest text that reads back as it; all kinds of a missing value alike.
-    return "" if value is None or value != value else repr(value)
+def _texts(column: "pd.Series[Any]") -> list[str]:
+    """A number's shortest text that reads back as it, a level's name; all kinds of a missing value alike."""
+    from pandas.api.types import is_numeric_dtype
+
+    # Whole numbers become others where rows with a missing value are appended, and are the same.
+    text = (lambda value: repr(float(value))) if is_numeric_dtype(column) else repr
+    pairs = zip(column.tolist(), column.isna().tolist(), strict=True)
+    return ["" if missing else text(value) for value, missing in pairs]

@@ -22,6 +22,7 @@ from relapse.change.kept import Kept, code_digests
 from relapse.change.plan import Kind, plan_digest, read_plan
 from relapse.evaluation.evidence import Evidence
 from relapse.evaluation.statistics.calibration.updating import Update
+from relapse.ground.console import say
 from relapse.ground.errors import RegistryError
 from relapse.ground.files import sha256_of_text
 from relapse.machinery import Machinery
@@ -149,7 +150,7 @@ def publish_update(
     import mlflow
 
     trained_on = bundle.cohort.name
-    ready(client, machinery, trained_on, say=print)
+    ready(client, machinery, trained_on, say=say)
     commit, dirty = git_commit(root)
     source = Source(decision.content_hash, commit, dirty)
     candidate = bundle.manifest.candidate
