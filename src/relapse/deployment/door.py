@@ -22,7 +22,7 @@ from relapse.deployment.service import Service
 from relapse.deployment.smoke import smoke, until_ready
 from relapse.ground.console import say
 from relapse.ground.environment import TIMEOUT
-from relapse.ground.errors import DeclarationError, DeploymentError
+from relapse.ground.errors import DeclarationError, DeploymentError, RelapseError
 from relapse.serving.access import require_token_beyond_loopback
 from relapse.serving.settings import serving
 
@@ -162,6 +162,8 @@ class _Door:
                 self.url,
             )
             self.service = await taking.run()
-        except (DeploymentError, DeclarationError) as error:
-            append(self.place.record, "refused", who, order=number, old=before.release.name, because=str(error))
+        except Exception as error:
+            # What is served goes on being served, and who asked is told.
+            because = str(error) if isinstance(error, RelapseError) else type(error).__name__
+            append(self.place.record, "refused", who, order=number, old=before.release.name, because=because)
         self.place.tell(order=number, release=self.service.release.folder.name)

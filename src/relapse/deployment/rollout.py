@@ -55,10 +55,11 @@ class TakingOver:
             await self._step(Stage.PART, new, self.plan.part)
             await self._step(Stage.ALL, new, self.plan.all)
             self._judge("through the door", await smoke(new, self.client, self.plan.milliseconds, url=self.door))
-        except (Failed, OSError) as error:
+        except Exception as error:
+            # Whatever it was: patients are answered first, then it is said.
             self.router.turn(Way(Stage.OLD, self.old.url))
             self.place.tell(stage=str(Stage.OLD))
-            self._write("rolled back", because=str(error))
+            self._write("rolled back", because=str(error) if isinstance(error, Failed) else type(error).__name__)
             await _stopped(new)
             return self.old
         except asyncio.CancelledError:
