@@ -65,6 +65,7 @@ def test_a_model_that_was_never_updated_has_the_bytes_it_had(tmp_path: Path, coh
     model = small_model(cohorts["wpbc"], tables["wpbc"], "linear")
     assert set(_content(model)) == {"model", "recalibration", "threshold"}
     moved = model.shifted(SHIFT)
+    assert set(_content(moved)) == {"shift", "of"}, "what a library from before updates does not take for a model"
     dump_model(moved, tmp_path / "model.skops")
     again = load_model(tmp_path / "model.skops")
     assert isinstance(again, RiskModel)

@@ -122,13 +122,15 @@ def _content(model: RiskModel) -> dict[str, Any]:
         "recalibration": asdict(model.recalibration) if model.recalibration else None,
         "threshold": model.threshold,
     }
-    # Only where there is one: the bytes of all other models are what they were.
-    return content | ({"shift": asdict(model.shift)} if model.shift else {})
+    # Only where there is one: the bytes of all other models are what they were. And around the rest, so that a library
+    # from before updates refuses the file: it would give risks that are not moved.
+    return {"shift": asdict(model.shift), "of": content} if model.shift else content
 
 
 def _model(content: dict[str, Any]) -> RiskModel:
-    recalibration = recalibration_from(content["recalibration"]) if content["recalibration"] else None
     shift = Shift(**content["shift"]) if "shift" in content else None
+    content = content["of"] if shift else content
+    recalibration = recalibration_from(content["recalibration"]) if content["recalibration"] else None
     return RiskModel(content["model"], recalibration, content["threshold"], shift)
 
 
