@@ -9,6 +9,10 @@ COHORT ?= gbsg
 HOST ?= 127.0.0.1
 PORT ?= 3000
 UI_PORT ?= 5000
+# Of watch and respond: the folder that RELAPSE_MONITOR named to the service (or a table of patients); outcomes, if known.
+STORE ?= $(RELAPSE_MONITOR)
+TABLE ?=
+OUTCOMES ?=
 # Of backup and restore: the archive; of wheelhouse: the folder.
 BACKUP ?=
 WHEELHOUSE ?= wheelhouse
@@ -23,7 +27,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_NO_PROGRESS := 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup run run-films run-imaging pull push remote retrain promote test test-all test-fast lint lint-workflows ui serve bento check-api bench backup restore wheelhouse clean
+.PHONY: help setup run run-films run-imaging pull push remote retrain promote watch respond deploy take-over test test-all test-fast lint lint-workflows ui serve bento check-api bench backup restore wheelhouse clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -74,6 +78,24 @@ remote:
 retrain: setup  ## run what changed, decide against the champion, write results/proposal.md; promote nothing yet
 	RELAPSE_PROMOTE=later dvc repro register report
 	relapse registry propose --out results/proposal.md
+
+watch: setup  ## hold what COHORT=gbsg was asked for (STORE=folder, or TABLE=file) against the training; exit status 3: an alarm
+	@relapse monitor $(COHORT) $(if $(TABLE),--table "$(TABLE)",--store "$(STORE)") $(if $(OUTCOMES),--outcomes "$(OUTCOMES)") --out results/monitor/$(COHORT)
+
+respond: setup  ## on a drift alarm: retrain COHORT, hold it against change_plan.yaml, promote, let it take over in steps
+	@status=0; relapse monitor $(COHORT) $(if $(TABLE),--table "$(TABLE)",--store "$(STORE)") $(if $(OUTCOMES),--outcomes "$(OUTCOMES)") --out results/monitor/$(COHORT) || status=$$?; \
+	case $$status in 0) echo "No alarm: nothing is trained."; exit 0;; 3) ;; *) exit $$status;; esac; \
+	RELAPSE_PROMOTE=later dvc repro register@$(COHORT) report@$(COHORT); \
+	relapse change check $(COHORT) --out results/monitor/$(COHORT)/changes.json; \
+	relapse registry promote $(COHORT); \
+	dvc repro package@$(COHORT); \
+	relapse deploy start $(COHORT)
+
+deploy: setup  ## serve COHORT=gbsg on HOST, PORT behind a door through which the next champion can take over in steps
+	relapse deploy serve $(COHORT) --host $(HOST) --port $(PORT)
+
+take-over: bento  ## let the registry's champion of COHORT=gbsg take over in steps from what `make deploy` serves
+	relapse deploy start $(COHORT)
 
 promote: setup  ## carry out what the decisions of the last retraining allow
 	relapse registry promote

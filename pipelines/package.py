@@ -10,6 +10,7 @@ from relapse.ground.files import write_text
 from relapse.ground.workspace import Workspace
 from relapse.machinery import machinery
 from relapse.serving.bento import build_bento
+from relapse.serving.example import write_example
 from relapse.tracking.client import connect
 from relapse.tracking.registry.marks import validations_of
 from relapse.tracking.registry.models import champion_version, fetch_champion, version_called
@@ -30,6 +31,7 @@ def main(cohort: str) -> None:
     known = validations_of(client, version_called(client, cohort, version.version))
     today = datetime.now(UTC).date().isoformat()
     write_validations(at.bundle, model=manifest.name, version=version.version, asked=today, found=known)
+    write_example(at.bundle)
     tag = build_bento(at.bundle, out=at.bento, repository=at.root.resolve())
     say(f"{cohort}: version {version.version} ({manifest.title}), Bento {tag}, external validations: {len(known)}")
 

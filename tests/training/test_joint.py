@@ -192,7 +192,7 @@ def test_inner_folds_are_those_of_the_protocol(cohorts: dict[str, Cohort], table
 
     head = _family(LogisticRegression).head(cohort)
     inner = fold_numbers(table, folds=2, seed=derived_seed(4, "inner"))
-    rows = [joint._Rows(table, outcome(table, cohort), inner, 4)]
+    rows = [joint._Rows(table, outcome(table, cohort), inner, 4, None)]
     joint._inner_predictions({"C": 1.0}, rows, cohort, Head(head.space, head.build, fit_together=spy))
     assert seen == [set(table["row"][inner != fold]) for fold in range(2)]
 
@@ -272,7 +272,7 @@ def test_of_many_sets_the_worse_half_of_each_table_is_left_after_its_first_fold(
     sets = joint._drawn(head, cohort, 14, seed=1)
     for tuned, table, seed in zip(found, parts, [1, 2], strict=True):
         inner = fold_numbers(table, folds=3, seed=derived_seed(seed, "inner"))
-        rows = [joint._Rows(table, outcome(table, cohort), inner, seed)]
+        rows = [joint._Rows(table, outcome(table, cohort), inner, seed, None)]
         first = [joint._inner_predictions(params, rows, cohort, head, range(1))[0][1].value for params in sets]
         kept = {record.number for record in tuned.trials if record.state == "complete"}
         assert {record.number for record in tuned.trials if record.state == "pruned"} == set(range(14)) - kept

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
-from relapse.candidates.risk_model import RiskModel, recalibration_from
+from relapse.candidates.risk_model import RiskModel, Shift, recalibration_from
 from relapse.ground.errors import BundleError
 from relapse.ground.files import write_atomic
 
@@ -119,16 +119,21 @@ def _distributions() -> Mapping[str, list[str]]:
 
 
 def _content(model: RiskModel) -> dict[str, Any]:
-    return {
+    content = {
         "model": model.model,
         "recalibration": asdict(model.recalibration) if model.recalibration else None,
         "threshold": model.threshold,
     }
+    # Only where there is one: the bytes of all other models are what they were. And around the rest, so that a library
+    # from before updates refuses the file: it would give risks that are not moved.
+    return {"shift": asdict(model.shift), "of": content} if model.shift else content
 
 
 def _model(content: dict[str, Any]) -> RiskModel:
+    shift = Shift(**content["shift"]) if "shift" in content else None
+    content = content["of"] if shift else content
     recalibration = recalibration_from(content["recalibration"]) if content["recalibration"] else None
-    return RiskModel(content["model"], recalibration, content["threshold"])
+    return RiskModel(content["model"], recalibration, content["threshold"], shift)
 
 
 def _dump(content: Any, path: Path) -> None:

@@ -80,22 +80,70 @@ def recalibration_from(content: dict[str, Any]) -> Recalibration:
 
 
 @dataclass(frozen=True, slots=True)
+class Shift:
+    """An update of a finished model on new patients, which leaves their order as it is.
+
+    Without a time the new log-odds are ``intercept + slope * log-odds``. For a time to relapse the same holds of the
+    log cumulative hazard at the model's horizon, and the hazard of a patient changes by one factor at all times. 0 and
+    1 leave the model as it is.
+    """
+
+    intercept: float
+    slope: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.slope > 0:
+            raise ValueError("slope: more than 0 is needed, else the order of patients is lost or turned round")
+
+    def of(self, line: Array) -> Array:
+        """The new log-odds, or log cumulative hazard at the horizon."""
+        return self.intercept + self.slope * line
+
+    def odds(self, risk: Array) -> Array:
+        """New risks from risks without a time."""
+        return np.asarray(expit(self.of(logit(np.clip(risk, EPSILON, 1 - EPSILON)))))
+
+    def hazards(self, risk: Array, score: Array) -> Array:
+        """New risks (n, times) from risks by each time, of patients of a log cumulative hazard (n,) at the horizon."""
+        factor = np.exp(self.of(score) - score)
+        return np.asarray(-np.expm1(np.log1p(-np.minimum(risk, 1 - EPSILON)) * factor[:, None]))
+
+
+@dataclass(frozen=True, slots=True)
 class RiskModel:
     """A fitted model with what was learnt from inner predictions.
 
     ``recalibration`` and ``threshold`` (the risk from which a row is called positive) belong to binary endpoints.
+    ``shift`` is an update on patients who came later, None where the model is as it was trained; ``threshold`` is
+    a risk after it.
     """
 
     model: BinaryModel | SurvivalModel
     recalibration: Recalibration | None = None
     threshold: float | None = None
+    shift: Shift | None = None
 
     def predict_score(self, table: "pd.DataFrame") -> Array:
         """The ranking (n,): higher = more likely to relapse."""
-        return self.model.predict_score(table)
+        score = self.model.predict_score(table)
+        # Of a survival model it is the log cumulative hazard, which moves; log-odds are those before recalibration.
+        return self.shift.of(score) if self.shift and isinstance(self.model, SurvivalModel) else score
 
     def predict_risk(self, table: "pd.DataFrame", times: ArrayLike | None = None) -> Array:
         """Recalibrated probability of relapse: (n, 1), or (n, len(times)) by each of ``times`` for survival."""
         if self.recalibration is not None:
-            return self.recalibration.risk(self.model.predict_score(table))[:, None]
-        return self.model.predict_risk(table, times)
+            risk = self.recalibration.risk(self.model.predict_score(table))[:, None]
+        else:
+            risk = self.model.predict_risk(table, times)
+        if self.shift is None:
+            return risk
+        if isinstance(self.model, SurvivalModel):
+            return self.shift.hazards(risk, self.model.predict_score(table))
+        return self.shift.odds(risk)
+
+    def shifted(self, shift: Shift) -> "RiskModel":
+        """The model after an update; one that was updated before is moved on. Who is called positive stays so."""
+        before = self.shift or Shift(0.0)
+        whole = Shift(shift.intercept + shift.slope * before.intercept, shift.slope * before.slope)
+        threshold = None if self.threshold is None else float(shift.odds(np.array(self.threshold)))
+        return RiskModel(self.model, self.recalibration, threshold, whole)

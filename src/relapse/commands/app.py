@@ -3,7 +3,9 @@
 import typer
 
 from relapse.commands import cohort, lineage, model, own_table, predictions, service
+from relapse.commands.change import change
 from relapse.commands.cluster import cluster
+from relapse.commands.deploy import deploy
 from relapse.commands.explain import explain
 from relapse.commands.films import films
 from relapse.commands.monitoring import monitor
@@ -23,6 +25,7 @@ app.command()(predictions.evaluate)
 app.command(name="check-table")(predictions.check_table)
 app.command()(model.compare)
 app.command()(model.validate)
+app.command()(model.update)
 app.command()(lineage.trace)
 app.command()(cohort.simulate)
 app.command()(cohort.audit)
@@ -30,6 +33,8 @@ app.command()(cohort.use)
 app.command()(explain)
 app.command()(monitor)
 app.command(name="audit-log")(service.audit_log)
+app.add_typer(change, name="change")
+app.add_typer(deploy, name="deploy")
 app.add_typer(films, name="films")
 app.add_typer(cluster, name="cluster")
 app.add_typer(own_table.cohort, name="cohort")

@@ -129,3 +129,35 @@ def validate(
             say(
                 f"{version.name} version {version.version}: {record_validation(version, evidence, folder, machinery())}"
             )
+
+
+def update(
+    model: Annotated[str, typer.Argument(help="relapse-<cohort>@champion: only a champion is updated.")],
+    cohort: Annotated[str, typer.Argument(help="Name of a declared cohort of patients whom it was not trained on.")],
+) -> None:
+    """Recalibrate the champion on new patients where a closed test asks for it, and let the policy decide about it.
+
+    The update is registered as a version like any other, with its rules judged on the new patients, each of them by
+    numbers that were chosen and fitted without her; it becomes champion where policy and change_plan.yaml let it.
+    Where the test asks for nothing, or for a model trained again, nothing is registered and the message says so.
+    """
+    from relapse.cohorts.catalogue import read_cohort
+    from relapse.ground.workspace import Workspace
+    from relapse.machinery import machinery
+    from relapse.params import read_params
+    from relapse.report.tables import show_update
+    from relapse.tracking.updating import update_champion
+
+    record = update_champion(
+        model,
+        read_cohort(Workspace(cohort).declaration),
+        read_params(),
+        machinery(),
+        seen=_seen,
+        show=show_update,
+    )
+    if record is None:
+        return
+    champion = record["champion"]
+    say(record["summary"])
+    say(f"Registered as version {record['challenger_version']}. Champion: version {champion['version']}.")

@@ -66,7 +66,7 @@ def show(cohort: Cohort, version: VersionName = "champion") -> None:
 
     client = _client()
     found = version_called(client, cohort, version)
-    manifest, decision = _described(client, cohort, version)
+    manifest, decision = described(client, cohort, version)
     say(f"{model_name(cohort)} version {found.version}: {manifest.title}")
     say(people(manifest.size))
     say(f"content {manifest.content_hash}, commit {manifest.git_commit or 'none'}, table {manifest.table_hash}")
@@ -96,7 +96,8 @@ def promote(
     out are left as they are.
     """
     from relapse.params import read_params
-    from relapse.tracking.registry.models import has_alias
+    from relapse.tracking.changes.reviews import held
+    from relapse.tracking.registry.models import CHAMPION, has_alias, version_called
 
     client = _client()
     if cohort is not None:
@@ -105,8 +106,12 @@ def promote(
     for name in read_params().cohorts:
         if not has_alias(client, name, version):
             say(f"relapse-{name}: there is no {version}; nothing to promote")
-        elif not (decision := _described(client, name, version)[1])["promoted"]:
+        elif not (decision := described(client, name, version)[1])["promoted"]:
             say(f"relapse-{name}: kept as it is. {decision['summary']}")
+        elif has_alias(client, name, CHAMPION) and (
+            why := held(client, version_called(client, name, version), decision)
+        ):
+            say(f"relapse-{name}: held. {why}")
         else:
             _promote(client, name, version)
 
@@ -208,12 +213,12 @@ def _promote(client: "MlflowClient", cohort: str, version: str) -> None:
     from relapse.tracking.registry.moves import promote as move
 
     number = str(version_called(client, cohort, version).version)
-    _, decision = _described(client, cohort, version)
+    _, decision = described(client, cohort, version)
     done = move(client, machinery(), cohort, number, decision=decision)
     _announce(client, cohort, done.number, f"version {number} is champion")
 
 
-def _described(client: "MlflowClient", cohort: str, version: str) -> tuple[Any, dict[str, Any]]:
+def described(client: "MlflowClient", cohort: str, version: str) -> tuple[Any, dict[str, Any]]:
     """The verified manifest and decision of a version's bundle."""
     import tempfile
 

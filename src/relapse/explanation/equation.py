@@ -23,6 +23,11 @@ STEPS = (
     "fitted model itself computes every risk."
 )
 
+MOVED = (
+    "No equation can be given: the risks were recalibrated on patients who came later. The fitted model itself "
+    "computes every risk."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Summand:
@@ -68,6 +73,8 @@ def equation(fitted: RiskModel, cohort: Cohort) -> Equation:
         return Equation(note=BENT)
     if again is not None and not isinstance(again, Platt):
         return Equation(note=STEPS)
+    if fitted.shift is not None:
+        return Equation(note=MOVED)
     slope = again.slope if again else 1.0
     summands = tuple(
         Summand(term.label, term.step, slope * float(beta) / term.scale, term.centre)

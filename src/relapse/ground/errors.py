@@ -13,6 +13,7 @@
     ├── BackupError                     exit status 1   an archive of a project is damaged, or may not be put back here
     ├── WorkersError                    exit status 1   a process that work was shared out to was ended from outside
     ├── ServingError                    exit status 2   the service may not start as it is set up
+    ├── DeploymentError                 exit status 1   a new version cannot take over, or was rolled back
     └── AuditLogError                   exit status 1   the audit log is broken, or cannot be written
 
 A message says what was found, where (file, column, row), what is allowed, and what to do. It never holds a patient's
@@ -93,6 +94,10 @@ class ServingError(RelapseError):
     """The service may not start as it is set up; the message names the setting."""
 
     exit_status = 2
+
+
+class DeploymentError(RelapseError):
+    """A new version cannot take over from the one that is served; what was served goes on being served."""
 
 
 class AuditLogError(RelapseError):

@@ -32,12 +32,39 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One difference from the champion, of a kind that ``change_plan.yaml`` names; ``review`` where it asks for one."""
+
+    kind: str
+    what: str
+    before: str
+    now: str
+    review: bool
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """All differences from the champion of a version, by the plan of a digest."""
+
+    champion: str
+    plan: str
+    found: tuple[Change, ...]
+
+    @property
+    def to_review(self) -> tuple[Change, ...]:
+        """Those that do not pass without a person's review."""
+        return tuple(item for item in self.found if item.review)
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What was decided for a cohort.
 
     ``challenger`` is the candidate put forward; ``champion_before`` the registered champion it was held against, None
     where there was none; ``content_hash`` identifies the data, declaration, settings and predictions behind it.
     ``considered`` has every candidate of the run; ``policy`` is the section ``register`` of ``params.yaml``.
+    ``changes`` are the differences from the champion under the plan of changes, None without a plan or a champion.
     """
 
     cohort: str
@@ -50,6 +77,7 @@ class Decision:
     considered: tuple[Standing, ...]
     policy: dict[str, Any]
     content_hash: str
+    changes: Changes | None = None
 
     def to_json(self, *, champion: Version | None = None) -> dict[str, Any]:
         """Plain values; ``champion`` is who is champion after the decision was carried out."""

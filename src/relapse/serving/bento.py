@@ -12,6 +12,7 @@ from relapse.bundle.manifest import Manifest
 from relapse.bundle.validations import validations_file
 from relapse.ground.errors import BundleError
 from relapse.ground.files import write_atomic
+from relapse.serving.example import example_file
 
 
 def build_bento(bundle: Path, *, out: Path, repository: Path) -> str:
@@ -60,6 +61,8 @@ def _stage(staging: Path, *, bundle: Path, service: Path, manifest: Manifest) ->
     shutil.copytree(bundle, staging / "bundle")
     if validations_file(bundle).is_file():
         shutil.copyfile(validations_file(bundle), validations_file(staging / "bundle"))
+    if example_file(bundle).is_file():
+        shutil.copyfile(example_file(bundle), example_file(staging / "bundle"))
     shutil.copyfile(service, staging / "service.py")
     # BentoML adds itself, with its version.
     packages = "\n".join(f"    - {name}=={version}" for name, version in manifest.packages.items())

@@ -1,10 +1,13 @@
 """MLflow, quiet and ready: the only module that connects to it."""
 
+import getpass
 import os
+import platform
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from relapse.ground.environment import ACTOR
 from relapse.ground.errors import RegistryError
 from relapse.machinery import Machinery, own_registry
 from relapse.tracking.locks import alone, lockable, without_password
@@ -100,6 +103,12 @@ def deleted_experiment(item: "Experiment") -> str:
 def to_repair(cohort: str) -> str:
     """The command that puts a cohort's registry right."""
     return f"`relapse registry verify {cohort} --repair`"
+
+
+def actor() -> str:
+    """Who does something that is written down, and on which machine."""
+    who = ACTOR.get() or os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    return f"{who} on {platform.node()}"
 
 
 def git_commit(root: Path) -> tuple[str | None, bool]:

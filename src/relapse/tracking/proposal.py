@@ -38,12 +38,26 @@ def proposal(client: "MlflowClient", at: Workspace, decision: dict[str, Any]) ->
             "",
             *_table(("rule", "asks for", "found", "verdict"), rules),
             "",
+            *_changes(decision),
             "Each model on its own out-of-fold patients; the paired comparison is the last rule above.",
             "",
             *_table(("metric", before, f"challenger, version {challenger.version}", "difference"), figures),
             "",
         ]
     )
+
+
+def _changes(decision: dict[str, Any]) -> list[str]:
+    """What differs from the champion, and what of it a person has to review; nothing without a plan."""
+    found = decision.get("changes")
+    if not found:
+        return []
+    rows = [
+        (item["kind"], item["what"], item["before"], item["now"], "**review**" if item["review"] else "passes")
+        for item in found["found"]
+    ]
+    table = _table(("change", "what", "champion", "now", "by the plan"), rows)
+    return [*(table if rows else ["Nothing differs from the champion that the plan knows."]), ""]
 
 
 def _metrics(version: "ModelVersion") -> dict[str, Metric]:

@@ -1,7 +1,10 @@
 """A trained model on a cohort that it was not trained on: predictions, recalibrations, and what update it asks for."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import logit
 
 from relapse.candidates.base import EPSILON, SurvivalModel
@@ -90,15 +93,47 @@ def update_for(
     events_per_parameter
         How many events the cohort needs for each column whose weight may move.
     """
+    new = newcomers(model, trained_on, table, cohort)
+    event = new.event
+    if event.all() or not event.any():
+        return None
+    inner = model.model
+    steps = inner.transform_ if isinstance(inner, SurvivalModel) else inner.pipeline_[:-1]
+    columns = np.asarray(steps.transform(new.features), dtype=np.float64)
+    enough = event.sum() >= events_per_parameter * (columns.shape[1] + 2)
+    # Trees take missing values as they are; a weight needs a number, and the mean moves nothing.
+    filled = np.where(np.isnan(columns), np.nanmean(columns, axis=0), columns) if enough else None
+    return update_asked_for(event, new.score, filled, exposure=new.exposure)
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """One row a patient of another cohort, as an update of a model looks at her.
+
+    ``features`` (n rows) as the model takes them; ``event`` (n,) up to the model's last horizon; ``score`` (n,) the
+    log-odds of the risk, or the log cumulative hazard at the horizon; ``exposure`` (n,) the cumulative hazard over her
+    own follow-up, None without a time. ``time`` (n,) is that follow-up, whole and in the model's unit.
+    """
+
+    patient: NDArray[np.object_]
+    features: pd.DataFrame
+    event: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    exposure: NDArray[np.float64] | None
+    time: NDArray[np.float64] | None
+
+
+def newcomers(model: RiskModel, trained_on: Cohort, table: pd.DataFrame, cohort: Cohort) -> Newcomers:
+    """The patients of a typed table of ``cohort``, as an update of ``model`` looks at them; the first row of each."""
     first = table.drop_duplicates("patient").reset_index(drop=True)
     features = as_features_of(first, cohort, trained_on)
     if IMAGE in first:
         features[IMAGE] = first[IMAGE].to_numpy()
-    event, exposure = first["event"].to_numpy() == 1, None
+    event, exposure, whole = first["event"].to_numpy() == 1, None, None
     if cohort.survival and trained_on.survival:
         last = trained_on.survival.horizons[-1]
-        time = first["time"].to_numpy(dtype=np.float64) * last.time / horizon(last.label, cohort.survival.unit).time
-        event, time = event & (time <= last.time), np.minimum(time, last.time)
+        whole = first["time"].to_numpy(dtype=np.float64) * last.time / horizon(last.label, cohort.survival.unit).time
+        event, time = event & (whole <= last.time), np.minimum(whole, last.time)
         parts = [slice(start, start + _ROWS) for start in range(0, len(first), _ROWS)]
         risks = [np.diagonal(model.predict_risk(features.iloc[part], time[part])) for part in parts]
         # Before the first event of the training the model expects none; that none came then tells nothing.
@@ -106,12 +141,4 @@ def update_for(
         score = model.predict_score(features)
     else:
         score = logit(np.clip(model.predict_risk(features)[:, 0], EPSILON, 1 - EPSILON))
-    if event.all() or not event.any():
-        return None
-    inner = model.model
-    steps = inner.transform_ if isinstance(inner, SurvivalModel) else inner.pipeline_[:-1]
-    columns = np.asarray(steps.transform(features), dtype=np.float64)
-    enough = event.sum() >= events_per_parameter * (columns.shape[1] + 2)
-    # Trees take missing values as they are; a weight needs a number, and the mean moves nothing.
-    filled = np.where(np.isnan(columns), np.nanmean(columns, axis=0), columns) if enough else None
-    return update_asked_for(event, score, filled, exposure=exposure)
+    return Newcomers(first["patient"].astype(str).to_numpy(), features, event, score, exposure, whole)

@@ -20,7 +20,7 @@ from relapse.upkeep import archive
 from relapse.upkeep.archive import Manifest, Source
 
 #: Single files of a project.
-_FILES = ("params.yaml", "dvc.lock")
+_FILES = ("params.yaml", "change_plan.yaml", "dvc.lock")
 
 #: Folders of a project, as patterns; what is in git besides, or is made again from this, is left out. Tables with
 #: patients (data/raw) are DVC's to keep: `make push`.
@@ -31,6 +31,7 @@ _PATTERNS = (
     "results/register/**/*",
     "results/package/*/bundle/**/*",
     "results/package/*/no-champion.txt",
+    "deployments/*/record.jsonl",
     "mlruns/artifacts/**/*",
 )
 

@@ -16,6 +16,7 @@ from relapse.ground.workspace import Workspace
 from relapse.machinery import Machinery
 from relapse.params import Params, flat
 from relapse.promotion.decision import Decision
+from relapse.tracking.changes.present import KEPT, kept, with_changes
 from relapse.tracking.publishing.candidates import Asked, log_candidate, log_failure, numbers
 from relapse.tracking.publishing.comparisons import TABLE, numbers_of_tests, table_of_tests
 from relapse.tracking.publishing.registered_bundle import write_challenger
@@ -68,6 +69,8 @@ def publish(
     import mlflow
 
     mlflow.set_experiment(experiment_id=experiment_id)
+    decision = with_changes(client, at, params, decision)
+    held = bool(decision.changes and decision.changes.to_review)
     dataset, asked = _dataset(at), Asked.read(at)
     name = f"{at.cohort} {source.content_hash[:8]}"
     with mlflow.start_run(run_name=name, tags=source.tags | {STATE: WHOLE}) as parent:
@@ -78,6 +81,7 @@ def publish(
         for folder, paths in {"data": [at.resolved, at.flow, at.gate], "evaluation": [at.evidence]}.items():
             for path in paths:
                 mlflow.log_artifact(str(path), folder)
+        mlflow.log_dict(kept(at, decision.challenger).model_dump(), KEPT)
         mlflow.log_artifacts(str(at.figures), "figures")
         mlflow.log_artifacts(str(at.curves), "evaluation/plots")
         mlflow.log_artifacts(str(at.of("describe")), "description")
@@ -116,7 +120,7 @@ def publish(
             failed = {name: log_failure(at, name, source) for name in missing if "failed" in read_json(at.record(name))}
             version = _register(client, at, decision, source, made[decision.challenger], card_of(bundle))
         put_forward(client, at.cohort, version)
-        if decision.promoted and machinery.promotes:
+        if decision.promoted and machinery.promotes and not held:
             promote(client, machinery, at.cohort, version, decision=asdict(decision), root=at.root)
         record = asdict(decision) | {"champion": standing(client, at.cohort), "challenger_version": version}
         note = _note(evidence, decision, {name: run for name, (run, _) in made.items()}, experiment_id, failed)

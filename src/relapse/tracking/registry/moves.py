@@ -8,7 +8,6 @@ A move is written down before it is made, as an MLflow artifact of the run that 
 """
 
 import getpass
-import os
 import platform
 import tempfile
 from collections.abc import Iterator
@@ -18,10 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from relapse.ground.environment import ACTOR
 from relapse.ground.errors import RegistryError
 from relapse.ground.files import sha256_of_text, write_text
 from relapse.machinery import Machinery
+from relapse.tracking.changes.reviews import held
+from relapse.tracking.client import actor
 from relapse.tracking.locks import alone, lockable
 from relapse.tracking.registry.models import (
     CHALLENGER,
@@ -73,7 +73,8 @@ def promote(
     Raises
     ------
     RegistryError
-        The decision does not promote, another champion has come in between, or an earlier move was not finished.
+        The decision does not promote, another champion has come in between, an earlier move was not finished, or the
+        plan of changes asks for a review that is not recorded.
     BundleError
         The version's bundle is not whole.
     """
@@ -90,6 +91,8 @@ def promote(
                 "again, which decides against the champion that there is now."
             )
         target = version_called(client, cohort, version)
+        if now and (why := held(client, target, decision, root=root)):
+            raise RegistryError(f"{model_name(cohort)} version {version} is held. {why} Nothing was moved.")
         move = next_move(client, cohort, "promote", _standing(now, last), target, decision["summary"], root)
         return make(client, replace(move, decision=decision, previous=found), root=root)
 
@@ -133,12 +136,11 @@ def next_move(
 ) -> Move:
     """The move of the champion from ``now`` to ``target``, as the record after the last one; not made yet."""
     before = recorded(client, cohort, root=root)
-    who = ACTOR.get() or os.environ.get("GITHUB_ACTOR") or getpass.getuser()
     return Move(
         cohort=cohort,
         number=before[-1].number + 1 if before else 1,
         action=action,
-        who=f"{who} on {platform.node()}",
+        who=actor(),
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         from_=now,
         to=_described(target),
