@@ -16,7 +16,7 @@ from relapse.ground.workspace import Workspace
 from relapse.params import AuditParams, TrainParams, read_params
 from relapse.predictions import check_predictions
 from relapse.report.material import Material
-from relapse.training import joint
+from relapse.training import rounds
 from relapse.training.audit import audit
 from relapse.training.nested import Trained, train
 from relapse.training.record import write_record
@@ -38,7 +38,7 @@ def test_a_family_with_nothing_to_tune_compares_nothing_and_its_record_is_sound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, binary: bool
 ) -> None:
     tiny_encoder(monkeypatch)
-    monkeypatch.setattr(joint, "_compare", lambda *_: pytest.fail("a comparison"))
+    monkeypatch.setattr(rounds, "_compare", lambda *_: pytest.fail("a comparison"))
     cohort = pictured_cohort(binary=binary)
     table = pictured_table(cohort, tmp_path)
     found = trained(cohort, table)

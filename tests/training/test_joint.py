@@ -16,7 +16,7 @@ from relapse.ground.errors import TrainingError
 from relapse.machinery import Machinery
 from relapse.params import TrainParams
 from relapse.predictions import check_predictions
-from relapse.training import joint, tuning
+from relapse.training import joint, rounds, tuning
 from relapse.training.joint import tune_and_fit_together
 from relapse.training.nested import Trained, train
 from relapse.training.splits import derived_seed, fold_numbers, outer_folds
@@ -192,8 +192,8 @@ def test_inner_folds_are_those_of_the_protocol(cohorts: dict[str, Cohort], table
 
     head = _family(LogisticRegression).head(cohort)
     inner = fold_numbers(table, folds=2, seed=derived_seed(4, "inner"))
-    rows = [joint._Rows(table, outcome(table, cohort), inner, 4, None)]
-    joint._inner_predictions({"C": 1.0}, rows, cohort, Head(head.space, head.build, fit_together=spy))
+    rows = [rounds.Rows(table, outcome(table, cohort), inner, 4, None)]
+    rounds.inner_predictions({"C": 1.0}, rows, cohort, Head(head.space, head.build, fit_together=spy))
     assert seen == [set(table["row"][inner != fold]) for fold in range(2)]
 
 
@@ -208,7 +208,7 @@ def test_a_killed_search_goes_on_from_its_finished_sets(
     cohort, table = cohorts["gbsg"], tables["gbsg"]
     keeping = replace(ONE, storage=storage.format(folder=tmp_path))
     whole = _train(cohort, table, "mlp", replace(ONE, storage=None))
-    compute, calls = joint._inner_predictions, []
+    compute, calls = rounds.inner_predictions, []
 
     def dies_at_the_third(*arguments):
         calls.append(1)
@@ -216,7 +216,7 @@ def test_a_killed_search_goes_on_from_its_finished_sets(
             raise KeyboardInterrupt
         return compute(*arguments)
 
-    monkeypatch.setattr(joint, "_inner_predictions", dies_at_the_third)
+    monkeypatch.setattr(rounds, "inner_predictions", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         _train(cohort, table, "mlp", keeping)
     resumed = _train(cohort, table, "mlp", keeping)
@@ -244,10 +244,14 @@ def test_risks_are_learnt_from_inner_predictions_of_whole_ensembles(
 ) -> None:
     """Comparing sets is done with drafts; the threshold and the recalibration are not learnt from those."""
     drawn = []
-    compute = joint._inner_predictions
-    monkeypatch.setattr(
-        joint, "_inner_predictions", lambda params, *rest: drawn.append(params.get("members")) or compute(params, *rest)
-    )
+    compute = rounds.inner_predictions
+
+    def spied(params, *rest):
+        drawn.append(params.get("members"))
+        return compute(params, *rest)
+
+    for module in (joint, rounds):
+        monkeypatch.setattr(module, "inner_predictions", spied)
     _train(cohorts["wpbc"], tables["wpbc"], "mlp")
     assert drawn == [2] * SMALL.trials + [None] * 4
 
@@ -272,13 +276,13 @@ def test_of_many_sets_the_worse_half_of_each_table_is_left_after_its_first_fold(
     sets = joint._drawn(head, cohort, 14, seed=1)
     for tuned, table, seed in zip(found, parts, [1, 2], strict=True):
         inner = fold_numbers(table, folds=3, seed=derived_seed(seed, "inner"))
-        rows = [joint._Rows(table, outcome(table, cohort), inner, seed, None)]
-        first = [joint._inner_predictions(params, rows, cohort, head, range(1))[0][1].value for params in sets]
+        rows = [rounds.Rows(table, outcome(table, cohort), inner, seed, None)]
+        first = [rounds.inner_predictions(params, rows, cohort, head, range(1))[0][1].value for params in sets]
         kept = {record.number for record in tuned.trials if record.state == "complete"}
         assert {record.number for record in tuned.trials if record.state == "pruned"} == set(range(14)) - kept
         assert kept == set(np.argsort([-value for value in first], kind="stable")[:7])
         for record in tuned.trials:
-            whole = joint._inner_predictions(sets[record.number], rows, cohort, head)[0][1].value
+            whole = rounds.inner_predictions(sets[record.number], rows, cohort, head)[0][1].value
             assert record.value == pytest.approx(whole) if record.number in kept else np.isnan(record.value)
         best = max(kept, key=lambda number: (tuned.trials[number].value, -number))
         assert tuned.params == sets[best]
