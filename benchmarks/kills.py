@@ -37,8 +37,8 @@ from relapse.ground.workspace import Workspace  # noqa: E402
 
 COHORT = "wpbc"
 
-#: What a second run of the same may write otherwise: when it was, how long it took, and numbers drawn for it.
-_VOLATILE = ("register", "package", "report")
+#: What a second run may write otherwise: stages that name times and drawn numbers, and files that tell seconds.
+_OTHERWISE = {"gate", "package", "register", "report"}, {"trials.parquet", "record.json"}
 
 
 @dataclass
@@ -91,19 +91,14 @@ def fresh(folder: Path) -> Project:
 
 
 def digests(project: Project) -> dict[str, str]:
-    """The digest of each result that two runs have alike."""
+    """The digest of each result that two runs have alike, models and predictions among them."""
     results = project.root / "results"
+    stages, names = _OTHERWISE
     return {
-        str(path.relative_to(results)): _digest(path)
+        str(path.relative_to(results)): sha256_of_file(path)
         for path in sorted(results.rglob("*"))
-        if path.is_file() and path.relative_to(results).parts[0] not in _VOLATILE
+        if path.is_file() and path.relative_to(results).parts[0] not in stages and path.name not in names
     }
-
-
-def _digest(path: Path) -> str:
-    if path.name == "training.json" or path.name == "trials.parquet":
-        return "seconds"  # taken by each trial
-    return sha256_of_file(path)
 
 
 def pipeline(folder: Path, undisturbed: Project, kills: int, draw: random.Random) -> tuple[Count, Project]:
