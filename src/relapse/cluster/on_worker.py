@@ -6,14 +6,13 @@ and data of patients must not stand there: to Dask no task of ours ever fails, i
 
 import io
 import pickle
-import sys
 from dataclasses import dataclass
 from typing import Any
 
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from relapse.cluster.likeness import Terms, unlike
-from relapse.ground.copies import Outcome
+from relapse.ground.copies import Outcome, stay_in_one_thread
 from relapse.ground.errors import WorkersError
 
 #: Begins the names under which data lie on scheduler and workers; the client's name follows.
@@ -83,18 +82,9 @@ def _outcome(parcel: Parcel, terms: Terms) -> Outcome:
         if reason := unlike(terms):
             return Outcome(error=WorkersError(f"a worker that came later is not like this process: {reason}."))
         _AGREED.add(terms)
-    _one_thread()
+    stay_in_one_thread()
     try:
         function, args, kwargs = _Opener(io.BytesIO(parcel.content)).load()
     except Exception as error:
         return Outcome(error=WorkersError(f"a worker cannot open its task: {type(error).__name__}: {error}"))
     return Outcome.of(function, args, kwargs)
-
-
-def _one_thread() -> None:
-    """For good, as in a forked worker: the sums come out the same everywhere."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(limits=1)
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)

@@ -142,6 +142,15 @@ def _ended(workers: int) -> WorkersError:
     )
 
 
+def stay_in_one_thread() -> None:
+    """For good, what a worker does: the sums come out the same everywhere."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
 def _serve(pipe: "Connection[Any, Any]") -> None:
     """What a copy does: one task after the other, in one thread, and not for longer than its parent lives."""
     import ctypes
@@ -149,12 +158,9 @@ def _serve(pipe: "Connection[Any, Any]") -> None:
     import signal
 
     import cloudpickle
-    from threadpoolctl import threadpool_limits
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    threadpool_limits(limits=1)
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)
+    stay_in_one_thread()
     while True:
         function, args, kwargs = pickle.loads(pipe.recv_bytes())
         pipe.send_bytes(cloudpickle.dumps(Outcome.of(function, args, kwargs)))
