@@ -1,7 +1,5 @@
 """Stage *explain*: what each candidate's predictions rest on, each row explained by the model that has not seen it."""
 
-from dataclasses import replace
-
 import pandas as pd
 from joblib import delayed
 
@@ -39,7 +37,7 @@ def main(cohort: str) -> None:
         for name, explained in found.items()
     )
     # Files are written on this machine, whatever else is computed elsewhere; and workers may stand in another folder.
-    list(shared_out(written, replace(machine, backend="loky"), total=len(names), label=f"{cohort} written"))
+    list(shared_out(written, machine, total=len(names), label=f"{cohort} written", here=True))
     for name, explained in found.items():
         if family(name).sees:
             about = {"scale": explained.scale, "title": f"{titles[name]}, {declared.title}"}

@@ -8,8 +8,8 @@ import pytest
 from relapse.added_value.analysis import analyse
 from relapse.added_value.evidence import AddedValue, read_added_value, write_added_value
 from relapse.added_value.frames import forest_frame
-from relapse.added_value.protocol import Role, Workbench
-from relapse.added_value.questions import questions
+from relapse.added_value.protocol import Workbench
+from relapse.added_value.questions import Role, questions
 from relapse.added_value.sites import OTHERS, left_out_sites
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.statistics.ranking.binary import roc_auc

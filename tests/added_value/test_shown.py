@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from relapse.added_value.evidence import AddedValue, Answer, FamilyEvidence
 from relapse.added_value.frames import GROUP_WORDS, forest_frame
-from relapse.added_value.protocol import Role
+from relapse.added_value.questions import Role
 from relapse.figures.added_value import forest
 from relapse.figures.style import save
 from relapse.promotion.rules import adds_value

@@ -13,8 +13,8 @@ from relapse.added_value.evidence import (
     Group,
 )
 from relapse.added_value.measures import Measures, Tables
-from relapse.added_value.protocol import Role, Workbench
-from relapse.added_value.questions import Question, questions
+from relapse.added_value.protocol import Workbench
+from relapse.added_value.questions import Question, Role, questions
 from relapse.added_value.sites import left_out_sites
 from relapse.candidates.catalogue import family
 from relapse.cohorts.blocked import IMAGE

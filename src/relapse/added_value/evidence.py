@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter
 
-from relapse.added_value.protocol import Role
+from relapse.added_value.questions import Role
 from relapse.evaluation.calibration import CalibrationSummary
 from relapse.evaluation.metrics import Endpoint
 from relapse.evaluation.statistics.added.likelihood_ratio import AddedScore

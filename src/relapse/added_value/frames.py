@@ -3,7 +3,7 @@
 import pandas as pd
 
 from relapse.added_value.evidence import AddedValue, Answer, FamilyEvidence
-from relapse.added_value.protocol import Role
+from relapse.added_value.questions import Role
 from relapse.evaluation.statistics.results import PairedTest
 
 #: How the ways of adding a block are called.

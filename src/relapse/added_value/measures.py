@@ -14,8 +14,7 @@ from relapse.added_value.evidence import (
     ModelEvidence,
     Reclassified,
 )
-from relapse.added_value.protocol import WAYS, Role
-from relapse.added_value.questions import Question
+from relapse.added_value.questions import WAYS, Question, Role
 from relapse.added_value.ranking import placed, ranks
 from relapse.candidates.catalogue import family
 from relapse.cohorts.schema import Cohort

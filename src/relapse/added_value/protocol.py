@@ -8,11 +8,10 @@ share are the hyperparameters, chosen by how well they rank the training part as
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import pandas as pd
 
-from relapse.added_value.questions import Question
+from relapse.added_value.questions import Question, Role
 from relapse.candidates.catalogue import REFERENCE, family
 from relapse.cohorts.declared.features import Numeric
 from relapse.cohorts.schema import Cohort
@@ -24,19 +23,6 @@ from relapse.training.tuning import tune_and_fit
 
 #: The covariate that holds the block's score; no feature can be called so.
 SCORE = "risk_by_block"
-
-
-class Role(StrEnum):
-    """What a model is made of."""
-
-    BASE = "base"
-    BLOCK = "block"
-    SCORE = "score"
-    JOINT = "joint"
-
-
-#: The two ways of adding a block, each held against the base.
-WAYS = (Role.SCORE, Role.JOINT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,23 @@
 """The questions that a cohort's blocks ask, each of a block and the base that it may add to."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from relapse.cohorts.declared.blocks import REFERENCE
 from relapse.cohorts.schema import Cohort
+
+
+class Role(StrEnum):
+    """What a model is made of."""
+
+    BASE = "base"
+    BLOCK = "block"
+    SCORE = "score"
+    JOINT = "joint"
+
+
+#: The two ways of adding a block, each held against the base.
+WAYS = (Role.SCORE, Role.JOINT)
 
 
 @dataclass(frozen=True, slots=True)

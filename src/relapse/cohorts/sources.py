@@ -26,7 +26,6 @@ from relapse.cohorts.diagnosis import files
 from relapse.cohorts.diagnosis.files import squeezed
 from relapse.cohorts.grids import read_csv, read_excel, repeated
 from relapse.cohorts.labelled import read_labelled
-from relapse.cohorts.simulation import simulate_radiomics
 from relapse.cohorts.variables import require_set
 from relapse.ground.errors import SourceError
 from relapse.ground.files import sha256_of_file, sha256_of_text
@@ -89,7 +88,7 @@ def read_known(source: Source, *, root: Path, codes: Mapping[str, Collection[str
         case SpssSource() | StataSource():
             table = read_labelled(source, locate(source, root=root)).table
         case SimulatedSource():
-            table = simulate_radiomics(source.seed)
+            table = _simulated(source)
     if table.empty:
         raise SourceError(f"{describe(source)}: no rows of data. Expected a header line and at least one row below it.")
     known = fingerprint(source, root=root)
@@ -120,10 +119,16 @@ def fingerprint(source: Source, *, root: Path) -> str:
 
         return f"{source.package} {version(source.package)}"
     if isinstance(source, SimulatedSource):
-        return _of_table(simulate_radiomics(source.seed))
+        return _of_table(_simulated(source))
     if isinstance(source, SqlSource):
         return _of_table(read_answer(source, root=root))
     return f"sha256:{sha256_of_file(locate(source, root=root))}"
+
+
+def _simulated(source: SimulatedSource) -> pd.DataFrame:
+    from relapse.cohorts.simulation import simulate_radiomics
+
+    return simulate_radiomics(source.seed)
 
 
 def _of_table(table: pd.DataFrame) -> str:

@@ -13,6 +13,9 @@ SHAPLEY = "shap.parquet"
 #: Name of the picture of hazards over time and of its frame, beside :attr:`Workspace.regression`.
 HAZARDS = "hazards_over_time"
 
+#: The digest of each file that training imports, whatever the cohort.
+TRAINING_LIBRARY = Path("results") / "library" / "train.json"
+
 #: Name of the folder of pictures beside a canonical table.
 PICTURES = "pictures"
 

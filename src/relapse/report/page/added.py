@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from relapse.added_value.evidence import AddedValue, Addition, Answer, FamilyEvidence
 from relapse.added_value.frames import WAY_WORDS
-from relapse.added_value.protocol import Role
-from relapse.added_value.questions import base_title
+from relapse.added_value.questions import Role, base_title
 from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.statistics.results import Estimate, PairedTest
