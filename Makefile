@@ -44,12 +44,12 @@ setup: .venv/.done  ## make .venv with every dependency at its pinned version
 run: setup  ## run the whole pipeline on every cohort of params.yaml, or on one alone: make run COHORT=rotterdam
 ifeq ($(origin COHORT),file)
 	$(if $(filter dask,$(RELAPSE_BACKEND)),relapse cluster train)
-	dvc repro
+	relapse run
 else
 	relapse use $(COHORT) --keep
 	$(if $(filter dask,$(RELAPSE_BACKEND)),relapse cluster train --cohort $(COHORT))
-	dvc repro package@$(COHORT) report@$(COHORT)
-	@echo "The report: results/report/$(COHORT)/report.html. Of the other cohorts of params.yaml, none was run."
+	relapse run --cohort $(COHORT)
+	@echo "Of the other cohorts of params.yaml, none was run."
 endif
 
 run-films: setup  ## draw films and take them through a trained reader to report and served model; sets cohorts and budget in params.yaml

@@ -24,12 +24,20 @@ class TrainParams(Declared):
 
     ``seconds`` is a net for one candidate on one cohort, shared evenly by its folds: no trial starts after a fold has
     used up its share, and at least one is finished. A search that it ends hangs on the machine's speed; the training
-    record says so.
+    record says so. ``leaves_out`` are those of ``candidates`` that this budget does not train.
     """
 
     inner_folds: Annotated[int, Field(ge=2, le=10)]
     trials: Annotated[int, Field(ge=1, le=10_000)]
     seconds: Annotated[float, Field(gt=0)] | None = None
+    leaves_out: tuple[str, ...] = ()
+
+    @field_validator("leaves_out")
+    @classmethod
+    def _not_the_reference(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "reference" in value:
+            raise ValueError("the reference is what every candidate is held against: it is always trained.")
+        return value
 
 
 class EvaluateParams(Declared):
@@ -115,6 +123,11 @@ class Params(Declared):
     explain: ExplainParams
     added_value: AddedValueParams
     register_: Annotated[RegisterParams, Field(alias="register")]
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The candidates that the budget trains."""
+        return tuple(name for name in self.candidates if name not in self.train.leaves_out)
 
     @model_validator(mode="after")
     def _reference_always(self) -> "Params":

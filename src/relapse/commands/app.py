@@ -2,7 +2,7 @@
 
 import typer
 
-from relapse.commands import cohort, lineage, model, own_table, predictions, service
+from relapse.commands import cohort, lineage, model, own_table, pipeline, predictions, service
 from relapse.commands.change import change
 from relapse.commands.cluster import cluster
 from relapse.commands.deploy import deploy
@@ -15,11 +15,12 @@ from relapse.ground.console import readable_errors
 from relapse.ground.environment import check_environment
 
 app = typer.Typer(
-    help="Relapse models for breast cancer. The pipeline itself runs with `dvc repro`.",
+    help="Relapse models for breast cancer. The pipeline itself runs with `dvc repro`, or `relapse run`.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(pipeline.run)
 app.command()(cohort.check)
 app.command()(predictions.evaluate)
 app.command(name="check-table")(predictions.check_table)

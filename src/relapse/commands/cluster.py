@@ -118,7 +118,7 @@ def train(
     First DVC brings the stages before up to date, here. What is trained is committed to DVC as its own stage would be,
     so that `dvc repro` goes on with the stages that follow. Needs RELAPSE_BACKEND=dask and RELAPSE_SCHEDULER.
     """
-    from relapse.commands.stages import commit, reproduce, stale
+    from relapse.commands.stages import chosen, commit, reproduce, stale
     from relapse.machinery import machinery
     from relapse.params import read_params
 
@@ -128,7 +128,7 @@ def train(
             f"RELAPSE_BACKEND is {machine.backend}: this command needs dask, and RELAPSE_SCHEDULER with the address of "
             "the scheduler. On one machine `dvc repro` trains with all its cores."
         )
-    cohorts, candidates = _chosen("cohort", cohort, params.cohorts), _chosen("candidate", candidate, params.candidates)
+    cohorts, candidates = chosen("cohort", cohort, params.cohorts), chosen("candidate", candidate, params.trained)
     from relapse.bundle.model_file import dump_model
     from relapse.cluster.session import session
     from relapse.cluster.turns import at_once
@@ -151,12 +151,6 @@ def train(
             if said:
                 say(said)
     say("`dvc repro` goes on with what follows")
-
-
-def _chosen(what: str, asked: list[str] | None, there: tuple[str, ...]) -> list[str]:
-    if unknown := [name for name in asked or () if name not in there]:
-        raise DeclarationError(f"--{what} {unknown[0]}: params.yaml has {', '.join(there)}.")
-    return list(dict.fromkeys(asked or there))
 
 
 def _open_to_all(where: str, what: str) -> ServingError:

@@ -1,6 +1,6 @@
 """What a reader has to bear in mind, generated from what the cohort and the evidence are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from relapse.cohorts.schema import Cohort
@@ -78,6 +78,13 @@ def caveats(cohort: Cohort, evidence: Evidence, records: Mapping[str, Mapping[st
 def failures(failed: Mapping[str, str]) -> list[tuple[str, str]]:
     """What is said of candidates (title to error) that could not be trained: they stand in no table."""
     return [(f"{title} is missing", f"It could not be trained: {error}") for title, error in failed.items()]
+
+
+def omissions(left_out: Sequence[str]) -> list[tuple[str, str]]:
+    """What is said of candidates (names of ``params.yaml``) that the budget leaves out."""
+    names = ", ".join(left_out)
+    why = f"This budget does not train {names}: whether one of them does better is not known (leaves_out, params.yaml)."
+    return [("Not all candidates", why)] if left_out else []
 
 
 def _on_numbers(events: int) -> str:

@@ -20,10 +20,11 @@ class Material:
     """All that is known of a cohort and its models once the decision has been made.
 
     ``flow``, ``gate``, ``decision`` are the content of their JSON files; ``records`` are training records by candidate,
-    ``failed`` the errors of candidates that could not be trained, by title; ``table_one`` are the lines of Table 1;
-    ``audit`` is what the leakage audit found and ``added`` what blocks add, None where that was not run; ``explained``
-    are the summaries of explained candidates, below the folder ``explanations``; ``regression`` are ratios and equation
-    of the linear ones, None where that was not run; ``pictures`` are folders of figures.
+    ``failed`` the errors of candidates that could not be trained, by title; ``left_out`` those that the budget leaves
+    out; ``table_one`` are the lines of Table 1; ``audit`` is what the leakage audit found and ``added`` what blocks
+    add, None where that was not run; ``explained`` are the summaries of explained candidates, below the folder
+    ``explanations``; ``regression`` are ratios and equation of the linear ones, None where that was not run;
+    ``pictures`` are folders of figures.
     """
 
     cohort: Cohort
@@ -33,6 +34,7 @@ class Material:
     decision: Json
     records: Mapping[str, Json]
     failed: Mapping[str, str]
+    left_out: tuple[str, ...] = ()
     table_one: Sequence[Json] = ()
     audit: Json | None = None
     added: AddedValue | None = None
@@ -45,7 +47,7 @@ class Material:
     def read(cls, at: Workspace, candidates: tuple[str, ...], *, decision: Json) -> "Material":
         """Read the files of a cohort's stages."""
         every: dict[str, Json] = {name: read_json(at.record(name)) for name in candidates}
-        records = {name: record for name, record in every.items() if "not_for" not in record}
+        records = {name: record for name, record in every.items() if not record.keys() & {"not_for", "left_out"}}
         return cls(
             cohort=read_cohort(at.resolved),
             flow=read_json(at.flow),
@@ -53,6 +55,7 @@ class Material:
             evidence=read_evidence(at.evidence),
             decision=decision,
             records={name: record for name, record in records.items() if "failed" not in record},
+            left_out=tuple(name for name, record in every.items() if "left_out" in record),
             failed={record["title"]: record["failed"] for record in records.values() if "failed" in record},
             table_one=read_json(at.table_one),
             audit=read_json(at.audit),

@@ -14,6 +14,16 @@ from relapse.ground.errors import BundleError
 from relapse.ground.files import write_atomic
 from relapse.serving.example import example_file
 
+#: Its three commands in one process: each would load the whole of BentoML anew.
+_BUILD = """
+import sys
+import bentoml
+name, version, exported = sys.argv[1:]
+if f"{name}:{version}" in {str(bento.tag) for bento in bentoml.list()}:
+    bentoml.delete(f"{name}:{version}")
+bentoml.export_bento(bentoml.bentos.build_bentofile(name=name, version=version, build_ctx=".").tag, exported)
+"""
+
 
 def build_bento(bundle: Path, *, out: Path, repository: Path) -> str:
     """Build a Bento from a bundle and export it.
@@ -44,10 +54,7 @@ def build_bento(bundle: Path, *, out: Path, repository: Path) -> str:
     with tempfile.TemporaryDirectory(prefix="relapse-bento-") as scratch:
         staging, exported = Path(scratch) / "staging", Path(scratch) / "exported.bento"
         _stage(staging, bundle=bundle, service=repository / "bento" / "service.py", manifest=manifest)
-        if (home / "bentos" / name / number).exists():
-            _bentoml(["delete", "--yes", tag], home=home, folder=staging)
-        _bentoml(["build", ".", "--name", name, "--version", number], home=home, folder=staging)
-        _bentoml(["export", tag, str(exported)], home=home, folder=staging)
+        _bentoml(name, number, exported, home=home, folder=staging)
         write_atomic(out, lambda temporary: shutil.copyfile(exported, temporary))
     return tag
 
@@ -82,14 +89,14 @@ def _stage(staging: Path, *, bundle: Path, service: Path, manifest: Manifest) ->
     )
 
 
-def _bentoml(arguments: list[str], *, home: Path, folder: Path) -> None:
-    """Run BentoML's command line in a process of its own, which imports the staged service and nothing else."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("RELAPSE_BUNDLE", "PYTHONPATH")}
+def _bentoml(name: str, number: str, exported: Path, *, home: Path, folder: Path) -> None:
+    """Have BentoML build in a process of its own, which imports the staged service and nothing else of the library."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("RELAPSE_BUNDLE", "PYTHONPATH")}
     # BentoML installs uv with pip where it is not on the path.
     environment["PATH"] = os.pathsep.join([str(Path(sys.prefix) / "bin"), environment.get("PATH", os.defpath)])
     environment |= {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
     done = subprocess.run(
-        [sys.executable, "-m", "bentoml", *arguments],
+        [sys.executable, "-c", _BUILD, name, number, str(exported)],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -98,4 +105,4 @@ def _bentoml(arguments: list[str], *, home: Path, folder: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise BundleError(f"bentoml {arguments[0]} failed:\n{done.stdout.strip()[-2000:]}")
+        raise BundleError(f"BentoML could not build {name}:{number}:\n{done.stdout.strip()[-2000:]}")

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from relapse.documents import html
 from relapse.evaluation.evidence import Evidence
 from relapse.figures.shown import compared_words, labels, roles
-from relapse.report.caveats import caveats, failures
+from relapse.report.caveats import caveats, failures, omissions
 from relapse.report.material import Material
 from relapse.report.missing import missing_table
 from relapse.report.model_card import model_card
@@ -88,7 +88,7 @@ def _said(m: Material) -> dict[str, Any]:
         "decided": answer.decided(m.decision, m.titles),
         "carried_out": answer.carried_out(m.decision),
         "reservation": answer.reservation(evidence),
-        "caveats": [*caveats(m.cohort, evidence, m.records), *failures(m.failed)],
+        "caveats": [*caveats(m.cohort, evidence, m.records), *failures(m.failed), *omissions(m.left_out)],
         "protocol": protocol(m.records),
         "versions": versions(m.records),
         "last_horizon": horizon_words(evidence.endpoint.horizons[-1].label) if evidence.endpoint.timed else "",
