@@ -106,9 +106,9 @@ def needed_packages(path: Path) -> dict[str, str]:
 
 
 def installed(modules: Iterable[str]) -> dict[str, str]:
-    """The distributions that modules come from, with their installed versions."""
+    """The distributions that modules come from, all of those that share one, with their installed versions."""
     distributions = _distributions()
-    found = sorted({distributions[module][0] for module in modules}, key=str.lower)
+    found = sorted({name for module in modules for name in distributions[module]}, key=str.lower)
     return {name: version(name) for name in found}
 
 
