@@ -45,7 +45,10 @@ def commands(folder: Path) -> dict[tuple[str, ...], list[str]]:
     params = yaml.safe_load((folder / "params.yaml").read_text())
     found = {}
     for name, stage in yaml.safe_load((folder / "dvc.yaml").read_text())["stages"].items():
-        axes = {axis: params[listed.removeprefix("${").removesuffix("}")] for axis, listed in stage["matrix"].items()}
+        axes = {
+            axis: params[listed.removeprefix("${").removesuffix("}")]
+            for axis, listed in stage.get("matrix", {}).items()
+        }
         for entry in itertools.product(*axes.values()):
             command = stage["cmd"]
             for axis, value in zip(axes, entry, strict=True):
