@@ -1,7 +1,7 @@
-"""Wall seconds of ``relapse run``, which takes two cohorts at a time, against ``dvc repro``, which takes one stage at a time.
+"""Wall seconds of ``relapse run``, two cohorts at a time, against ``dvc repro``, one stage at a time.
 
-``python -P benchmarks/run.py`` from the repository root; ``--budget default``. Both run everything from nothing, in turn,
-in clones of the last commit; the installed environment is this one.
+``python -P benchmarks/run.py`` from the repository root; ``--budget default``. Both run everything from nothing, in
+turn, in clones of the last commit; the installed environment is this one.
 """
 
 import argparse
