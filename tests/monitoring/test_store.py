@@ -14,6 +14,7 @@ from relapse.serving.desk import Desk
 from relapse.serving.patients import patient_model
 from relapse.serving.settings import Serving
 from tests.bundle.blocks import a_patient, without
+from tests.room import room_for
 
 from .conftest import KEY
 
@@ -120,6 +121,18 @@ def test_an_answer_that_cannot_be_kept_is_given_and_counted(watched, tmp_path, c
     assert "1 answers could not be kept for monitoring" in caplog.text
     assert "secret-name" not in caplog.text
     assert 'relapse_monitored_total{kept="no"} 1.0' in exposition().decode()
+
+
+def test_on_a_full_disk_an_answer_is_given_the_store_stays_whole_and_goes_on(watched, tmp_path, caplog):
+    mine = watched["meadow"]
+    desk = Desk(mine.bundle, _settings(tmp_path / "kept"))
+    people = _asked(mine, mine.patients(3))
+    desk.predict(people, endpoint="predict_batch")
+    with room_for(1000):
+        assert len(desk.predict(people * 20, endpoint="predict_batch")) == 60
+    assert "60 answers could not be kept for monitoring (No space left on device)" in caplog.text
+    desk.predict(people, endpoint="predict_batch")
+    assert len(_read(mine, tmp_path / "kept")[0]) == 6
 
 
 def test_a_bundle_from_before_cannot_be_monitored_and_serves_without(bundle_from_before, tmp_path):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from relapse.ground.errors import SourceError
+from relapse.ground.files import append_whole
 from relapse.monitoring.monitored import DECIMALS, Monitored
 from relapse.quality.accepted import RARE, Counted
 
@@ -90,14 +91,7 @@ class Store:
         descriptor = os.open(self._folder / f"{day}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            size = os.fstat(descriptor).st_size
-            try:
-                whole = os.write(descriptor, text) == len(text)
-            except OSError:
-                whole = False
-            if not whole:
-                os.ftruncate(descriptor, size)
-                raise OSError("the answer could not be written whole")
+            append_whole(descriptor, text)
         finally:
             os.close(descriptor)
 

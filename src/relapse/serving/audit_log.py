@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from relapse.ground.errors import AuditLogError
+from relapse.ground.files import append_whole
 
 #: What the first line has in place of a digest.
 START = "0" * 64
@@ -81,14 +82,9 @@ class AuditLog:
                 previous = _digest(self._key, b"line", _canonical(entry))
                 lines += _canonical(entry | {"digest": previous}) + b"\n"
             try:
-                written = os.write(descriptor, lines)
+                append_whole(descriptor, lines)
             except OSError as error:
-                written, reason = -1, error.strerror
-            else:
-                reason = "disk full"
-            if written != len(lines):
-                os.ftruncate(descriptor, size)
-                raise AuditLogError(f"{self._path}: the audit log cannot be written ({reason}).")
+                raise AuditLogError(f"{self._path}: the audit log cannot be written ({error.strerror}).") from None
 
 
 def verify(path: Path, key: bytes) -> Verified:
