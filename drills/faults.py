@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -358,7 +359,9 @@ def of_clock(told: Told, folder: Path, draw: random.Random) -> None:
 
     project = fresh(folder / "project")
     whole(project, "dvc", "repro")
-    told.expect("up to date" in whole(project, *at(1), "dvc", "repro"), "dvc runs again with another clock")
+    # It is run always, and publishes what is not published.
+    ran = set(re.findall("Running stage '(.+?)'", whole(project, *at(1), "dvc", "repro")))
+    told.expect(ran <= {f"register@{COHORT}"}, f"with another clock dvc runs {ran}")
     second_version(project, *at(1))
     whole(project, *at(2), "relapse", "registry", "promote", COHORT, "2")
     verified(told, project, *at(2))

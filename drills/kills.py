@@ -31,6 +31,7 @@ from drills.making import (  # noqa: E402
     Count,
     fresh,
     kept,
+    kill,
     patients,
     ready,
     second_version,
@@ -80,8 +81,8 @@ def _as_undisturbed(count: Count, project: Project, undisturbed: Project) -> Non
         count.expect(expected.get(name) == found.get(name), f"results/{name} differs from the undisturbed run's")
     champions = [_champion(one) for one in (undisturbed, project)]
     count.expect(champions[0] == champions[1], f"{champions[1]} instead of {champions[0]}")
-    said = project.run("dvc", "status").stdout
-    count.expect("up to date" in said, f"dvc status: {said[-600:]}")
+    said = [one.run("dvc", "status").stdout for one in (undisturbed, project)]
+    count.expect(said[0] == said[1], f"dvc status: {said[1][-600:]}")
     _verify(count, project)
 
 
@@ -181,9 +182,14 @@ def service(project: Project, kills: int, draw: random.Random) -> Count:
             thread.join()
         answered += sum(done)
         found = checked.run("relapse", "audit-log", str(log))
-        count.expect(found.returncode == 0, f"audit log: {found.stdout[-400:]}")
+        # Killed in the middle of a line, whose answer was not given: the next start sets the half aside.
+        count.expect(found.returncode == 0 or "cut short" in found.stdout, f"audit log: {found.stdout[-400:]}")
         for kind, lines in (("audit log", _lines(log)), ("store", sum(map(_lines, store.glob("*.jsonl"))))):
             count.expect(lines >= answered, f"{answered} answers, {lines} lines in the {kind}")
+    running, url = start_service(home, settings)
+    count.expect(ready(running, url), "the service does not start after the last kill")
+    kill(running)
+    whole(checked, "relapse", "audit-log", str(log))
     whole(checked, "relapse", "monitor", COHORT, "--store", str(store), status=(0, 3))
     said: dict[str, set[str]] = {}
     for line in log.read_text().splitlines():

@@ -48,6 +48,16 @@ def test_an_event_that_does_not_fit_leaves_the_chain_whole(tmp_path: Path) -> No
     assert [entry["event"] for entry in read(path)] == ["begin", "done"]
 
 
+def test_half_an_event_that_a_killed_door_left_is_not_read_and_then_taken_off(tmp_path: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    append(path, "begin", "somebody")
+    append(path, "shadow begun", "somebody")
+    path.write_bytes(path.read_bytes()[:-30])
+    assert [entry["event"] for entry in read(path)] == ["begin"]
+    append(path, "opened", "somebody")
+    assert [entry["event"] for entry in read(path)] == ["begin", "opened"]
+
+
 def test_what_the_door_cannot_write_down_is_said_once_and_written_in_order_once_there_is_room(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

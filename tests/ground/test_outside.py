@@ -48,13 +48,26 @@ def test_what_does_not_fit_leaves_the_old_file_and_names_the_one_that_was_to_be(
 def test_lines_are_appended_all_or_none(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"one\n")
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
     with room_for(6), pytest.raises(OSError, match=FULL):
         append_whole(descriptor, b"two\nthree\n")
     assert path.read_bytes() == b"one\n"
     append_whole(descriptor, b"two\n")
     os.close(descriptor)
     assert path.read_bytes() == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("half", [b"", b"ha", b"x" * (3 << 20)])
+@pytest.mark.parametrize("before", [b"", b"one\n", b"one\n\ntwo\n"])
+def test_half_a_line_of_a_killed_writer_is_taken_off_before_the_next(
+    tmp_path: Path, before: bytes, half: bytes
+) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(before + half)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+    append_whole(descriptor, b"next\n")
+    os.close(descriptor)
+    assert path.read_bytes() == before + b"next\n"
 
 
 def test_a_full_and_a_readonly_database_are_told(tmp_path: Path) -> None:

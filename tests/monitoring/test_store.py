@@ -135,6 +135,19 @@ def test_on_a_full_disk_an_answer_is_given_the_store_stays_whole_and_goes_on(wat
     assert len(_read(mine, tmp_path / "kept")[0]) == 6
 
 
+def test_half_a_line_that_a_killed_writer_left_is_left_out_and_then_taken_off(watched, tmp_path, capsys):
+    store = _store(watched["meadow"], tmp_path / "kept")
+    values = dict.fromkeys(watched["meadow"].bundle.monitored.features)
+    line = store.line(b"x", values.get, risk=0.5, unlike=False)
+    store.append([line] * 3)
+    (file,) = (tmp_path / "kept").iterdir()
+    file.write_text(file.read_text()[:-20])
+    assert len(_read(watched["meadow"], tmp_path / "kept")[0]) == 2
+    assert "line 3: cut short, and left out" in capsys.readouterr().out
+    store.append([line])
+    assert len(_read(watched["meadow"], tmp_path / "kept")[0]) == 3
+
+
 def test_a_bundle_from_before_cannot_be_monitored_and_serves_without(bundle_from_before, tmp_path):
     with pytest.raises(ServingError, match="holds nothing to compare with"):
         Desk(bundle_from_before, _settings(tmp_path / "kept"))
@@ -176,7 +189,7 @@ def test_answers_of_another_model_are_counted_and_not_mixed_in(watched, tmp_path
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda text: text[:-20], "line 2: no JSON object: cut short"),
+        (lambda text: text[:-20] + "\n", "line 2: no JSON object: cut short"),
         (lambda text: text.replace('"risk":0.5', '"risk":1.5'), "line 1: not what a service of relapse-meadow"),
         (lambda text: text.replace("[-1,", "[99,", 1), "line 1: not what"),
         (lambda text: text.replace('"unlike":false', '"unlike":null', 1), "line 1: not what"),

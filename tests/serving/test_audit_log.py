@@ -1,6 +1,7 @@
 import json
 import multiprocessing
-import os
+import random
+import time
 
 import pytest
 
@@ -75,10 +76,40 @@ def test_another_key_fits_no_line(written):
         verify(written, b"another key of sixteen")
 
 
-def test_a_log_that_ends_within_a_line_stops_the_start(written):
-    os.truncate(written, written.stat().st_size - 5)
-    with pytest.raises(AuditLogError, match="ends within a line"):
+@pytest.mark.parametrize("left", [5, 100])
+def test_half_a_line_that_a_killed_writer_left_is_told_then_set_aside_and_the_chain_goes_on(written, left):
+    *whole, last = written.read_bytes().splitlines(keepends=True)
+    written.write_bytes(b"".join(whole) + last[:left])
+    with pytest.raises(AuditLogError, match=r"line 3: cut short.*gave no such answer.*The 2 lines before it hold"):
+        verify(written, KEY)
+    _log(written).append("explain", [(PATIENT, {"output": 1.5})])
+    assert verify(written, KEY).lines == 3
+    aside = written.with_name("audit.jsonl.cut")
+    assert aside.read_bytes() == last[:left] + b"\n"
+    assert aside.stat().st_mode & 0o777 == 0o600
+
+
+def test_half_a_line_of_something_else_stops_the_start(written):
+    with written.open("ab") as stream:
+        stream.write(b"half a line")
+    with pytest.raises(AuditLogError, match="ends within a line that is none of an audit log"):
         _log(written)
+
+
+def test_writers_killed_at_any_moment_leave_a_chain_that_holds_and_goes_on(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    context, draw, before = multiprocessing.get_context("fork"), random.Random(1), 0
+    for _ in range(25):
+        writer = context.Process(target=_append, args=(path, 100_000, 300))
+        writer.start()
+        time.sleep(draw.uniform(0.02, 0.1))
+        writer.kill()
+        writer.join()
+        _log(path)
+        lines = verify(path, KEY).lines if path.exists() else 0
+        assert lines >= before
+        before = lines
+    assert before > 0
 
 
 def test_a_file_that_is_no_log_is_not_appended_to(tmp_path):
@@ -89,10 +120,10 @@ def test_a_file_that_is_no_log_is_not_appended_to(tmp_path):
         _log(tmp_path)
 
 
-def _append(path, count):
+def _append(path, count, most=3):
     log = _log(path)
     for number in range(count):
-        log.append("predict", [(PATIENT, {"risk": number / count})] * (1 + number % 3))
+        log.append("predict", [(PATIENT, {"risk": number / count})] * (1 + number % most))
 
 
 def test_several_workers_append_to_one_chain(tmp_path):

@@ -20,7 +20,7 @@ def append(path: Path, event: str, who: str, **said: Any) -> dict[str, Any]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "r+b", buffering=0) as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        lines = stream.read().decode().splitlines()
+        lines = _lines(stream.read())
         entry = {
             "number": len(lines) + 1,
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -43,13 +43,18 @@ def read(path: Path) -> list[dict[str, Any]]:
         A line was altered, moved or taken out.
     """
     before, found = START, []
-    for number, line in enumerate(path.read_text("utf-8").splitlines() if path.is_file() else [], start=1):
+    for number, line in enumerate(_lines(path.read_bytes()) if path.is_file() else [], start=1):
         entry = _entry(line)
         if entry.get("number") != number or entry.get("before") != before:
             raise DeploymentError(f"{path}, line {number}: does not follow the line before: altered, moved or missing.")
         before = sha256_of_text(line)
         found.append(entry)
     return found
+
+
+def _lines(content: bytes) -> list[str]:
+    """The whole lines; half of one at the end is being written, or its writer was killed."""
+    return content[: content.rfind(b"\n") + 1].decode().splitlines()
 
 
 def _entry(line: str) -> dict[str, Any]:

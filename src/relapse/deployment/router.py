@@ -200,7 +200,7 @@ class Router:
             "risks": [[round(one, 3), round(other, 3)] for one, other in pairs],
             "milliseconds": [round(item, 1) for item in took],
         }
-        descriptor = os.open(self.compared, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(self.compared, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             append_whole(descriptor, (json.dumps(line) + "\n").encode())
         finally:

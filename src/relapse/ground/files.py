@@ -50,14 +50,16 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def append_whole(descriptor: int, lines: bytes) -> None:
-    """Append ``lines`` to a file that is open for appending, under a lock of the caller's: all of them or none.
+    """Append ``lines`` to a file that is open to be read and appended to, under a lock of the caller's: all or none.
+
+    Half a line that a killed writer left is taken off first: nothing rests on it, and the next one would not be read.
 
     Raises
     ------
     OSError
         They could not be written whole; the file is what it was.
     """
-    size = os.fstat(descriptor).st_size
+    size = _whole_lines(descriptor)
     try:
         if os.write(descriptor, lines) != len(lines):
             # What stopped the system in the middle is told by the next attempt alone, and is hardly anything else.
@@ -65,6 +67,21 @@ def append_whole(descriptor: int, lines: bytes) -> None:
     except OSError:
         os.ftruncate(descriptor, size)
         raise
+
+
+def _whole_lines(descriptor: int) -> int:
+    """The size of a file up to the end of its last whole line, where it is cut."""
+    size = whole = os.fstat(descriptor).st_size
+    if size == 0 or os.pread(descriptor, 1, size - 1) == b"\n":
+        return size
+    while whole:
+        start = max(0, whole - _CHUNK)
+        found = os.pread(descriptor, whole - start, start).rfind(b"\n") + 1
+        whole = start + found
+        if found:
+            break
+    os.ftruncate(descriptor, whole)
+    return whole
 
 
 def read_json(path: Path) -> Any:
