@@ -51,7 +51,7 @@ from relapse.cohorts.catalogue import read_cohort  # noqa: E402
 from relapse.ground.workspace import Workspace  # noqa: E402
 
 #: Bytes of the disk that is to fill, and kilobytes left on it: some fail at once, some in the middle of a file.
-_SIZE, _LEFT = 500 << 20, (0, 8, 64, 512)
+_SIZE, _LEFT = 500 << 20, (0, 100)
 
 REGISTER = (sys.executable, "pipelines/register.py", "--cohort", COHORT)
 TRAIN = (sys.executable, "pipelines/train.py", "--cohort", COHORT, "--candidate", "linear")
@@ -144,6 +144,7 @@ def on_a_disk(told: Told, project: Project, faults: list[Callable[[], Any]]) -> 
     expected = digests(project)
     patients(project)
     for name, (asked, status) in commands(project).items():
+        print(f"  {name}", flush=True)
         for fault in faults:
             before = digests(project)
             if name == "train":
@@ -162,11 +163,11 @@ def on_a_disk(told: Told, project: Project, faults: list[Callable[[], Any]]) -> 
             told.expect(not half, f"{name}: half-written: {half}")
             if failed:
                 again = project.run(*asked)
-                repaired = project.run("relapse", "registry", "verify", COHORT, "--repair")
                 if again.returncode not in status and name in ("promote", "rollback"):
-                    again = project.run(*asked)
+                    # A move that was written down and not made: the message names the command that makes it.
+                    told.expect("--repair" in again.stdout, f"{name}: {again.stdout[-1500:]}")
+                    again = project.run("relapse", "registry", "verify", COHORT, "--repair")
                 told.expect(again.returncode in status, f"{name} does not go on: {again.stdout[-1500:]}")
-                told.expect(repaired.returncode == 0, f"{name}: {repaired.stdout[-1500:]}")
     whole(project, "dvc", "repro")
     told.expect(digests(project) == expected, "the end is not that of an undisturbed run")
     verified(told, project)
@@ -414,6 +415,8 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="part", help=", ".join(PARTS))
     parser.add_argument("--seed", type=int, default=1)
     asked, wrong, start = parser.parse_args(), 0, time.perf_counter()
+    if unknown := set(asked.parts) - PARTS.keys():
+        parser.error(f"no such part: {', '.join(unknown)}")
     for part in asked.parts:
         name, run = PARTS[part]
         if why := lacking(part):

@@ -1,9 +1,10 @@
 """What is left where processes are killed (SIGKILL) at random points: pipeline, promotion, rollback, monitor, service.
 
-``make kills``, or ``python -P drills/kills.py`` from the repository root; ``--kills 5`` of each kind, ``--seed 2``.
-Each part runs on real files in a temporary copy of the project with a small budget. After every kill what a user would
-look at is looked at: the registry's faults, the chain of the audit log, the files of the look; at the end all of it has
-to equal a run that nobody disturbed. The exit status is 1 where it does not.
+``make kills``, or ``python -P drills/kills.py`` from the repository root; ``--kills 5`` of each kind, ``--seed 2``,
+parts by name: ``pipeline moves monitor service``. Each part runs on real files in a temporary copy of the project with a
+small budget. After every kill what a user would look at is looked at: the registry's faults, the chain of the audit
+log, the files of the look; at the end all of it has to equal a run that nobody disturbed. The exit status is 1 where it
+does not.
 """
 
 import argparse
@@ -50,6 +51,9 @@ from relapse.tracking.registry.faults import faults  # noqa: E402
 _OTHERWISE = {"gate", "package", "register", "report"}, {"trials.parquet", "record.json"}
 
 
+PARTS = ["pipeline", "moves", "monitor", "service"]
+
+
 def digests(project: Project) -> dict[str, str]:
     """The digest of each result that two runs have alike, models and predictions among them."""
     results = project.root / "results"
@@ -61,18 +65,17 @@ def digests(project: Project) -> dict[str, str]:
     }
 
 
-def pipeline(folder: Path, undisturbed: Project, kills: int, draw: random.Random) -> tuple[Count, Project]:
-    """Kill ``dvc repro`` again and again, from the beginning once it is through."""
-    count, number = Count(), 0
-    project = fresh(folder / "killed-0")
+def pipeline(project: Project, undisturbed: Project, kills: int, draw: random.Random) -> Count:
+    """Kill ``dvc repro`` again and again, from the beginning in another copy once it is through."""
+    count, copy = Count(), project
     while count.killed < kills:
-        if not count.kill(project.start("dvc", "repro"), draw.uniform(1.0, 15.0)):
-            _as_undisturbed(count, project, undisturbed)
-            number += 1
-            project = fresh(folder / f"killed-{number}")
-    whole(project, "dvc", "repro")
-    _as_undisturbed(count, project, undisturbed)
-    return count, project
+        if not count.kill(copy.start("dvc", "repro"), draw.uniform(1.0, 15.0)):
+            _as_undisturbed(count, copy, undisturbed)
+            copy = fresh(project.root.with_name(f"killed-{count.ended}"))
+    for each in {copy.root: copy, project.root: project}.values():
+        whole(each, "dvc", "repro")
+        _as_undisturbed(count, each, undisturbed)
+    return count
 
 
 def _as_undisturbed(count: Count, project: Project, undisturbed: Project) -> None:
@@ -218,40 +221,41 @@ def _ask(url: str, bodies: list[dict[str, Any]], done: list[int], place: int) ->
 def main() -> None:
     """Run every part, print a row each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=PARTS, metavar="part", help=", ".join(PARTS))
     parser.add_argument("--kills", type=int, default=22, help="of each of the five kinds")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(unknown)}")
     draw, start = random.Random(asked.seed), time.perf_counter()
+    counts: dict[str, Count] = {}
+
+    def told(run: Callable[[], tuple[Count, ...]], *names: str) -> None:
+        began = time.perf_counter()
+        for name, count in zip(names, run(), strict=True):
+            counts[name] = count
+            verdict = "as undisturbed" if not count.faults else f"{len(count.faults)} faults"
+            print(
+                f"{name:<10}{count.killed:>4} killed{count.ended:>4} ended before{count.repaired:>4} repaired   "
+                f"{verdict}, {time.perf_counter() - began:.0f} s",
+                flush=True,
+            )
+            for fault in count.faults[:5]:
+                print(f"  {fault}", flush=True)
+
     with tempfile.TemporaryDirectory(prefix="relapse-kills-") as temporary:
         folder = Path(temporary)
-        undisturbed = fresh(folder / "undisturbed")
+        project = undisturbed = fresh(folder / "undisturbed")
         print(f"undisturbed run: {seconds_of(lambda: whole(undisturbed, 'dvc', 'repro')):.0f} s", flush=True)
-        counts: dict[str, Count] = {}
-
-        def told(run: Callable[[], tuple[Count, ...]], *names: str) -> None:
-            began = time.perf_counter()
-            for name, count in zip(names, run(), strict=True):
-                counts[name] = count
-                verdict = "as undisturbed" if not count.faults else f"{len(count.faults)} faults"
-                print(
-                    f"{name:<10}{count.killed:>4} killed{count.ended:>4} ended before{count.repaired:>4} repaired   "
-                    f"{verdict}, {time.perf_counter() - began:.0f} s",
-                    flush=True,
-                )
-                for fault in count.faults[:5]:
-                    print(f"  {fault}", flush=True)
-
-        killed: list[Project] = []
-
-        def through() -> tuple[Count]:
-            count, project = pipeline(folder, undisturbed, asked.kills, draw)
-            killed.append(project)
-            return (count,)
-
-        told(through, "pipeline")
-        told(lambda: moves(killed[0], asked.kills, draw), "promote", "rollback")
-        told(lambda: (monitor(killed[0], asked.kills, draw),), "monitor")
-        told(lambda: (service(killed[0], asked.kills, draw),), "service")
+        if "pipeline" in asked.parts:
+            project = fresh(folder / "killed")
+            told(lambda: (pipeline(project, undisturbed, asked.kills, draw),), "pipeline")
+        if "moves" in asked.parts:
+            told(lambda: moves(project, asked.kills, draw), "promote", "rollback")
+        if "monitor" in asked.parts:
+            told(lambda: (monitor(project, asked.kills, draw),), "monitor")
+        if "service" in asked.parts:
+            told(lambda: (service(project, asked.kills, draw),), "service")
     total = sum(count.killed for count in counts.values())
     wrong = sum(len(count.faults) for count in counts.values())
     print(f"{total} processes killed in {(time.perf_counter() - start) / 60:.0f} min, {wrong} faults")

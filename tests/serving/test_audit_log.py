@@ -1,7 +1,5 @@
 import json
 import multiprocessing
-import random
-import time
 
 import pytest
 
@@ -96,22 +94,6 @@ def test_half_a_line_of_something_else_stops_the_start(written):
         _log(written)
 
 
-def test_writers_killed_at_any_moment_leave_a_chain_that_holds_and_goes_on(tmp_path):
-    path = tmp_path / "audit.jsonl"
-    context, draw, before = multiprocessing.get_context("fork"), random.Random(1), 0
-    for _ in range(25):
-        writer = context.Process(target=_append, args=(path, 100_000, 300))
-        writer.start()
-        time.sleep(draw.uniform(0.02, 0.1))
-        writer.kill()
-        writer.join()
-        _log(path)
-        lines = verify(path, KEY).lines if path.exists() else 0
-        assert lines >= before
-        before = lines
-    assert before > 0
-
-
 def test_a_file_that_is_no_log_is_not_appended_to(tmp_path):
     (tmp_path / "other").write_text("something else\n")
     with pytest.raises(AuditLogError, match="no audit log"):
@@ -120,10 +102,10 @@ def test_a_file_that_is_no_log_is_not_appended_to(tmp_path):
         _log(tmp_path)
 
 
-def _append(path, count, most=3):
+def _append(path, count):
     log = _log(path)
     for number in range(count):
-        log.append("predict", [(PATIENT, {"risk": number / count})] * (1 + number % most))
+        log.append("predict", [(PATIENT, {"risk": number / count})] * (1 + number % 3))
 
 
 def test_several_workers_append_to_one_chain(tmp_path):
