@@ -126,7 +126,7 @@ def commands(project: Project) -> dict[str, tuple[tuple[str, ...], tuple[int, ..
     look = ("relapse", "monitor", COHORT, "--table", str(project.root / "patients.csv"), "--until", "2026-12-31")
     stage = {
         name: ((sys.executable, f"pipelines/{name}.py", "--cohort", COHORT), (0,))
-        for name in ("ingest", "gate", "evaluate", "explain", "register", "package", "report")
+        for name in ("ingest", "evaluate", "register", "package", "report")
     }
     return {
         "train": (TRAIN, (0,)),
@@ -251,10 +251,17 @@ def finished(folder: Path) -> Project:
     return project
 
 
-def cut(told: Told, name: str, project: Project, asked: tuple[str, ...], after: float, stop: Callable[[], Any]) -> bool:
-    """Run a command, take something away from it after some seconds, and note how it ended; whether it failed."""
+def cut(
+    told: Told,
+    name: str,
+    project: Project,
+    asked: tuple[str, ...],
+    wait: "Callable[[subprocess.Popen[str]], Any]",
+    stop: Callable[[], Any],
+) -> bool:
+    """Run a command, wait, take something away from it, and note how it ended; whether it failed."""
     running = project.start(*asked)
-    time.sleep(after)
+    wait(running)
     stop()
     said, _ = running.communicate(timeout=600)
     return told.ended(name, running.returncode, said)
@@ -281,7 +288,7 @@ def of_postgres(told: Told, folder: Path, draw: random.Random) -> None:
             told.run(f"{name}, down before", project, *command)
             server.start()
             for after in (draw.uniform(2, 5), draw.uniform(4, 8), draw.uniform(6, 14)):
-                cut(told, name, project, command, after, server.stop)
+                cut(told, name, project, command, lambda _, after=after: time.sleep(after), server.stop)  # type: ignore[misc]
                 server.start()
             if name == "promote":
                 whole(project, "relapse", "registry", "verify", COHORT, "--repair")
@@ -332,14 +339,26 @@ def of_server(told: Told, folder: Path, draw: random.Random) -> None:
     port, home = free_port(), folder / "server"
     project = Project(fresh(folder / "project").root, {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"})
     whole(project, "dvc", "repro", f"audit@{COHORT}", f"explain@{COHORT}", f"describe@{COHORT}")
-    for after in (draw.uniform(4, 8), draw.uniform(8, 14)):
+
+    def asked_for(times: int) -> "Callable[[subprocess.Popen[str]], Any]":
+        """Wait until the server was asked so often: what comes before that is loading."""
+        before = (home / "log").read_text().count("/api/")
+
+        def wait(running: "subprocess.Popen[str]") -> None:
+            while running.poll() is None and (home / "log").read_text().count("/api/") < before + times:
+                time.sleep(0.02)
+
+        return wait
+
+    for times in (draw.randint(5, 40), draw.randint(40, 120)):
         with mlflow_server(home, port) as running:
             start = time.perf_counter()
-            cut(told, "register", project, REGISTER, after, lambda running=running: kill(running))  # type: ignore[misc]
-            print(f"  gone after {after:.0f} s, told after {time.perf_counter() - start:.0f} s", flush=True)
+            cut(told, "register", project, REGISTER, asked_for(times), lambda running=running: kill(running))  # type: ignore[misc]
+            print(f"  gone after {times} requests, told after {time.perf_counter() - start:.0f} s", flush=True)
+    told.run("register, down before", project, *REGISTER)
     with mlflow_server(home, port) as running:
-        work = project.start(*REGISTER)
-        time.sleep(draw.uniform(5, 9))
+        wait, work = asked_for(draw.randint(20, 80)), project.start(*REGISTER)
+        wait(work)
         kill(running)
         with mlflow_server(home, port):
             said, _ = work.communicate(timeout=600)

@@ -1,8 +1,8 @@
 """What is left where processes are killed (SIGKILL) at random points: pipeline, promotion, rollback, monitor, service.
 
 ``make kills``, or ``python -P drills/kills.py`` from the repository root; ``--kills 5`` of each kind, ``--seed 2``,
-parts by name: ``pipeline moves monitor service``. Each part runs on real files in a temporary copy of the project with a
-small budget. After every kill what a user would look at is looked at: the registry's faults, the chain of the audit
+parts by name: ``pipeline moves monitor service``. Each part runs on real files in a temporary copy of the project with
+a small budget. After every kill what a user would look at is looked at: the registry's faults, the chain of the audit
 log, the files of the look; at the end all of it has to equal a run that nobody disturbed. The exit status is 1 where it
 does not.
 """
@@ -119,7 +119,7 @@ def moves(project: Project, kills: int, draw: random.Random) -> tuple[Count, Cou
         for name, (version, asked) in ways.items():
             count = counts[name]
             # Most of the time is Python's start, which nothing can happen to.
-            count.kill(project.start(*asked), draw.uniform(0.4, 1.05) * takes[name])
+            count.kill(project.start(*asked), draw.uniform(0.6, 1.05) * takes[name])
             if faults(client, COHORT, root=project.root):
                 whole(project, "relapse", "registry", "verify", COHORT, "--repair")
                 count.repaired += 1
