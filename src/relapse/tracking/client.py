@@ -45,6 +45,9 @@ def connect(machinery: Machinery) -> "MlflowClient":
     # Several processes that create MLflow's tables at once break each other.
     uri = machinery.tracking_uri
     if uri.startswith("http"):
+        # A server that comes back within a minute is waited for. MLflow's own seven attempts are four minutes, and what
+        # ends runs that were begun asks anew: a quarter of an hour before it is said that the server is gone.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
         _reach(uri)
     with alone(uri, "tables") if lockable(uri) else nullcontext():
         mlflow.set_tracking_uri(machinery.tracking_uri)
@@ -57,7 +60,7 @@ def connect(machinery: Machinery) -> "MlflowClient":
 
 
 def _reach(uri: str) -> None:
-    """See that a server is there: MLflow itself asks one that is not for four minutes before it says so.
+    """See that a server is there: MLflow itself asks one that is not for minutes before it says so.
 
     That is right for a server that goes in the middle of the work and comes back, and not for a beginning.
     """
