@@ -80,7 +80,8 @@ def _of_a_server(error: BaseException) -> tuple[str, str] | None:
         state = getattr(error, "sqlstate", None)
         if state is None or state.startswith(_STATES):
             remedy = _FULL if state == "53100" else _GONE
-            return f"PostgreSQL: {' '.join(str(error).split())}".rstrip("."), remedy
+            # Its further lines ask what the first one says.
+            return f"PostgreSQL: {str(error).strip().splitlines()[0]}".rstrip("."), remedy
     if requests and isinstance(error, requests.ConnectionError | requests.Timeout):
         asked = getattr(error, "request", None)
         return f"{_origin(asked.url) if asked is not None else 'the server'} does not answer", _GONE
