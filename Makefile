@@ -141,7 +141,7 @@ bench: setup  ## run the benchmarks
 	for script in benchmarks/*.py; do OMP_NUM_THREADS=1 python -P $$script; done
 
 # Not among the benchmarks: these measure nothing, and end with status 1 where something is lost.
-kills: setup  ## kill pipeline, promotion, rollback, monitor and service 110 times, and see that nothing is lost (some 20 min)
+kills: setup  ## kill pipeline, promotion, rollback, monitor and service 110 times, and see that nothing is lost (minutes; half an hour on a busy machine)
 	python -P drills/kills.py
 
 faults: setup  ## fill the disk, close it, stop PostgreSQL and MLflow's server, move the clock back (needs root, PostgreSQL, faketime)

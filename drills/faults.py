@@ -157,6 +157,8 @@ def on_a_disk(told: Told, project: Project, faults: list[Callable[[], Any]]) -> 
                 shutil.rmtree(project.root / ".cache" / "optuna", ignore_errors=True)
             if name == "register":
                 other_policy(project)
+            if name == "register":
+                other_policy(project)
             if name in MOVES:
                 # The other one first, where that is possible: only then there is something to do.
                 project.run(*MOVES[{"promote": "rollback", "rollback": "promote"}[name]])
