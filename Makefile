@@ -27,7 +27,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_NO_PROGRESS := 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup run run-films run-imaging pull push remote retrain promote watch respond deploy take-over test test-all test-fast lint lint-workflows ui serve bento check-api bench backup restore wheelhouse clean
+.PHONY: help setup run run-films run-imaging pull push remote retrain promote watch respond deploy take-over test test-all test-fast lint lint-workflows ui serve bento check-api bench kills faults backup restore wheelhouse clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -140,6 +140,13 @@ check-api: .cache/schemathesis/.done  ## hold the service that runs on HOST, POR
 bench: setup  ## run the benchmarks
 	for script in benchmarks/*.py; do OMP_NUM_THREADS=1 python -P $$script; done
 
+# Not among the benchmarks: these measure nothing, and end with status 1 where something is lost.
+kills: setup  ## kill pipeline, promotion, rollback, monitor and service 110 times, and see that nothing is lost (minutes; half an hour on a busy machine)
+	python -P drills/kills.py
+
+faults: setup  ## fill the disk, close it, stop PostgreSQL and MLflow's server, move the clock back (needs root, PostgreSQL, faketime)
+	python -P drills/faults.py
+
 backup: setup  ## write registry, declarations, decisions, served bundles and logs into one archive: backups/<time>.zip, or BACKUP=file
 	relapse project backup "$(or $(BACKUP),backups/relapse-$(shell date -u +%Y%m%dT%H%M%S).zip)"
 
@@ -153,4 +160,4 @@ wheelhouse:  ## download every package for a machine without a network into whee
 
 clean:  ## remove what the pipeline and the tools wrote (not .venv, not mlruns)
 	rm -rf results .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find src tests pipelines bento benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests pipelines bento benchmarks drills -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,6 +23,7 @@ from relapse.serving.guard import Guard
 from relapse.serving.names import PATIENT_HEADER, named
 from relapse.serving.pages import ENDPOINTS, HEALTH, PUBLIC, pages
 from relapse.serving.patients import batch_model, patient_model
+from relapse.serving.recorded import recorded
 from relapse.serving.settings import serving
 from relapse.serving.traffic import Traffic
 
@@ -79,19 +80,22 @@ class RelapseService:
         """The risk of one patient."""
         curve = ctx.request.query_params.get("curve") == "true"
         names = named(ctx.request.headers.get(HEADER)) or ()
-        answer = partial(self._desk.predict, [patient], endpoint="predict", curve=curve, names=names)
-        return (await run_in_threadpool(answer) if DESCRIPTION.cohort.volumes else answer())[0]
+
+        def answer() -> Any:
+            return self._desk.predict([patient], endpoint="predict", curve=curve, names=names)[0]
+
+        return await run_in_threadpool(recorded, answer, ctx) if DESCRIPTION.cohort.volumes else recorded(answer, ctx)
 
     @bentoml.api
     def predict_batch(self, patients: Patients, /, ctx: bentoml.Context) -> list[Prediction]:
         """The risks of 1 to 1000 patients, in their order."""
         names = named(ctx.request.headers.get(HEADER)) or ()
-        return self._desk.predict(patients.root, endpoint="predict_batch", names=names)
+        return recorded(partial(self._desk.predict, patients.root, endpoint="predict_batch", names=names), ctx)
 
     @bentoml.api
-    def explain(self, patient: Patient, /) -> Explanation:
+    def explain(self, patient: Patient, /, ctx: bentoml.Context) -> Explanation:
         """What raised and what lowered the model's output for one patient."""
-        return self._desk.explain(patient)
+        return recorded(partial(self._desk.explain, patient), ctx)
 
 
 # The first one added stands outermost: what the door refuses is counted too.

@@ -4,8 +4,9 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.project import without
@@ -17,9 +18,25 @@ def _programs() -> Path | None:
     return folders[-1] if folders else None
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that can go and come back; ``url`` is without a database."""
+
+    url: str
+    stop: Callable[[], None]
+    start: Callable[[], None]
+
+
 @contextmanager
 def server() -> Iterator[str]:
     """Start a server on a free loopback port, and give its URL without a database; it trusts whoever connects."""
+    with stoppable() as found:
+        yield found.url
+
+
+@contextmanager
+def stoppable() -> Iterator[Server]:
+    """The same, which can be stopped and started meanwhile; it is started at the beginning."""
     programs = _programs()
     if programs is None:
         without("PostgreSQL (Debian package postgresql)")
@@ -41,11 +58,20 @@ def server() -> Iterator[str]:
     try:
         run(str(programs / "initdb"), "-D", f"{folder}/data", "-U", "postgres", "--auth=trust", "--no-sync")
         options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off"
-        run(str(programs / "pg_ctl"), "-D", f"{folder}/data", "-o", options, "-l", f"{folder}/log", "-w", "start")
+        control = [str(programs / "pg_ctl"), "-D", f"{folder}/data", "-l", f"{folder}/log", "-w"]
+
+        def start() -> None:
+            run(*control, "-o", options, "start")
+
+        def stop() -> None:
+            run(*control, "-m", "immediate", "stop")
+
+        start()
         try:
-            yield f"postgresql+psycopg://postgres@127.0.0.1:{port}"
+            yield Server(f"postgresql+psycopg://postgres@127.0.0.1:{port}", stop, start)
         finally:
-            run(str(programs / "pg_ctl"), "-D", f"{folder}/data", "-m", "immediate", "-w", "stop")
+            if Path(f"{folder}/data/postmaster.pid").exists():
+                stop()
     finally:
         shutil.rmtree(folder)
 

@@ -1,5 +1,6 @@
 """Work is shared out to processes whatever they load, whatever is done with warnings, wherever they stand."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from joblib import delayed
 
-from relapse.ground.errors import NoTrialError, WorkersError
+from relapse.ground.errors import NoTrialError, OutsideError, WorkersError
 from relapse.machinery import Machinery, machinery
 from relapse.workers import shared_out
 
@@ -109,6 +110,20 @@ def test_a_worker_that_is_killed_is_one_message(left: Callable[[], list[Any]]) -
         return number
 
     with pytest.raises(WorkersError, match=r"one of 2 workers was ended from outside.*RELAPSE_WORKERS"):
+        shared([delayed(task)(number) for number in range(9)])
+    assert left() == []
+
+
+def test_what_failed_outside_of_a_worker_is_one_message_whatever_a_library_made_of_it(
+    left: Callable[[], list[Any]],
+) -> None:
+    def task(number: int) -> int:
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "somewhere")
+        except OSError as error:
+            raise RuntimeError("a library's own words") from error
+
+    with pytest.raises(OutsideError, match=r"somewhere: No space left on device\. Make room there"):
         shared([delayed(task)(number) for number in range(9)])
     assert left() == []
 

@@ -14,6 +14,7 @@ from relapse.serving.desk import Desk
 from relapse.serving.patients import patient_model
 from relapse.serving.settings import Serving
 from tests.bundle.blocks import a_patient, without
+from tests.room import room_for
 
 from .conftest import KEY
 
@@ -122,6 +123,31 @@ def test_an_answer_that_cannot_be_kept_is_given_and_counted(watched, tmp_path, c
     assert 'relapse_monitored_total{kept="no"} 1.0' in exposition().decode()
 
 
+def test_on_a_full_disk_an_answer_is_given_the_store_stays_whole_and_goes_on(watched, tmp_path, caplog):
+    mine = watched["meadow"]
+    desk = Desk(mine.bundle, _settings(tmp_path / "kept"))
+    people = _asked(mine, mine.patients(3))
+    desk.predict(people, endpoint="predict_batch")
+    with room_for(1000):
+        assert len(desk.predict(people * 20, endpoint="predict_batch")) == 60
+    assert "60 answers could not be kept for monitoring (No space left on device)" in caplog.text
+    desk.predict(people, endpoint="predict_batch")
+    assert len(_read(mine, tmp_path / "kept")[0]) == 6
+
+
+def test_half_a_line_that_a_killed_writer_left_is_left_out_and_then_taken_off(watched, tmp_path, capsys):
+    store = _store(watched["meadow"], tmp_path / "kept")
+    values = dict.fromkeys(watched["meadow"].bundle.monitored.features)
+    line = store.line(b"x", values.get, risk=0.5, unlike=False)
+    store.append([line] * 3)
+    (file,) = (tmp_path / "kept").iterdir()
+    file.write_text(file.read_text()[:-20])
+    assert len(_read(watched["meadow"], tmp_path / "kept")[0]) == 2
+    assert "line 3: cut short, and left out" in capsys.readouterr().out
+    store.append([line])
+    assert len(_read(watched["meadow"], tmp_path / "kept")[0]) == 3
+
+
 def test_a_bundle_from_before_cannot_be_monitored_and_serves_without(bundle_from_before, tmp_path):
     with pytest.raises(ServingError, match="holds nothing to compare with"):
         Desk(bundle_from_before, _settings(tmp_path / "kept"))
@@ -163,7 +189,7 @@ def test_answers_of_another_model_are_counted_and_not_mixed_in(watched, tmp_path
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda text: text[:-20], "line 2: no JSON object: cut short"),
+        (lambda text: text[:-20] + "\n", "line 2: no JSON object: cut short"),
         (lambda text: text.replace('"risk":0.5', '"risk":1.5'), "line 1: not what a service of relapse-meadow"),
         (lambda text: text.replace("[-1,", "[99,", 1), "line 1: not what"),
         (lambda text: text.replace('"unlike":false', '"unlike":null', 1), "line 1: not what"),

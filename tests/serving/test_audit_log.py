@@ -1,6 +1,5 @@
 import json
 import multiprocessing
-import os
 
 import pytest
 
@@ -75,9 +74,23 @@ def test_another_key_fits_no_line(written):
         verify(written, b"another key of sixteen")
 
 
-def test_a_log_that_ends_within_a_line_stops_the_start(written):
-    os.truncate(written, written.stat().st_size - 5)
-    with pytest.raises(AuditLogError, match="ends within a line"):
+@pytest.mark.parametrize("left", [5, 100])
+def test_half_a_line_that_a_killed_writer_left_is_told_then_set_aside_and_the_chain_goes_on(written, left):
+    *whole, last = written.read_bytes().splitlines(keepends=True)
+    written.write_bytes(b"".join(whole) + last[:left])
+    with pytest.raises(AuditLogError, match=r"line 3: cut short.*gave no such answer.*The 2 lines before it hold"):
+        verify(written, KEY)
+    _log(written).append("explain", [(PATIENT, {"output": 1.5})])
+    assert verify(written, KEY).lines == 3
+    aside = written.with_name("audit.jsonl.cut")
+    assert aside.read_bytes() == last[:left] + b"\n"
+    assert aside.stat().st_mode & 0o777 == 0o600
+
+
+def test_half_a_line_of_something_else_stops_the_start(written):
+    with written.open("ab") as stream:
+        stream.write(b"half a line")
+    with pytest.raises(AuditLogError, match="ends within a line that is none of an audit log"):
         _log(written)
 
 

@@ -10,7 +10,9 @@ from relapse.serving.access import is_asked_for, is_authorised, is_loopback, req
 from relapse.serving.audit_log import verify
 from relapse.serving.guard import HEADERS, MAX_BODY
 from relapse.serving.pages import ENDPOINTS, PUBLIC
+from relapse.serving.recorded import UNRECORDED
 from relapse.serving.settings import Serving, serving
+from tests.room import room_for
 from tests.serving.conftest import client_of, service_of
 
 TOKEN = "test-token-0123456789"
@@ -248,9 +250,26 @@ def test_what_cannot_be_recorded_is_not_answered(guarded, log, patients):
     refused = guarded.post("/predict", json=patients["gbsg"], headers=BEARER)
     with log.open("ab") as stream:
         stream.truncate(size)
-    assert refused.status_code == 500
-    assert "risk" not in refused.json()
+    assert refused.status_code == 503
+    assert refused.json() == {"errors": [{"message": UNRECORDED}]}
     assert guarded.post("/predict", json=patients["gbsg"], headers=BEARER).status_code == 200
+
+
+@pytest.mark.parametrize("endpoint", ["predict", "predict_batch", "explain"])
+def test_on_a_full_disk_nothing_is_answered_the_log_stays_whole_and_goes_on(guarded, log, patients, caplog, endpoint):
+    body = patients["gbsg"] if endpoint != "predict_batch" else [patients["gbsg"]] * 5
+    guarded.post("/predict", json=patients["gbsg"], headers=BEARER)
+    before = log.read_bytes()
+    with room_for(len(before) + 100):
+        refused = guarded.post(f"/{endpoint}", json=body, headers=BEARER)
+    assert (refused.status_code, refused.json()) == (503, {"errors": [{"message": UNRECORDED}]})
+    assert log.read_bytes() == before
+    said = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(said) == 1
+    assert "the audit log cannot be written (No space left on device). An answer was not given." in said[0].message
+    assert said[0].exc_info is None
+    assert guarded.post(f"/{endpoint}", json=body, headers=BEARER).status_code == 200
+    assert verify(log, KEY.encode()).lines > before.count(b"\n")
 
 
 def test_a_body_of_a_megabyte_is_the_most(guarded, patients):

@@ -1,6 +1,6 @@
 """The command ``relapse monitor``: what was served, or any table, against what the model was trained on."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,7 +110,8 @@ def _day(text: str | None) -> "np.datetime64":
     from relapse.ground.errors import DeclarationError
 
     try:
-        return np.datetime64(date.fromisoformat(text) if text else date.today(), "D")
+        # The store's days are UTC's.
+        return np.datetime64(date.fromisoformat(text) if text else datetime.now(UTC).date(), "D")
     except ValueError:
         raise DeclarationError(f"--until {text}: expected a day such as 2026-11-28.") from None
 
@@ -136,7 +137,9 @@ def _kept(
 
     manifest = described.manifest
     lines, others = read_store(store, model=manifest.name, version=manifest.version, training=training)
-    lines = [line for line in lines if np.datetime64(line.day) <= until]
+    count, lines = len(lines), [line for line in lines if np.datetime64(line.day) <= until]
+    if later := count - len(lines):
+        say(f"{store}: {later} answers are of days after {until} and are left for a later look; see to the clock.")
     nothing = float("nan")
     return Served(
         day=np.array([line.day for line in lines], dtype="datetime64[D]"),

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -16,13 +17,13 @@ from relapse.deployment.choosing import Stage
 from relapse.deployment.place import Place
 from relapse.deployment.record import append
 from relapse.deployment.release import Release, opened, unpack
-from relapse.deployment.rollout import TakingOver
+from relapse.deployment.rollout import TakingOver, because
 from relapse.deployment.router import Router, Way
 from relapse.deployment.service import Service
 from relapse.deployment.smoke import smoke, until_ready
 from relapse.ground.console import say
 from relapse.ground.environment import TIMEOUT
-from relapse.ground.errors import DeclarationError, DeploymentError, RelapseError
+from relapse.ground.errors import DeclarationError, DeploymentError
 from relapse.serving.access import require_token_beyond_loopback
 from relapse.serving.settings import serving
 
@@ -120,10 +121,13 @@ class _Door:
     def __init__(self, place: Place, client: httpx.AsyncClient, router: Router, service: Service, url: str) -> None:
         self.place, self.client, self.router, self.service, self.url = place, client, router, service, url
         self._done = int(place.told().get("order", 0))
+        self._owed: list[Callable[[], object]] = []
+        self._told = False
 
     async def work(self, who: str) -> None:
         """Until cancelled."""
         while True:
+            self._settle()
             if self.service.ended:
                 await self._again(who)
             order = self.place.ordered()
@@ -133,21 +137,21 @@ class _Door:
 
     async def _again(self, who: str) -> None:
         """Start what is served once more: its process ended by itself."""
-        append(self.place.record, "restarted", who, new=self.service.release.name)
+        self._write("restarted", who, new=self.service.release.name)
         await asyncio.to_thread(self.service.stop)
         self.service.start()
         await until_ready(self.service, self.client, plan(self.place.root).rollout.ready_seconds)
         self.router.turn(Way(Stage.OLD, self.service.url))
 
     async def _carry_out(self, number: int, bento: Path, who: str) -> None:
-        self._done, before = number, self.service
+        self._done, before, taking = number, self.service, None
         try:
             release = await asyncio.to_thread(unpack, bento, self.place.releases)
             if release.cohort != before.release.cohort:
                 raise DeploymentError(f"{bento.name} is of cohort {release.cohort}, not of {before.release.cohort}.")
             if release.manifest == before.release.manifest:
-                append(self.place.record, "unchanged", who, order=number, because=f"{release.name} is served already")
-                self.place.tell(order=number)
+                self._write("unchanged", who, order=number, because=f"{release.name} is served already")
+                self._tell(order=number)
                 return
             self.router.largest = max(release.largest, before.release.largest)
             taking = TakingOver(
@@ -164,6 +168,30 @@ class _Door:
             self.service = await taking.run()
         except Exception as error:
             # What is served goes on being served, and who asked is told.
-            because = str(error) if isinstance(error, RelapseError) else type(error).__name__
-            append(self.place.record, "refused", who, order=number, old=before.release.name, because=because)
-        self.place.tell(order=number, release=self.service.release.folder.name)
+            event = "rolled back" if taking and taking.begun else "refused"
+            self._write(event, who, order=number, old=before.release.name, because=because(error))
+        self._tell(order=number, release=self.service.release.folder.name, stage=str(Stage.OLD))
+
+    def _write(self, event: str, who: str, **said: Any) -> None:
+        self._owed.append(lambda: append(self.place.record, event, who, **said))
+        self._settle()
+
+    def _tell(self, **said: Any) -> None:
+        self._owed.append(lambda: self.place.tell(**said))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Write down what is to be written; where the disk takes nothing it is said, and tried again at the next look.
+
+        Patients are answered meanwhile, and what is served is started again where it ends.
+        """
+        while self._owed:
+            try:
+                self._owed[0]()
+            except OSError as error:
+                if not self._told:
+                    say(f"{self.place.folder}: {error.strerror}. Patients are answered; the record waits for room.")
+                self._told = True
+                return
+            self._owed.pop(0)
+        self._told = False

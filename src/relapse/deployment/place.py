@@ -1,7 +1,6 @@
 """Where a deployment lies, ``deployments/<cohort>/``, and what its door and the commands tell each other there."""
 
 import fcntl
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from relapse.ground.errors import DeploymentError
-from relapse.ground.files import read_json, write_json
+from relapse.ground.files import read_json, write_json, write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +67,8 @@ class Place:
         """By which patients are parted: drawn once, readable by the owner alone, so that a patient keeps her model."""
         path = self.folder / "key"
         if not path.is_file():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-                stream.write(secrets.token_hex(32))
+            # Half of one, or none, would part patients otherwise after the next start.
+            write_text(path, secrets.token_hex(32), mode=0o600)
         return path.read_text().encode()
 
     @property

@@ -15,6 +15,8 @@ from relapse.deployment.release import Release
 from relapse.deployment.router import Router, Way
 from relapse.deployment.service import Service
 from relapse.deployment.smoke import Check, smoke, until_ready
+from relapse.ground.errors import RelapseError
+from relapse.ground.outside import outside
 
 #: Requests after which a step may be ended early by its share of failures: one of one is no share.
 _EARLY = 5
@@ -37,14 +39,17 @@ class TakingOver:
     who: str
     number: int
     door: str
+    begun: bool = False
 
     async def run(self) -> Service:
         """Bring the release into service; returns the service that has all patients afterwards, the old one or the new.
 
-        The record has every step, and ends with ``done`` or ``rolled back``.
+        The record has every step, and ends with ``done`` or ``rolled back``. Raises :class:`OSError` where the end
+        cannot be written down; the old one then has all patients.
         """
         new = self._service(shadow=True)
         self._write("begin", plan=self.plan.model_dump(mode="json"))
+        self.begun = True
         try:
             await self._started(new)
             await self._step(Stage.SHADOW, new, self.plan.shadow)
@@ -55,20 +60,23 @@ class TakingOver:
             await self._step(Stage.PART, new, self.plan.part)
             await self._step(Stage.ALL, new, self.plan.all)
             self._judge("through the door", await smoke(new, self.client, self.plan.milliseconds, url=self.door))
+            # The last thing that can fail: what the record cannot hold has not taken over.
+            self._write("done")
         except Exception as error:
             # Whatever it was: patients are answered first, then it is said.
             self.router.turn(Way(Stage.OLD, self.old.url))
-            self.place.tell(stage=str(Stage.OLD))
-            self._write("rolled back", because=str(error) if isinstance(error, Failed) else type(error).__name__)
-            await _stopped(new)
+            try:
+                self._write("rolled back", because=str(error) if isinstance(error, Failed) else because(error))
+            finally:
+                await _stopped(new)
             return self.old
         except asyncio.CancelledError:
-            self._write("rolled back", because="the door was closed")
-            await _stopped(new)
+            try:
+                self._write("rolled back", because="the door was closed")
+            finally:
+                await _stopped(new)
             raise
         self.router.turn(Way(Stage.OLD, new.url))
-        self.place.tell(stage=str(Stage.OLD))
-        self._write("done")
         await _stopped(self.old)
         return new
 
@@ -113,6 +121,11 @@ class TakingOver:
     def _write(self, event: str, **said: Any) -> None:
         names = {"order": self.number, "old": self.old.release.name, "new": self.release.name}
         append(self.place.record, event, self.who, **names, **said)
+
+
+def because(error: Exception) -> str:
+    """Why, as it is written down: no text that could quote a patient."""
+    return str(error) if isinstance(error, RelapseError) else outside(error) or type(error).__name__
 
 
 async def _stopped(service: Service) -> None:

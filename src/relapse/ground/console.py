@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from relapse.ground.environment import check_environment
 from relapse.ground.errors import RelapseError
+from relapse.ground.outside import outside
 
 Item = TypeVar("Item")
 
@@ -20,13 +21,21 @@ def say(message: str) -> None:
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Turn a :class:`RelapseError` into its message on stderr and its exit status; anything else is a bug and shows."""
+    """Turn a :class:`RelapseError` into its message on stderr and its exit status.
+
+    So is what happened outside of this program, such as a full disk; anything else is a bug and shows.
+    """
     try:
         yield
     except RelapseError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(error.exit_status) from None
     except BrokenPipeError:
+        raise SystemExit(1) from None
+    except Exception as error:
+        if (said := outside(error)) is None:
+            raise
+        print(f"error: {said}", file=sys.stderr, flush=True)
         raise SystemExit(1) from None
 
 

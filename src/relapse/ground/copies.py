@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from relapse.ground.errors import WorkersError
+from relapse.ground.errors import OutsideError, WorkersError
+from relapse.ground.outside import outside
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -42,6 +43,9 @@ class Outcome:
         try:
             return cls(function(*args, **kwargs))
         except Exception as error:
+            # What led to an exception does not come through the pipe with it.
+            if (said := outside(error)) is not None:
+                return cls(error=OutsideError(said))
             error.add_note("In a worker:\n" + "".join(traceback.format_exception(error)))
             return cls(error=error)
 

@@ -12,6 +12,7 @@
     ├── BundleError                     exit status 1   a bundle is incomplete, altered, or of another version
     ├── BackupError                     exit status 1   an archive of a project is damaged, or may not be put back here
     ├── WorkersError                    exit status 1   a process that work was shared out to was ended from outside
+    ├── OutsideError                    exit status 1   a disk, a folder or a server failed while a worker needed it
     ├── ServingError                    exit status 2   the service may not start as it is set up
     ├── DeploymentError                 exit status 1   a new version cannot take over, or was rolled back
     └── AuditLogError                   exit status 1   the audit log is broken, or cannot be written
@@ -88,6 +89,10 @@ class BackupError(RelapseError):
 
 class WorkersError(RelapseError):
     """A process that work was shared out to was ended from outside."""
+
+
+class OutsideError(RelapseError):
+    """A disk, a folder or a server failed while a worker needed it; the message is :func:`.outside.outside`'s."""
 
 
 class ServingError(RelapseError):

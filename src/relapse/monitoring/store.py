@@ -19,7 +19,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from relapse.ground.console import say
 from relapse.ground.errors import SourceError
+from relapse.ground.files import append_whole
 from relapse.monitoring.monitored import DECIMALS, Monitored
 from relapse.quality.accepted import RARE, Counted
 
@@ -87,17 +89,10 @@ class Store:
         """Keep answers, all of them or none; raises :class:`OSError`."""
         day = datetime.now(UTC).date().isoformat()
         text = "".join(json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n" for line in lines).encode()
-        descriptor = os.open(self._folder / f"{day}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(self._folder / f"{day}.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            size = os.fstat(descriptor).st_size
-            try:
-                whole = os.write(descriptor, text) == len(text)
-            except OSError:
-                whole = False
-            if not whole:
-                os.ftruncate(descriptor, size)
-                raise OSError("the answer could not be written whole")
+            append_whole(descriptor, text)
         finally:
             os.close(descriptor)
 
@@ -123,6 +118,10 @@ def read_store(folder: Path, *, model: str, version: str, training: Monitored) -
         assert day is not None
         with path.open(encoding="utf-8", errors="replace") as stream:
             for number, text in enumerate(stream, start=1):
+                if not text.endswith("\n"):
+                    # The last line: a service was killed while it wrote it, and did not answer, or writes it right now.
+                    say(f"{path}, line {number}: cut short, and left out.")
+                    continue
                 item = _object(text, path, number)
                 if (item.get("model"), item.get("version")) != (model, version):
                     name = f"{item.get('model')} version {item.get('version')}"
@@ -150,7 +149,7 @@ def _object(text: str, path: Path, number: int) -> dict[str, Any]:
         item = json.loads(text)
     except ValueError:
         item = None
-    if not isinstance(item, dict) or not text.endswith("\n"):
+    if not isinstance(item, dict):
         raise SourceError(f"{path}, line {number}: no JSON object: cut short, or no answer. Take the line out.")
     return item
 

@@ -84,7 +84,7 @@ _REFUSALS = _STRANGERS | {
     "413": "The body is too large.",
     "415": "The body is not sent as application/json.",
     "422": "The body is JSON and not what the endpoint takes; each problem names field and allowed values.",
-    "503": "Not answered in time.",
+    "503": "Not answered in time, or the answer could not be recorded.",
 }
 
 #: Files are read as they arrive, in the time of the request: there is no 408.

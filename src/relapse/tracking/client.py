@@ -38,10 +38,17 @@ def connect(machinery: Machinery) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # What it raises, it also logs with a traceback.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # What the machine does while files are copied to MLflow says nothing of a candidate, whatever the environment says.
     mlflow.disable_system_metrics_logging()
     # Several processes that create MLflow's tables at once break each other.
     uri = machinery.tracking_uri
+    if uri.startswith("http"):
+        # A server that comes back within a minute is waited for. MLflow's own seven attempts are four minutes, and what
+        # ends runs that were begun asks anew: a quarter of an hour before it is said that the server is gone.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+        _reach(uri)
     with alone(uri, "tables") if lockable(uri) else nullcontext():
         mlflow.set_tracking_uri(machinery.tracking_uri)
         client = mlflow.MlflowClient(machinery.tracking_uri)
@@ -50,6 +57,24 @@ def connect(machinery: Machinery) -> "MlflowClient":
         except MlflowException as error:
             raise RegistryError(f"MLflow at {without_password(uri)} does not answer: {error}") from None
     return client
+
+
+def _reach(uri: str) -> None:
+    """See that a server is there: MLflow itself asks one that is not for minutes before it says so.
+
+    That is right for a server that goes in the middle of the work and comes back, and not for a beginning.
+    """
+    import httpx
+
+    try:
+        # Only whether anybody answers: nothing is sent that a stranger should not see, so that certificates, for which
+        # MLflow has settings of its own, do not matter here.
+        httpx.get(httpx.URL(uri).copy_with(userinfo=b"", path="/health"), timeout=10, verify=False)
+    except httpx.TransportError:
+        raise RegistryError(
+            f"MLflow at {without_password(uri)} does not answer. Start it, or see to MLFLOW_TRACKING_URI, then run the "
+            "same again: what was finished is kept."
+        ) from None
 
 
 def address(client: "MlflowClient", root: Path = Path()) -> str:

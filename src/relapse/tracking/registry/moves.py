@@ -165,8 +165,7 @@ def make(client: "MlflowClient", move: Move, *, root: Path) -> Move:
 
 def write_copy(path: Path, text: str) -> None:
     """Write a record as a file that nobody changes by mistake."""
-    write_text(path, text)
-    path.chmod(0o444)
+    write_text(path, text, mode=0o444)
 
 
 def place(client: "MlflowClient", cohort: str, champion: str, previous: str | None) -> None:

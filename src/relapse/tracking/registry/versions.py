@@ -55,7 +55,8 @@ def published_states(client: "MlflowClient", experiment_id: str, query: str = ""
     asked = " and ".join([f"tags.`{STATE}` = '{WHOLE}'", *([query] if query else [])])
     runs = client.search_runs([experiment_id], asked, ViewType.ALL, order_by=["attributes.start_time ASC"])
     found = [_published(client, run) for run in runs if run.info.status == "FINISHED"]
-    return [state for state in found if state]
+    # Numbers of versions only rise; a clock can be moved back.
+    return sorted([state for state in found if state], key=lambda state: int(state.version))
 
 
 def _published(client: "MlflowClient", parent: "Run") -> Published | None:
