@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
+from relapse.explanation import permutation
 from relapse.explanation.out_of_fold import Explained, explain
 from relapse.explanation.permutation import correlated_groups, losses, shuffle
 from relapse.explanation.stability import stability
@@ -109,6 +110,18 @@ def test_a_planted_informative_feature_comes_first_and_noise_loses_about_nothing
     assert abs(by_name["progrec"].loss.value) < 0.02
     assert found.shap_stability.best[cohort.predictors.index("estrec")] == 1
     assert found.shap_stability.worst[cohort.predictors.index("estrec")] == 1
+
+
+@pytest.mark.parametrize("cells", [1, 100_000])
+def test_players_shuffled_a_few_at_a_time_have_the_scores_of_all_at_once(
+    cells: int, fitted: Fitted, cohorts: dict[str, Cohort], tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort, table = cohorts["wpbc"], tables["wpbc"]
+    players = [[name] for name in cohort.predictors] + [["tsize", "pnodes"]]
+    whole = shuffle(fitted("wpbc", "linear"), table, players, shuffles=3, seed=1)
+    monkeypatch.setattr(permutation, "_CELLS", cells)
+    parts = shuffle(fitted("wpbc", "linear"), table, players, shuffles=3, seed=1)
+    np.testing.assert_allclose(parts.scores, whole.scores, rtol=1e-12)
 
 
 def test_copies_hide_each_other_until_they_are_shuffled_together(
