@@ -140,7 +140,7 @@ def train(
 
     with session() as opened:
         opened.require(machine.kept_in)
-        reproduce(*(f"split@{name}" for name in cohorts))
+        reproduce("library", *(f"split@{name}" for name in cohorts))
         pairs = [_Pair(one, other) for one in cohorts for other in candidates]
         wanted = stale(pair.stage for pair in pairs)
         read = {name: Inputs(Workspace(name)) for name in cohorts}
