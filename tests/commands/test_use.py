@@ -76,9 +76,9 @@ def test_list_says_which_variables_are_set_and_where_the_others_files_are_had(
 @pytest.mark.parametrize(
     ("arguments", "commands"),
     [
-        (("run",), ["dvc repro"]),
-        (("run", "COHORT=rotterdam"), ["relapse use rotterdam --keep", "dvc repro package@rotterdam report@rotterdam"]),
-        (("run", "COHORT=gbsg"), ["relapse use gbsg --keep", "dvc repro package@gbsg report@gbsg"]),
+        (("run",), ["relapse run"]),
+        (("run", "COHORT=rotterdam"), ["relapse use rotterdam --keep", "relapse run --cohort rotterdam"]),
+        (("run", "COHORT=gbsg"), ["relapse use gbsg --keep", "relapse run --cohort gbsg"]),
     ],
 )
 def test_make_run_is_of_every_cohort_unless_one_is_named(
