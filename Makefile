@@ -142,10 +142,10 @@ bench: setup  ## run the benchmarks
 
 # Not among the benchmarks: these measure nothing, and end with status 1 where something is lost.
 kills: setup  ## kill pipeline, promotion, rollback, monitor and service 110 times, and see that nothing is lost (minutes; half an hour on a busy machine)
-	python -P drills/kills.py
+	python -m drills.kills
 
 faults: setup  ## fill the disk, close it, stop PostgreSQL and MLflow's server, move the clock back (needs root, PostgreSQL, faketime)
-	python -P drills/faults.py
+	python -m drills.faults
 
 backup: setup  ## write registry, declarations, decisions, served bundles and logs into one archive: backups/<time>.zip, or BACKUP=file
 	relapse project backup "$(or $(BACKUP),backups/relapse-$(shell date -u +%Y%m%dT%H%M%S).zip)"

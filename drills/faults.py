@@ -1,6 +1,6 @@
 """What a user sees and what is left where something around the project fails, and whether it goes on afterwards.
 
-``make faults``, or ``python -P drills/faults.py`` from the repository root; parts by name: ``full readonly postgres
+``make faults``, or ``python -m drills.faults`` from the repository root; parts by name: ``full readonly postgres
 server clock``. A disk that fills and one that may not be written to are a tmpfs (root alone may mount one), PostgreSQL
 and MLflow's server are real and stopped in the middle, and the clock is moved back by Debian's ``faketime``. A part
 that is not possible here is skipped, and said to be. The exit status is 1 where a message is not one clear line,
@@ -25,18 +25,14 @@ from typing import Any
 
 import httpx
 import pandas as pd
+from tests import postgres
+from tests.project import Project
+from tests.server import free_port
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tests import postgres  # noqa: E402
-from tests.project import Project  # noqa: E402
-from tests.server import free_port  # noqa: E402
-
-from drills.kills import digests  # noqa: E402
-from drills.making import (  # noqa: E402
+from drills.making import (
     COHORT,
     KEY,
+    digests,
     fresh,
     kept,
     kill,
@@ -47,8 +43,8 @@ from drills.making import (  # noqa: E402
     start_service,
     whole,
 )
-from relapse.cohorts.catalogue import read_cohort  # noqa: E402
-from relapse.ground.workspace import Workspace  # noqa: E402
+from relapse.cohorts.catalogue import read_cohort
+from relapse.ground.workspace import Workspace
 
 #: Bytes of the disk that is to fill, and kilobytes left on it: some fail at once, some in the middle of a file.
 _SIZE, _LEFT = 500 << 20, (0, 100)
@@ -155,8 +151,6 @@ def on_a_disk(told: Told, project: Project, faults: list[Callable[[], Any]]) -> 
             before = digests(project)
             if name == "train":
                 shutil.rmtree(project.root / ".cache" / "optuna", ignore_errors=True)
-            if name == "register":
-                other_policy(project)
             if name == "register":
                 other_policy(project)
             if name in MOVES:

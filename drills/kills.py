@@ -1,6 +1,6 @@
 """What is left where processes are killed (SIGKILL) at random points: pipeline, promotion, rollback, monitor, service.
 
-``make kills``, or ``python -P drills/kills.py`` from the repository root; ``--kills 5`` of each kind, ``--seed 2``,
+``make kills``, or ``python -m drills.kills`` from the repository root; ``--kills 5`` of each kind, ``--seed 2``,
 parts by name: ``pipeline moves monitor service``. Each part runs on real files in a temporary copy of the project with
 a small budget. After every kill what a user would look at is looked at: the registry's faults, the chain of the audit
 log, the files of the look; at the end all of it has to equal a run that nobody disturbed. The exit status is 1 where it
@@ -20,16 +20,13 @@ from typing import Any
 
 import httpx
 import pandas as pd
+from tests.project import Project
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tests.project import Project  # noqa: E402
-
-from drills.making import (  # noqa: E402
+from drills.making import (
     COHORT,
     KEY,
     Count,
+    digests,
     fresh,
     kept,
     kill,
@@ -40,29 +37,14 @@ from drills.making import (  # noqa: E402
     start_service,
     whole,
 )
-from relapse.cohorts.catalogue import read_cohort  # noqa: E402
-from relapse.ground.files import read_json, sha256_of_file  # noqa: E402
-from relapse.ground.workspace import Workspace  # noqa: E402
-from relapse.machinery import machinery  # noqa: E402
-from relapse.tracking.client import connect  # noqa: E402
-from relapse.tracking.registry.faults import faults  # noqa: E402
-
-#: What a second run may write otherwise: stages that name times and drawn numbers, and files that tell seconds.
-_OTHERWISE = {"gate", "package", "register", "report"}, {"trials.parquet", "record.json"}
-
+from relapse.cohorts.catalogue import read_cohort
+from relapse.ground.files import read_json, sha256_of_file
+from relapse.ground.workspace import Workspace
+from relapse.machinery import machinery
+from relapse.tracking.client import connect
+from relapse.tracking.registry.faults import faults
 
 PARTS = ["pipeline", "moves", "monitor", "service"]
-
-
-def digests(project: Project) -> dict[str, str]:
-    """The digest of each result that two runs have alike, models and predictions among them."""
-    results = project.root / "results"
-    stages, names = _OTHERWISE
-    return {
-        str(path.relative_to(results)): sha256_of_file(path)
-        for path in sorted(results.rglob("*"))
-        if path.is_file() and path.relative_to(results).parts[0] not in stages and path.name not in names
-    }
 
 
 def pipeline(project: Project, undisturbed: Project, kills: int, draw: random.Random) -> Count:

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from tests.project import Project
 from tests.server import command, environment, free_port
 
+from relapse.ground.files import sha256_of_file
 from relapse.ground.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +27,9 @@ COHORT = "wpbc"
 
 #: Of audit log and monitoring store.
 KEY = "a key of at least thirty-two letters"
+
+#: What a second run may write otherwise: stages that name times and drawn numbers, and files that tell seconds.
+_OTHERWISE = {"gate", "package", "register", "report"}, {"trials.parquet", "record.json"}
 
 
 @dataclass
@@ -86,6 +90,17 @@ def fresh(folder: Path) -> Project:
     project = Project.copy(folder, cohorts=[COHORT])
     whole(project, "dvc", "init", "--no-scm", "--quiet")
     return project
+
+
+def digests(project: Project) -> dict[str, str]:
+    """The digest of each result that two runs have alike, models and predictions among them."""
+    results = project.root / "results"
+    stages, names = _OTHERWISE
+    return {
+        str(path.relative_to(results)): sha256_of_file(path)
+        for path in sorted(results.rglob("*"))
+        if path.is_file() and path.relative_to(results).parts[0] not in stages and path.name not in names
+    }
 
 
 def other_policy(project: Project) -> None:
