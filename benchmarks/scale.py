@@ -18,6 +18,8 @@ import itertools
 import json
 import math
 import os
+import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -119,25 +121,21 @@ def measured(folder: Path, stage: str, *asked: str, limit: float, workers: int =
     environment |= {"PYTHONPATH": str(ROOT / "src"), "RELAPSE_WORKERS": str(workers), "OMP_NUM_THREADS": "1"}
     start, said = time.perf_counter(), folder / "said.txt"
     with said.open("w") as stream:
-        child = os.posix_spawn(
-            sys.executable,
-            [
-                *command[:1],
-                "-c",
-                f"import os, resource, sys; os.chdir({str(folder)!r}); os.setpgid(0, 0); "
-                f"resource.setrlimit(resource.RLIMIT_CPU, ({math.ceil(limit)}, {math.ceil(limit)})); "
-                "os.execv(sys.executable, sys.argv[1:])",
-                *command,
-            ],
-            environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, stream.fileno(), 1), (os.POSIX_SPAWN_DUP2, stream.fileno(), 2)],
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit))),
         )
-        _, status, used = os.wait4(child, 0)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
     wall, worked, peak = time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
-    if os.WIFSIGNALED(status):
-        wrong = f"ended after {limit:.0f} s" if worked >= limit - 2 else f"killed by signal {os.WTERMSIG(status)}"
+    if child.returncode < 0:
+        wrong = f"ended after {limit:.0f} s" if worked >= 0.95 * limit else f"killed by signal {-child.returncode}"
     else:
-        wrong = (said.read_text().strip().splitlines() or ["?"])[-1][:90] if os.WEXITSTATUS(status) else ""
+        wrong = (said.read_text().strip().splitlines() or ["?"])[-1][:90] if child.returncode else ""
     return wall, worked, peak, wrong
 
 
