@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from relapse.evaluation.evidence import gather
-from relapse.evaluation.metrics import Endpoint, Horizon, resampled_patients
+from relapse.evaluation.metrics import Counts, Endpoint, Horizon, replicates, resampled_patients
 from relapse.evaluation.selection import Selection, correct_selection
 from relapse.evaluation.statistics.ranking.binary import roc_auc
 
@@ -27,10 +27,14 @@ def _tables(
 
 
 def _select(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, resamples: int = 200) -> Selection:
-    weights = resampled_patients(next(iter(tables.values())), resamples=resamples, seed=1)
-    found = correct_selection(tables, endpoint, weights)
+    found = _corrected(tables, endpoint, resampled_patients(next(iter(tables.values())), resamples=resamples, seed=1))
     assert found is not None
     return found
+
+
+def _corrected(tables: dict[str, pd.DataFrame], endpoint: Endpoint, weights: Counts) -> Selection | None:
+    measured = {name: replicates(table, endpoint, weights, wanted=[endpoint.primary]) for name, table in tables.items()}
+    return correct_selection(tables, measured, endpoint, weights)
 
 
 @pytest.mark.parametrize("timed", [False, True])
@@ -77,9 +81,8 @@ def test_a_patient_with_several_rows_is_left_out_whole() -> None:
     pairs = {name: table.assign(patient=(table["row"] // 2).astype(str)) for name, table in tables.items()}
     weights = resampled_patients(pairs["c0"], resamples=50, seed=1)
     assert (weights[:, ::2] == weights[:, 1::2]).all()
-    assert correct_selection(pairs, TIMELESS, weights) != correct_selection(
-        tables, TIMELESS, resampled_patients(tables["c0"], resamples=50, seed=1)
-    )
+    alone = resampled_patients(tables["c0"], resamples=50, seed=1)
+    assert _corrected(pairs, TIMELESS, weights) != _corrected(tables, TIMELESS, alone)
 
 
 def test_without_a_choice_there_is_nothing_to_correct() -> None:

@@ -6,6 +6,7 @@ Nothing is drawn here: see :mod:`relapse.figures.evaluation.catalogue`.
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from relapse.evaluation.bands import auc_over_time_frame, precision_recall_band_frame, roc_band_frame
@@ -179,15 +180,15 @@ def risk_group_frame(predictions: pd.DataFrame, *, horizon: Horizon) -> pd.DataF
         curve = kaplan_meier(time, part["event"])
         at = np.unique(np.concatenate([ticks, curve.times[curve.times <= ticks[-1]]]))
         at = at[at <= time.max()]
-        bounds = [_survival_interval(curve, moment, inflation=_inflation(part)) for moment in at]
+        lower, upper = _survival_interval(curve, at, inflation=_inflation(part))
         parts.append(
             pd.DataFrame(
                 {
                     "group": name,
                     "time": at,
                     "survival": curve(at),
-                    "lower": [lower for lower, _ in bounds],
-                    "upper": [upper for _, upper in bounds],
+                    "lower": lower,
+                    "upper": upper,
                     "at_risk": len(time) - np.searchsorted(np.sort(time), at, side="left"),
                     "rows": len(part),
                 }
@@ -256,23 +257,23 @@ def _observed(part: pd.DataFrame, horizon: Horizon | None) -> tuple[float, float
         # No event, so no variance; a point without an interval would look certain.
         return 0.0, *wilson(0.0, followed / _inflation(part))
     lower, upper = _survival_interval(curve, horizon.time, inflation=_inflation(part))
-    return 1 - survival, 1 - upper, 1 - lower
+    return 1 - survival, 1 - float(upper), 1 - float(lower)
 
 
 def _inflation(part: pd.DataFrame) -> float:
     return len(part) / int(part["patient"].nunique())
 
 
-def _survival_interval(curve: StepFunction, time: float, *, inflation: float) -> tuple[float, float]:
-    """95% interval of a survival curve at a time; 1 before the first event, NaN where the curve has fallen to 0.
+def _survival_interval(curve: StepFunction, time: npt.ArrayLike, *, inflation: float) -> tuple[FloatArray, FloatArray]:
+    """95% interval of a survival curve at times; 1 before the first event, NaN where the curve has fallen to 0.
 
     Kalbfleisch JD, Prentice RL (2002). The statistical analysis of failure time data, 2nd ed., section 1.4.
     """
-    survival = float(curve(time))
-    if survival == 1:
-        return 1.0, 1.0
-    if survival == 0:
-        return math.nan, math.nan
-    reach = _Z * math.sqrt(curve.greenwood(time) * inflation) / abs(math.log(survival))
-    lower, upper = (survival ** math.exp(sign * reach) for sign in (1, -1))
+    survival, variance = curve(time), curve.greenwood(time) * inflation
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = _Z * np.sqrt(variance) / np.abs(np.log(survival))
+        lower, upper = (
+            np.where(survival == 1, 1.0, np.where(survival > 0, survival ** np.exp(sign * reach), np.nan))
+            for sign in (1, -1)
+        )
     return lower, upper

@@ -16,10 +16,11 @@ from relapse.evaluation.groups import groups_apart
 from relapse.evaluation.metrics import (
     Endpoint,
     Horizon,
-    evaluate,
+    estimates,
     headline_by_fold,
     pooled,
     primary_by_fold,
+    replicates,
     resampled_patients,
 )
 from relapse.evaluation.selection import Selection, correct_selection
@@ -192,10 +193,11 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
     first = next(iter(flat.values()))
     found = counts(first)
     weights = resampled_patients(first, resamples=resamples, seed=seed)
+    measured = {name: replicates(table, endpoint, weights) for name, table in flat.items()}
     candidates = tuple(
         CandidateEvidence(
             name,
-            evaluate(table, endpoint, weights),
+            estimates(measured[name]),
             tuple(primary_by_fold(tables[name], endpoint)),
             calibration(table, endpoint),
             tuple(by_subgroup(table, endpoint, resamples=resamples, seed=seed)),
@@ -214,7 +216,7 @@ def gather(tables: dict[str, pd.DataFrame], endpoint: Endpoint, *, cohort: str, 
         resamples=resamples,
         candidates=candidates,
         comparisons=tuple(_comparisons(flat, endpoint)),
-        selection=correct_selection(flat, endpoint, weights),
+        selection=correct_selection(flat, measured, endpoint, weights),
         findings=findings(flat, endpoint, {item.name: item.metrics[endpoint.primary.key] for item in candidates}),
     )
 

@@ -23,6 +23,7 @@ from relapse.predictions import check_pairing
 Array = NDArray[np.float64]
 Counts = NDArray[np.int16]
 Statistic = Callable[[pd.DataFrame, Counts], Array]
+Replicates = dict[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,10 @@ def resampled_patients(table: pd.DataFrame, *, resamples: int, seed: int) -> Cou
     return np.asarray(patient_weights(patients, event, n_resamples=resamples, seed=seed))
 
 
-def evaluate(
+def replicates(
     predictions: pd.DataFrame, endpoint: Endpoint, weights: Counts, *, wanted: Collection[Metric] | None = None
-) -> dict[str, Estimate]:
-    """All metrics of a pooled predictions table, or those ``wanted``.
+) -> Replicates:
+    """All metrics of a pooled predictions table, or those ``wanted``, on its rows and in each resample.
 
     Parameters
     ----------
@@ -109,13 +110,30 @@ def evaluate(
         Says which metrics there are.
     weights
         (resamples, n), the same for every candidate, so that their intervals are of the same resamples.
+
+    Returns
+    -------
+    dict
+        Key of a metric to (1 + resamples,): first its value on the rows themselves; NaN where it does not exist.
     """
     data = np.ones((1, len(predictions)), dtype=np.int16)
     return {
-        metric.key: _estimate(statistic(predictions, data), statistic(predictions, weights), "bootstrap by patient")
+        metric.key: np.concatenate([statistic(predictions, data), statistic(predictions, weights)])
         for metric, statistic in _registry(endpoint).items()
         if wanted is None or metric in wanted
     }
+
+
+def evaluate(
+    predictions: pd.DataFrame, endpoint: Endpoint, weights: Counts, *, wanted: Collection[Metric] | None = None
+) -> dict[str, Estimate]:
+    """All metrics of a pooled predictions table, or those ``wanted``, with intervals; see :func:`replicates`."""
+    return estimates(replicates(predictions, endpoint, weights, wanted=wanted))
+
+
+def estimates(found: Replicates) -> dict[str, Estimate]:
+    """Each metric with the interval of its replicates."""
+    return {key: _estimate(values, "bootstrap by patient") for key, values in found.items()}
 
 
 def metric_differences(
@@ -144,23 +162,15 @@ def metric_differences(
     """
     # pooling several repeats leaves no column for them
     check_pairing({"first": first.assign(repeat=0), "second": second.assign(repeat=0)})
-    data = np.ones((1, len(first)), dtype=np.int16)
-    return {
-        metric.key: _estimate(
-            statistic(first, data) - statistic(second, data),
-            statistic(first, weights) - statistic(second, weights),
-            "bootstrap by patient, paired",
-        )
-        for metric, statistic in _registry(endpoint).items()
-        if wanted is None or metric in wanted
-    }
+    one, two = (replicates(table, endpoint, weights, wanted=wanted) for table in (first, second))
+    return {key: _estimate(one[key] - two[key], "bootstrap by patient, paired") for key in one}
 
 
-def _estimate(value: Array, replicates: Array, method: str) -> Estimate:
-    known = replicates[np.isfinite(replicates)]
+def _estimate(values: Array, method: str) -> Estimate:
+    known = values[1:][np.isfinite(values[1:])]
     lower, upper = np.quantile(known, [0.025, 0.975]) if len(known) > 1 else (np.nan, np.nan)
     spread = float(known.std(ddof=1)) if len(known) > 1 else None
-    return Estimate(float(value[0]), float(lower), float(upper), spread, method)
+    return Estimate(float(values[0]), float(lower), float(upper), spread, method)
 
 
 def primary_replicates(predictions: pd.DataFrame, endpoint: Endpoint, weights: Counts) -> Array:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from relapse.evaluation.metrics import Counts, Endpoint, primary_replicates
+from relapse.evaluation.metrics import Counts, Endpoint, Replicates, primary_replicates
 from relapse.evaluation.statistics.results import Estimate
 
 
@@ -23,7 +23,9 @@ class Selection:
     chosen: dict[str, float]
 
 
-def correct_selection(flat: dict[str, pd.DataFrame], endpoint: Endpoint, weights: Counts) -> Selection | None:
+def correct_selection(
+    flat: dict[str, pd.DataFrame], found: dict[str, Replicates], endpoint: Endpoint, weights: Counts
+) -> Selection | None:
     """Bootstrap bias-corrected estimate of the ranking metric of the best candidate.
 
     In each resample of patients the candidate that is best there is taken, and measured on the patients whom the
@@ -34,6 +36,8 @@ def correct_selection(flat: dict[str, pd.DataFrame], endpoint: Endpoint, weights
     ----------
     flat
         Pooled out-of-fold predictions (n rows) by candidate, all of the same rows.
+    found
+        Their metrics on these rows and in these resamples, by candidate.
     weights
         (resamples, n): how often each row stands in each resample; rows of a patient have the same weight.
 
@@ -47,13 +51,13 @@ def correct_selection(flat: dict[str, pd.DataFrame], endpoint: Endpoint, weights
     Tsamardinos I, Greasidou E, Borboudakis G (2018). Bootstrapping the out-of-sample predictions for efficient and
     accurate cross-validation. Machine Learning 107, 1895-1922.
     """
-    names, tables = list(flat), list(flat.values())
+    names = list(flat)
     if len(names) < 2:
         return None
+    measured = np.array([found[name][endpoint.primary.key] for name in names])
+    whole, inside = measured[:, 0].tolist(), measured[:, 1:]
     left_out = (weights == 0).astype(weights.dtype)
-    inside = np.array([primary_replicates(table, endpoint, weights) for table in tables])
-    outside = np.array([primary_replicates(table, endpoint, left_out) for table in tables])
-    whole = [float(primary_replicates(table, endpoint, np.ones_like(weights[:1]))[0]) for table in tables]
+    outside = np.array([primary_replicates(table, endpoint, left_out) for table in flat.values()])
     known = np.isfinite(inside).all(axis=0) & np.isfinite(outside).all(axis=0)
     if known.sum() < 2:
         return None

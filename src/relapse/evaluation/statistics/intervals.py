@@ -73,14 +73,15 @@ def patient_weights(
 def _multinomial(rng: np.random.Generator, n_resamples: int, size: int) -> Counts:
     """Count draws of ``size`` from ``size`` with replacement; far faster than ``rng.multinomial`` for many cells."""
     counts = np.empty((n_resamples, size), dtype=np.int16)
-    for rows in _blocks(n_resamples, size):
+    for rows in blocks(n_resamples, size):
         drawn = rng.integers(0, size, (rows.stop - rows.start, size))
         drawn += np.arange(drawn.shape[0])[:, None] * size
         counts[rows] = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
     return counts
 
 
-def _blocks(n_resamples: int, size: int) -> Iterator[slice]:
+def blocks(n_resamples: int, size: int) -> Iterator[slice]:
+    """Which resamples of ``size`` rows to work on at once."""
     step = max(1, _BLOCK // size)
     for start in range(0, n_resamples, step):
         yield slice(start, min(start + step, n_resamples))
@@ -146,7 +147,7 @@ def auc_replicates(event: npt.ArrayLike, score: npt.ArrayLike, weights: npt.Arra
     tied = not np.array_equal(left, right)
     kind = _pair_type(counts)
     result = np.empty(counts.shape[0])
-    for rows in _blocks(*counts.shape):
+    for rows in blocks(*counts.shape):
         hits: npt.NDArray[Any] = np.take(counts[rows], positives, axis=1).astype(kind)
         below = running_sums(np.take(counts[rows], negatives, axis=1).astype(kind))
         twice = np.take(below, left, axis=1)
@@ -193,7 +194,7 @@ def concordance_replicates(
     relapses = by_moment[events[by_moment]]
     later = np.searchsorted(moment[by_moment], moment[relapses], side="right")
     result = np.empty(counts.shape[0])
-    for block in _blocks(*counts.shape):
+    for block in blocks(*counts.shape):
         rows_weight = counts[block].astype(kind)
         sums = np.zeros(rows_weight.shape[0])
         for order, rows in arranged:
@@ -244,7 +245,7 @@ def mean_concordance_replicates(
         won += (score[relapses, None] > score[None, :]) + 0.5 * (score[relapses, None] == score[None, :])
     won *= comparable / len(ranked)
     result = np.empty(counts.shape[0])
-    for block in _blocks(*counts.shape):
+    for block in blocks(*counts.shape):
         of_rows = counts[block].astype(np.float64)
         of_relapses = of_rows[:, relapses]
         pairs, concordant = (((of_relapses @ matrix) * of_rows).sum(axis=1) for matrix in (comparable, won))

@@ -41,3 +41,18 @@ def test_the_sandwich_sums_the_influence_of_a_patients_rows(months: bool) -> Non
     expected = plain.fit.covariance @ influence.T @ influence @ plain.fit.covariance
     np.testing.assert_allclose(found.fit.covariance, expected, rtol=1e-6)
     np.testing.assert_array_equal(found.fit.coefficients, beta)
+
+
+def test_who_left_before_the_first_relapse_says_nothing_however_far_out() -> None:
+    rng = np.random.default_rng(1)
+    rows, time = rng.normal(size=(40, 1)), rng.exponential(size=40) + 1
+    event, codes = rng.random(40) < 0.6, np.arange(40)
+    time[0], event[0] = 0.5, False
+    for far in (-1e5, 0.0, 1e5):
+        rows[0] = far
+        found = cox(rows, time, event, codes=codes)
+        alone = cox(rows[1:], time[1:], event[1:], codes=codes[1:])
+        assert found is not None
+        assert alone is not None
+        np.testing.assert_allclose(found.fit.coefficients, alone.fit.coefficients, rtol=1e-12)
+        np.testing.assert_allclose(found.fit.covariance, alone.fit.covariance, rtol=1e-9)

@@ -205,7 +205,7 @@ def calibration_at_horizon(
     curve = kaplan_meier(times, events)
     free_of_relapse = float(curve(at))
     observed = 1 - free_of_relapse
-    variance = free_of_relapse**2 * curve.greenwood(at) if free_of_relapse > 0 else float("nan")
+    variance = free_of_relapse**2 * float(curve.greenwood(at)) if free_of_relapse > 0 else float("nan")
     log_variance = variance / observed**2 if observed > 0 else float("nan")
     smooth, distances = _cox_curve(times[inside], events[inside], values[inside], at, level)
     ici, e50, e90, emax = _distances(distances)

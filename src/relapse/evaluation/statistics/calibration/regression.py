@@ -184,6 +184,8 @@ def cox(
     order = np.lexsort((~event, time))
     rows, times, relapse = design[order], time[order], event[order]
     event_times = times[relapse]
+    # who left before the first relapse is in no risk set, and far out would overflow
+    rows = np.where(times[:, None] < event_times[0], 0.0, rows)
     at_risk_from = np.searchsorted(times, event_times, side="left")
     _, group, sizes = np.unique(event_times, return_inverse=True, return_counts=True)
     turn = np.arange(group.size) - (np.cumsum(sizes) - sizes)[group]

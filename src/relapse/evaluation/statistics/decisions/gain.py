@@ -3,11 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from relapse.evaluation.statistics.arrays import BoolArray, FloatArray, follow_up, indicator, positive_horizon, risks
+from relapse.evaluation.statistics.arrays import FloatArray, follow_up, indicator, positive_horizon, risks
 from relapse.evaluation.statistics.decisions.decision_curve import acting_points
-
-# resamples × rows worked on at once
-_BLOCK = 2**20
+from relapse.evaluation.statistics.intervals import blocks
+from relapse.evaluation.statistics.survival.resampled import ResampledCurve
 
 
 def net_benefit_gain(
@@ -114,38 +113,20 @@ def _shares_at_horizon(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     times, events = follow_up(time, event)
     values, at, points = risks(risk, times.size), positive_horizon(horizon), acting_points(thresholds)
-    counts, order = np.asarray(weights), np.argsort(times, kind="stable")
-    times, events, values = times[order], events[order], values[order]
+    counts, followed = np.asarray(weights), times >= at
+    # The last column calls everybody.
+    columns = [*(values >= point for point in points), np.ones(times.size, dtype=np.bool_)]
+    curves = [ResampledCurve(times, events, upto=at, rows=called) for called in columns]
+    called = np.column_stack(columns).astype(np.float64)
     found = np.empty((2, len(counts), points.size + 1))
-    step = max(1, _BLOCK // times.size)
-    for start in range(0, len(counts), step):
-        block = counts[start : start + step, order].astype(np.float64)
-        rates = [
-            _rates(block, times, events, called, at)
-            for called in (*(values >= point for point in points), np.ones(times.size, dtype=np.bool_))
-        ]
-        found[:, start : start + step] = np.stack(rates, axis=2)
+    for rows in blocks(*counts.shape):
+        block = counts[rows]
+        size = block @ called
+        free = np.stack([curve(block)[:, -1] for curve in curves], axis=1)
+        unknown = (size > 0) & (block @ (called * followed[:, None]) == 0)
+        share = size / size[:, -1:]
+        found[:, rows] = np.where(unknown, np.nan, np.stack([share * (1 - free), share * free]))
     return found[0], found[1], points
-
-
-def _rates(counts: FloatArray, time: FloatArray, event: BoolArray, called: BoolArray, at: float) -> FloatArray:
-    """Shares of all that are called rightly and wrongly (2, B), of rows in the order of time."""
-    total, mine = counts.sum(axis=1), counts[:, called]
-    time, event = time[called], event[called]
-    moments = np.unique(time[event & (time <= at)])
-    first, last = (np.searchsorted(time, moments, side=side) for side in ("left", "right"))
-    size = mine.sum(axis=1)
-    gone, relapsed = _running(mine), _running(mine * event)
-    at_risk = size[:, None] - gone[:, first]
-    leaving = relapsed[:, last] - relapsed[:, first]
-    free = np.prod(1 - np.divide(leaving, at_risk, out=np.zeros_like(at_risk), where=at_risk > 0), axis=1)
-    unknown = (size > 0) & (mine[:, time >= at].sum(axis=1) == 0)
-    share = size / total
-    return np.where(unknown, np.nan, np.stack([share * (1 - free), share * free]))
-
-
-def _running(counts: FloatArray) -> FloatArray:
-    return np.concatenate([np.zeros((len(counts), 1)), np.cumsum(counts, axis=1)], axis=1)
 
 
 def _benefit(hits: FloatArray, false: FloatArray, points: FloatArray) -> FloatArray:

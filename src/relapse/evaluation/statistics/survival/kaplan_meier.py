@@ -35,11 +35,11 @@ class StepFunction:
         """Survival just before ``time``."""
         return self._after(np.searchsorted(self.times, time, side="left"))
 
-    def greenwood(self, time: float) -> float:
+    def greenwood(self, time: npt.ArrayLike) -> FloatArray:
         """Greenwood's sum Σ d / (Y (Y − d)) up to ``time``: the variance of log survival, infinite where it is 0."""
-        upto = self.times <= time
-        left = self.at_risk[upto] - self.events[upto]
-        return float(np.sum(self.events[upto] / (self.at_risk[upto] * left))) if np.all(left > 0) else float("inf")
+        left = self.at_risk - self.events
+        terms = np.divide(self.events, self.at_risk * left, out=np.full(left.shape, np.inf), where=left > 0)
+        return np.asarray(np.append(0.0, np.cumsum(terms))[np.searchsorted(self.times, time, side="right")])
 
     def _after(self, steps: npt.NDArray[np.intp] | np.intp) -> FloatArray:
         return np.asarray(np.concatenate([[1.0], self.values])[steps])
