@@ -7,8 +7,10 @@ from scipy.stats import kendalltau
 
 from relapse.cohorts.schema import Cohort
 from relapse.description.frames import (
+    DRAWN,
     FRAMES,
     OUTCOME,
+    PAIRED,
     densities,
     distributions,
     levels,
@@ -137,3 +139,34 @@ def test_every_feature_is_drawn_and_told(
     heat = np.asarray(drawn["rank_correlations"].axes[0].images[0].get_array())
     assert np.isnan(np.diag(heat)).all()
     np.testing.assert_array_equal(heat, heat.T)
+
+
+def test_of_a_wide_table_the_first_features_are_drawn_and_paired_and_all_are_held() -> None:
+    size = DRAWN + 5
+    names = [f"f{number:03d}" for number in range(size)]
+    cohort = Cohort.model_validate(
+        {
+            "name": "wide",
+            "title": "Wide",
+            "source": {"csv": "data/raw/wide.csv"},
+            "licence": "none",
+            "citation": "none",
+            "endpoint": {"kind": "binary", "event": "event"},
+            "features": {name: {"type": "continuous", "range": [-8, 8]} for name in names},
+            "reference": names[:1],
+            "imbalance": "none",
+        }
+    )
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(40, size)), columns=names).assign(event=np.arange(40) % 2)
+    frames = {key: frame(table, cohort) for key, frame in FRAMES.items()}
+    ranked = frames["rank_correlations"]
+    assert len(ranked) == PAIRED * (PAIRED - 1) / 2 + size
+    assert (
+        set(ranked.loc[ranked["second"] == OUTCOME, "first"]) == set(frames["distributions"]["feature"]) == set(names)
+    )
+    drawn = description_figures(frames, cohort)
+    heat = np.asarray(drawn["rank_correlations"].axes[0].images[0].get_array())
+    assert heat.shape == (PAIRED + 1, PAIRED + 1)
+    pages = [figure for key, figure in drawn.items() if key.startswith("distributions")]
+    assert sum(bool(axes.get_title(loc="left")) for page in pages for axes in page.axes) == DRAWN

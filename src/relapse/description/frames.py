@@ -25,6 +25,10 @@ TAIL = 0.01
 #: Bars of a histogram, and points of a density.
 BARS, POINTS = 12, 60
 
+#: Of a wide table the first features, in declared order, are drawn (so many in each kind of figure) and ranked against
+#: each other: nobody reads more, and to take those that go with the outcome would invite to choose by it.
+DRAWN, PAIRED = 105, 60
+
 #: The outcome's name in the frame of rank correlations.
 OUTCOME = "outcome"
 
@@ -106,7 +110,7 @@ def levels(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
 
 
 def rank_correlations(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
-    """Kendall's tau-b of every two features that have an order, and of each with the outcome (:data:`OUTCOME`).
+    """Kendall's tau-b of features that have an order: of every two of the first :data:`PAIRED`, and with the outcome.
 
     With a time to an event, the figure for the outcome is 2C - 1 (Harrell's C of the feature alone): the surplus of
     pairs in which the larger value goes with the earlier event, over the pairs whose order is known.
@@ -114,20 +118,18 @@ def rank_correlations(table: "pd.DataFrame", cohort: Cohort) -> "pd.DataFrame":
     Returns
     -------
     DataFrame
-        ``first``, ``second``, ``tau``: every pair once. Nominal features of more than two levels have no order and are
-        left out; pairs of which one does not vary have NaN.
+        ``first``, ``second`` (:data:`OUTCOME` for it), ``tau``: every pair once. Nominal features of more than two
+        levels have no order and are left out; pairs of which one does not vary have NaN.
     """
     import pandas as pd
 
     ranks = _ranked(table, cohort)
-    if not cohort.survival:
-        ranks[OUTCOME] = table["event"].astype("float64")
-    names = list(ranks)
-    tau, _ = kendall_tau_b_matrix(np.column_stack(list(ranks.values())))
+    names = list(ranks)[:PAIRED]
+    tau, _ = kendall_tau_b_matrix(np.array([ranks[name] for name in names]).reshape(len(names), len(table)).T)
     pairs = combinations(range(len(names)), 2)
     records = [(names[one], names[two], tau[one, two]) for one, two in pairs]
-    if cohort.survival:
-        records += [(name, OUTCOME, _with_time(table, ranks[name])) for name in names]
+    with_outcome = _with_time if cohort.survival else _with_event
+    records += [(name, OUTCOME, with_outcome(table, values)) for name, values in ranks.items()]
     return pd.DataFrame(records, columns=["first", "second", "tau"])
 
 
@@ -180,6 +182,11 @@ def _with_time(table: "pd.DataFrame", values: "pd.Series[float]") -> float:
         return float("nan")
     time, event = table.loc[known, "time"].to_numpy(), table.loc[known, "event"].to_numpy()
     return 2 * concordance(time, event, values[known].to_numpy()) - 1
+
+
+def _with_event(table: "pd.DataFrame", values: "pd.Series[float]") -> float:
+    tau, _ = kendall_tau_b_matrix(np.column_stack([values, table["event"].astype("float64")]))
+    return float(tau[0, 1])
 
 
 #: Every frame by name.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relapse.cohorts.schema import Cohort
-from relapse.description.frames import OUTCOME
+from relapse.description.frames import DRAWN, OUTCOME, PAIRED
 from relapse.description.outcome import outcome_groups
 from relapse.figures.style import INK, MUTED, RULE, describe, drawing, new_figure
 from relapse.wording import number
@@ -33,7 +33,10 @@ _TITLE, _LEVEL = 23, 15
 
 
 def description_figures(frames: "Mapping[str, pd.DataFrame]", cohort: Cohort) -> "dict[str, Figure]":
-    """Every descriptive figure by name; ``frames`` as :mod:`relapse.description.frames` gives them, by function."""
+    """Every descriptive figure by name; ``frames`` as :mod:`relapse.description.frames` gives them, by function.
+
+    Each kind of figure shows the first :data:`~relapse.description.frames.DRAWN` features, the frames have all.
+    """
     with drawing():
         return {
             **_paged("distributions", list(cohort.features), frames["distributions"], cohort, _distribution, _TOLD_ALL),
@@ -52,7 +55,7 @@ def _paged(
 ) -> "dict[str, Figure]":
     """One figure for every :data:`_COLUMNS` × :data:`_ROWS` features: ``name``, ``name_2`` and so on."""
     pages = {}
-    for place, start in enumerate(range(0, len(features), _COLUMNS * _ROWS)):
+    for place, start in enumerate(range(0, len(features[:DRAWN]), _COLUMNS * _ROWS)):
         shown = features[start : start + _COLUMNS * _ROWS]
         pages[name if not place else f"{name}_{place + 1}"] = _grid(shown, frame, cohort, draw, said)
     return pages
@@ -132,9 +135,9 @@ def _shares(axes: "Axes", part: "pd.DataFrame", name: str, cohort: Cohort) -> st
 
 def rank_correlations(frame: "pd.DataFrame", cohort: Cohort) -> "Figure":
     """Heat map of Kendall's tau; the outcome is the first row, figures are written where they can be read."""
-    names = [OUTCOME, *dict.fromkeys(frame.loc[frame["second"] == OUTCOME, "first"])]
+    names = [OUTCOME, *frame.loc[frame["second"] == OUTCOME, "first"][:PAIRED]]
     matrix = np.full((len(names), len(names)), np.nan)
-    for row in frame.itertuples(index=False):
+    for row in frame[frame["first"].isin(names)].itertuples(index=False):
         one, two = names.index(row.first), names.index(row.second)
         matrix[one, two] = matrix[two, one] = row.tau
     np.fill_diagonal(matrix, np.nan)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from relapse.cohorts.schema import Cohort
+from relapse.description.frames import DRAWN, PAIRED
 from relapse.documents import html
 from relapse.evaluation.evidence import Evidence
 from relapse.figures.shown import compared_words, labels, roles
@@ -137,9 +139,20 @@ def _shown(m: Material) -> dict[str, Any]:
     return {
         "pictures": {name: picture for folder in m.folders for name, picture in pictures(folder).items()},
         "calibrations": _calibrations(m.evidence),
+        "undrawn": _undrawn(m.cohort),
         "attended": [(titles[name], picture) for name, picture in _attended(m)],
         "explained": titles[m.put_forward] if m.put_forward in m.explained else "",
     }
+
+
+def _undrawn(cohort: Cohort) -> str:
+    """What the figures of the patients leave out of a wide table."""
+    if len(cohort.one_by_one.features) <= PAIRED:
+        return ""
+    return (
+        f"Each kind of figure shows the first {DRAWN} features, the correlations the first {PAIRED}; "
+        "the files of the stage describe hold all."
+    )
 
 
 def _attended(m: Material) -> list[tuple[str, Picture]]:
