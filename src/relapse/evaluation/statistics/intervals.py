@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from relapse.evaluation.statistics.arrays import FloatArray, both_classes, cluster_codes, numbers
 from relapse.evaluation.statistics.normal import quantile
-from relapse.evaluation.statistics.ranking.counting import arrange, dense_rank, ordered_pairs, running_sums
+from relapse.evaluation.statistics.ranking.counting import arrange, dense_rank, running_sums
 from relapse.evaluation.statistics.ranking.pairs import moments
+from relapse.evaluation.statistics.ranking.resampled import resampled_pairs
 from relapse.evaluation.statistics.results import Estimate
 
 Counts = npt.NDArray[np.int16]
@@ -181,30 +182,29 @@ def concordance_replicates(
 
     Notes
     -----
-    The merge counting of :mod:`relapse.evaluation.statistics.ranking.counting` with one weight a row and resample:
-    O(B·n·log n) time.
+    See :mod:`relapse.evaluation.statistics.ranking.resampled`.
     """
     moment, events = moments(time, event)
     downward = dense_rank(-numbers("score", score, moment.size))
     counts = resample_counts(weights, moment.size)
-    kind = _pair_type(counts)
     tied = int(downward.max()) + 1 < moment.size
-    arranged = [arrange(moment, downward, ties=ties) for ties in ((False, True) if tied else (False,))]
+    # a tied pair counts one half: once as in order, once as not
+    concordant = np.mean(
+        [
+            resampled_pairs(*arrange(moment, downward, ties=ties), events, counts)
+            for ties in ((False, True) if tied else (False,))
+        ],
+        axis=0,
+    )
     by_moment = np.argsort(moment, kind="stable")
     relapses = by_moment[events[by_moment]]
     later = np.searchsorted(moment[by_moment], moment[relapses], side="right")
-    result = np.empty(counts.shape[0])
+    pairs, kind = np.empty(counts.shape[0]), _pair_type(counts)
     for block in blocks(*counts.shape):
-        rows_weight = counts[block].astype(kind)
-        sums = np.zeros(rows_weight.shape[0])
-        for order, rows in arranged:
-            late = np.take(rows_weight, rows, axis=1)
-            sums += ordered_pairs(order, late * events[rows], late)
-        passed = running_sums(np.take(rows_weight, by_moment, axis=1))
+        passed = running_sums(np.take(counts[block], by_moment, axis=1).astype(kind))
         followers = passed[:, -1:] - np.take(passed, later, axis=1)
-        pairs = np.einsum("kq,kq->k", np.take(rows_weight, relapses, axis=1), followers)
-        result[block] = _ratio(sums / len(arranged), pairs.astype(np.float64))
-    return result
+        pairs[block] = np.einsum("kq,kq->k", np.take(counts[block], relapses, axis=1), followers)
+    return _ratio(concordant, pairs)
 
 
 def mean_concordance_replicates(

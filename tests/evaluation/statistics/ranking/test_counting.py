@@ -1,6 +1,7 @@
 """Fast counting equals counting pair by pair."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 
 from relapse.evaluation.statistics.ranking.counting import (
@@ -12,6 +13,7 @@ from relapse.evaluation.statistics.ranking.counting import (
     placements,
 )
 from relapse.evaluation.statistics.ranking.pairs import moments, pair_counts
+from relapse.evaluation.statistics.ranking.resampled import resampled_pairs
 from relapse.evaluation.statistics.ranking.triples import sign_products
 
 from .. import plain
@@ -38,6 +40,20 @@ def test_ordered_pairs_and_partners_agree_with_every_pair(data: Binary) -> None:
         earlier, later = partners(order, early[rows], late[rows])
         np.testing.assert_array_equal(earlier, (early @ alike)[rows])
         np.testing.assert_array_equal(later, (alike @ late)[rows])
+
+
+@pytest.mark.parametrize("levels", [7, 100_000])
+def test_pairs_of_many_resamples_are_those_of_each(levels: int) -> None:
+    """With more rows than a strip has, so that all three kinds of pairs are there."""
+    rng = np.random.default_rng(levels)
+    size = 700
+    first, second = (dense_rank(rng.integers(0, levels, size)) for _ in range(2))
+    starting, counts = rng.random(size) < 0.5, rng.integers(0, 4, (5, size)).astype(np.int16)
+    for ties in (False, True):
+        order, rows = arrange(first, second, ties=ties)
+        late = counts[:, rows].astype(np.int64)
+        expected = ordered_pairs(order, late * starting[rows], late)
+        np.testing.assert_array_equal(resampled_pairs(order, rows, starting, counts), expected)
 
 
 def test_one_row_has_no_pairs() -> None:
