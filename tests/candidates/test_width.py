@@ -122,3 +122,12 @@ def test_a_limit_takes_methods_out_of_the_search_or_says_why_nothing_is_begun():
     assert "reduce: clusters, screen, pca" in within(
         wide_cohort(survival=True, columns=200, reduce="filter"), limit, rows=60
     )
+
+
+def test_a_limit_of_rows_is_one_that_no_reduction_helps():
+    cohort = wide_cohort(survival=True, columns=200)
+    limit = Limit(rows=1000, reason="a fit takes minutes")
+    assert within(cohort, limit, rows=1000) is cohort
+    assert within(cohort, limit, rows=1001) == (
+        "1,001 rows are more than it is fitted to (1,000): a fit takes minutes. Leave it out."
+    )

@@ -10,7 +10,7 @@ from relapse.evaluation.metrics import Endpoint, resampled_patients
 from relapse.params import RegisterParams, read_params
 from relapse.promotion import rules
 from relapse.promotion.decision import Decision, Rule, Version
-from relapse.promotion.policy import challenger, decide, own_rules, put_forward
+from relapse.promotion.policy import challenger, decide, every_rule, put_forward
 from relapse.promotion.rival import Champion
 from tests.conftest import ROOT
 
@@ -122,9 +122,7 @@ def test_a_candidate_not_shown_to_match_the_reference_gives_way_to_it(tables: di
     params = PARAMS.model_copy(update={"choice": "best"})
     for margin, expected in ((0.02, "reference"), (0.5, evidence.best.name)):
         wide = params.model_copy(update={"margin": margin})
-        own = {
-            name: own_rules(evidence, table, name, cohort=COHORT, params=wide, seed=0) for name, table in close.items()
-        }
+        own = every_rule(evidence, close, cohort=COHORT, params=wide, seed=0)
         assert challenger(evidence, own, params=wide) == expected
 
 

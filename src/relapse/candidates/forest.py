@@ -29,7 +29,10 @@ DRAFT: Params = {"n_estimators": 50}
 TIME_STEPS = 60
 
 #: At 900 rows and 529 columns one survival forest took 640 s of a core with leaves of 3 and all columns at each split.
-LIMIT = Limit(100_000, "a survival forest compares curves at every split of every column, and one would take minutes")
+LIMIT = Limit(
+    cells=100_000,
+    reason="a survival forest compares curves at every split of every column, and one would take minutes",
+)
 
 
 class SurvivalForest(BaseEstimator):

@@ -28,10 +28,11 @@ SIZED = ("clusters", "screen", "pca")
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Up to how many ``cells`` (rows × columns) a family is fitted, and why to no more."""
+    """Up to how many ``rows`` and ``cells`` (rows × columns) a family is fitted, and why to no more."""
 
-    cells: int
     reason: str
+    rows: int | None = None
+    cells: int | None = None
 
 
 def suggest_reductions(trial: "optuna.Trial", cohort: Cohort) -> Params:
@@ -64,8 +65,10 @@ def within(cohort: Cohort, limit: Limit | None, *, rows: int) -> Cohort | str:
     """The cohort with the methods of reduction that keep a family within its limit; where none does, why, in words."""
     if limit is None:
         return cohort
+    if limit.rows is not None and rows > limit.rows:
+        return f"{rows:,} rows are more than it is fitted to ({limit.rows:,}): {limit.reason}. Leave it out."
     columns = len(cohort.predictors)
-    if rows * columns <= limit.cells:
+    if limit.cells is None or rows * columns <= limit.cells:
         return cohort
     said = (
         f"{rows} rows of {columns} predictors are more than it is fitted to ({limit.cells:,} values): {limit.reason}."

@@ -9,7 +9,7 @@ from relapse.added_value.evidence import AddedValue
 from relapse.candidates.catalogue import MODULES, REFERENCE
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.evidence import Evidence
-from relapse.evaluation.metrics import pooled, resampled_patients
+from relapse.evaluation.metrics import Counts, pooled, resampled_patients
 from relapse.params import RegisterParams
 from relapse.promotion import rules
 from relapse.promotion.decision import Decision, Rule, Standing
@@ -102,26 +102,26 @@ def every_rule(
     seed: int,
     added: AddedValue | None = None,
 ) -> dict[str, tuple[Rule, ...]]:
-    """The rules about each candidate, whoever is champion."""
+    """The rules about each candidate, whoever is champion; their predictions are of the same rows."""
+    flat = {name: pooled(table) for name, table in predictions.items()}
+    weights = resampled_patients(next(iter(flat.values())), resamples=evidence.resamples, seed=seed)
     return {
-        name: own_rules(evidence, table, name, cohort=cohort, params=params, seed=seed, added=added)
-        for name, table in predictions.items()
+        name: own_rules(evidence, table, name, cohort=cohort, params=params, weights=weights, added=added)
+        for name, table in flat.items()
     }
 
 
 def own_rules(
     evidence: Evidence,
-    predictions: pd.DataFrame,
+    table: pd.DataFrame,
     name: str,
     *,
     cohort: Cohort,
     params: RegisterParams,
-    seed: int,
+    weights: Counts,
     added: AddedValue | None = None,
 ) -> tuple[Rule, ...]:
-    """The rules about one candidate, whoever is champion."""
-    table = pooled(predictions)
-    weights = resampled_patients(table, resamples=evidence.resamples, seed=seed)
+    """The rules about one candidate, from its pooled ``table`` and resamples of its patients."""
     return (
         rules.against_reference(evidence, name, margin=params.margin),
         rules.calibrated(evidence, name, bounds=params.calibration),

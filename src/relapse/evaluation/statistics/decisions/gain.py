@@ -121,9 +121,10 @@ def _shares_at_horizon(
     found = np.empty((2, len(counts), points.size + 1))
     for rows in blocks(*counts.shape):
         block = counts[rows]
-        size = block @ called
+        weight = block.astype(np.float64)
+        size = weight @ called
         free = np.stack([curve(block)[:, -1] for curve in curves], axis=1)
-        unknown = (size > 0) & (block @ (called * followed[:, None]) == 0)
+        unknown = (size > 0) & (weight @ (called * followed[:, None]) == 0)
         share = size / size[:, -1:]
         found[:, rows] = np.where(unknown, np.nan, np.stack([share * (1 - free), share * free]))
     return found[0], found[1], points

@@ -92,4 +92,4 @@ def _tiles(tile: Array, counts: Counts, side: int) -> FloatArray:
     """Sums of ``counts`` (b, n) by tile: (b, side, side)."""
     places = tile + np.arange(len(counts))[:, None] * side**2
     sums = np.bincount(places.ravel(), weights=counts.ravel(), minlength=len(counts) * side**2)
-    return sums.reshape(-1, side, side)
+    return np.asarray(sums, dtype=np.float64).reshape(-1, side, side)
