@@ -226,6 +226,17 @@ def test_a_bundle_that_was_altered_is_not_built(bundles, tmp_path):
     assert os.listdir(tmp_path) == ["bundle"]
 
 
+def test_what_the_system_refuses_while_building_is_told_as_such(bundles, tmp_path, monkeypatch):
+    """A store that cannot be written: one line with a path for :mod:`relapse.ground.outside`, no output of BentoML."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "bentos").write_text("not a folder")
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "store"))
+    with pytest.raises(OSError, match="Not a directory") as caught:
+        build_bento(bundles["gbsg"], out=tmp_path / "x.bento", repository=ROOT)
+    assert str(caught.value.filename).startswith(str(tmp_path / "store"))
+    assert not (tmp_path / "x.bento").exists()
+
+
 def test_listening_beyond_this_machine_without_a_token_stops_the_server_with_one_message(bento, tmp_path):
     for host in (None, "0.0.0.0"):
         done = subprocess.run(

@@ -19,10 +19,19 @@ _BUILD = """
 import sys
 import bentoml
 name, version, exported = sys.argv[1:]
-if f"{name}:{version}" in {str(bento.tag) for bento in bentoml.list()}:
-    bentoml.delete(f"{name}:{version}")
-bentoml.export_bento(bentoml.bentos.build_bentofile(name=name, version=version, build_ctx=".").tag, exported)
+try:
+    if f"{name}:{version}" in {str(bento.tag) for bento in bentoml.list()}:
+        bentoml.delete(f"{name}:{version}")
+    bentoml.export_bento(bentoml.bentos.build_bentofile(name=name, version=version, build_ctx=".").tag, exported)
+except OSError as error:
+    if error.errno is None:
+        raise
+    print(error.errno, error.filename2 or error.filename or "")
+    sys.exit(74)
 """
+
+#: How it ends where the system failed: sysexits.h's EX_IOERR.
+_SYSTEM = 74
 
 
 def build_bento(bundle: Path, *, out: Path, repository: Path) -> str:
@@ -45,6 +54,8 @@ def build_bento(bundle: Path, *, out: Path, repository: Path) -> str:
     ------
     BundleError
         The bundle is not as it was written, or BentoML could not build it; the message ends with what BentoML said.
+    OSError
+        The system could not do it: a full disk, a folder that may not be written into.
     """
     manifest = verify_bundle(bundle)
     name, number = f"relapse_{manifest.cohort}", manifest.content_hash[:12]
@@ -104,5 +115,8 @@ def _bentoml(name: str, number: str, exported: Path, *, home: Path, folder: Path
         text=True,
         check=False,
     )
+    if done.returncode == _SYSTEM:
+        code, _, path = done.stdout.rstrip("\n").splitlines()[-1].partition(" ")
+        raise OSError(int(code), os.strerror(int(code)), path or str(home))
     if done.returncode:
         raise BundleError(f"BentoML could not build {name}:{number}:\n{done.stdout.strip()[-2000:]}")
