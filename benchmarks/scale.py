@@ -3,9 +3,10 @@
 ``python -P benchmarks/scale.py`` from the repository root: a simulated survival and a simulated yes-or-no cohort of
 1,000, 10,000 and 100,000 patients with 20 columns, and of 1,000 with 500, go through the scripts of ``pipelines/`` with
 one worker and a small budget (2 outer and 2 inner folds, 1 trial; 2,000 resamples), each as a process of its own, whose
-time and peak resident memory the system tells. The last column is the exponent of processor seconds in rows, from one
-size to the next larger one, the seconds of loading libraries left in: it says too little at the small end.
-``--rows 1000 10000 --limit 600`` narrow it down, ``--part workers`` and ``--part publication`` do the rest.
+time and peak resident memory the system tells. Larger tables are checked and described, and a table of predictions for
+as many patients is evaluated (``relapse evaluate``). The last column is the exponent of processor seconds in rows, from
+one size to the next larger one, the seconds of loading libraries left in: it says too little at the small end.
+``--part survival --part binary --part wide`` and ``--rows 1000 10000 --limit 600`` narrow it down.
 
 *workers*: training with 1, 2 and 4 workers. *publication*: jobs of the publication budget of a cohort of
 ``params.yaml`` timed with one worker on one drawing of the folds, then laid out on 1, 8 and 64 cores by simulation: ten
@@ -14,7 +15,6 @@ drawings, each job taken by the first free core, all candidates in one list, as 
 
 import argparse
 import heapq
-import itertools
 import json
 import math
 import os
@@ -114,9 +114,29 @@ def params(folder: Path, *, cohorts: list[str], candidates: list[str], **section
     (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
 
 
+def predicted(folder: Path, rows: int, *, timed: bool, seed: int = 1) -> Path:
+    """A table of predictions for as many patients, by a model that ranks them as well as one can."""
+    frame = table(rows, 20, timed=timed, seed=seed)
+    score = frame[["number_000", "number_001", "number_002"]].to_numpy() @ [0.6, 0.4, 0.3]
+    found = pd.DataFrame({"event": frame["event"], "score": score})
+    if timed:
+        hazard = np.exp(score + 0.1) / 6
+        found = found.assign(time=frame["time"], risk_3y=-np.expm1(-3 * hazard), risk_5y=-np.expm1(-5 * hazard))
+    else:
+        found["risk"] = 1 / (1 + np.exp(1.3 - score))
+    found.to_parquet(folder / "predictions.parquet")
+    return folder / "predictions.parquet"
+
+
 def measured(folder: Path, stage: str, *asked: str, limit: float, workers: int = 1) -> tuple[float, float, float, str]:
     """Wall and processor seconds, peak MiB, and what went wrong in a few words, of one stage."""
-    command = [sys.executable, str(ROOT / "pipelines" / f"{stage}.py"), *asked]
+    return ended(
+        [sys.executable, str(ROOT / "pipelines" / f"{stage}.py"), *asked], folder, limit=limit, workers=workers
+    )
+
+
+def ended(command: list[str], folder: Path, *, limit: float, workers: int) -> tuple[float, float, float, str]:
+    """The same of any command."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     environment |= {"PYTHONPATH": str(ROOT / "src"), "RELAPSE_WORKERS": str(workers), "OMP_NUM_THREADS": "1"}
     start, said = time.perf_counter(), folder / "said.txt"
@@ -150,8 +170,13 @@ def grown(rows: list[int], columns: int, *, timed: bool, limit: float, most: int
         with tempfile.TemporaryDirectory() as temporary:
             folder = project(Path(temporary), number, columns, timed=timed)
             for stage, *asked in stages(number > most):
-                wall, worked, peak, wrong = measured(folder, stage, "--cohort", "grown", *asked, limit=limit)
                 name = asked[-1] if asked else stage
+                if stage == "predictions":
+                    at = predicted(folder, number, timed=timed)
+                    evaluate = ["relapse", "evaluate", str(at), "--unit", "year"]
+                    wall, worked, peak, wrong = ended(evaluate, folder, limit=limit, workers=1)
+                else:
+                    wall, worked, peak, wrong = measured(folder, stage, "--cohort", "grown", *asked, limit=limit)
                 wrong = wrong or not_trained(folder, name)
                 exponent = ""
                 if name in before and not wrong:
@@ -167,6 +192,7 @@ def grown(rows: list[int], columns: int, *, timed: bool, limit: float, most: int
 def stages(only_gate: bool) -> Iterator[tuple[str, ...]]:
     """The stages in their order, ``train`` once a candidate; of the largest tables those before training."""
     yield from ((stage,) for stage in _BEFORE)
+    yield ("predictions",)
     if only_gate:
         return
     yield from (("train", "--candidate", name) for name in _CANDIDATES)
@@ -251,16 +277,17 @@ def laid_out(jobs: list[float], cores: int) -> float:
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=["grown", "workers", "publication"], action="append")
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    parser.add_argument("--most", type=int, default=100_000, help="larger tables are only checked")
+    parser.add_argument("--part", choices=["survival", "binary", "wide", "workers", "publication"], action="append")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--most", type=int, default=100_000, help="larger tables are not trained on")
     parser.add_argument("--limit", type=float, default=LIMIT, help="processor seconds of a stage")
     parser.add_argument("--cohort", default="wpbc")
     asked = parser.parse_args()
-    parts = asked.part or ["grown", "workers", "publication"]
-    if "grown" in parts:
-        for timed, columns in itertools.product((True, False), (20,)):
-            grown(asked.rows, columns, timed=timed, limit=asked.limit, most=asked.most)
+    parts = asked.part or ["survival", "binary", "wide", "workers", "publication"]
+    for kind in ("survival", "binary"):
+        if kind in parts:
+            grown(asked.rows, 20, timed=kind == "survival", limit=asked.limit, most=asked.most)
+    if "wide" in parts:
         grown([1_000], 500, timed=True, limit=asked.limit, most=asked.most)
     if "workers" in parts:
         workers(asked.limit)

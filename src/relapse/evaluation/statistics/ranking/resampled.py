@@ -21,8 +21,8 @@ Array = npt.NDArray[Any]
 # rows a strip has at least, so that its matrices are worth a product
 _STRIP = 128
 
-# tiles × resamples that are summed at once
-_CELLS = 2**20
+# tiles × resamples that are summed at once, and counts that are turned at once, so that those of a row lie together
+_CELLS, _TURNED = 2**20, 2**28
 
 
 def resampled_pairs(order: Index, rows: Index, first: BoolArray, counts: Counts) -> FloatArray:
@@ -51,15 +51,24 @@ def resampled_pairs(order: Index, rows: Index, first: BoolArray, counts: Counts)
     strip = max(_STRIP, math.isqrt(size))
     height = np.empty(size, dtype=np.int64)
     height[order] = np.arange(size)
-    total, by_row = np.zeros(len(counts)), np.ascontiguousarray(counts.T)
-    for start in range(0, size, strip):
-        across = np.arange(start, min(start + strip, size))
+    found, step = np.empty(len(counts)), max(1, _TURNED // size)
+    for start in range(0, len(counts), step):
+        by_row = np.ascontiguousarray(counts[start : start + step].T)
+        found[start : start + step] = _in_strips(order, rows, height, first, by_row, strip)
+    if size > strip:
+        found += _between(np.arange(size) // strip, height // strip, rows, first, counts)
+    return found
+
+
+def _in_strips(order: Index, rows: Index, height: Array, first: BoolArray, by_row: Counts, strip: int) -> FloatArray:
+    """The pairs that share a strip: of the places, or else of the order."""
+    total = np.zeros(by_row.shape[1])
+    for start in range(0, rows.size, strip):
+        across = np.arange(start, min(start + strip, rows.size))
         total += _within(rows[across], first, by_row, np.triu(height[across][:, None] < height[across], 1))
         up = order[start : start + strip]
         apart = up // strip
         total += _within(rows[up], first, by_row, np.triu(apart[:, None] < apart, 1))
-    if size > strip:
-        total += _between(np.arange(size) // strip, height // strip, rows, first, counts)
     return total
 
 
