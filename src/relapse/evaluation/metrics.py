@@ -13,7 +13,7 @@ from relapse.evaluation.statistics.decisions.classification import (
     classification_metrics,
     scaled_brier_score,
 )
-from relapse.evaluation.statistics.intervals import auc_replicates, concordance_replicates, patient_weights
+from relapse.evaluation.statistics.intervals import auc_replicates, blocks, concordance_replicates, patient_weights
 from relapse.evaluation.statistics.ranking.binary import roc_auc
 from relapse.evaluation.statistics.ranking.concordance import concordance
 from relapse.evaluation.statistics.replicates import ipcw_auc, ipcw_brier, ipcw_ipa
@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int16]
 Statistic = Callable[[pd.DataFrame, Counts], Array]
 Replicates = dict[str, Array]
+
+#: Counts that a metric is made of at once.
+_CELLS = 2**22
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +234,16 @@ def _at(statistic: Callable[..., Array], horizon: Horizon) -> Statistic:
     return at_horizon
 
 
+def _by_blocks(statistic: Statistic) -> Statistic:
+    """The same, in blocks of resamples: made of all at once it would take some times the memory of their counts."""
+
+    def replicates_of(table: pd.DataFrame, weights: Counts) -> Array:
+        parts = [statistic(table, weights[rows]) for rows in blocks(*weights.shape, cells=_CELLS)]
+        return np.concatenate(parts)
+
+    return replicates_of
+
+
 def _harrell(table: pd.DataFrame, weights: Counts) -> Array:
     time, event, score = (table[name].to_numpy() for name in ("time", "event", "score"))
     return concordance_replicates(time, event, score, weights)
@@ -259,12 +272,12 @@ def _decided(name: str) -> Statistic:
         found = getattr(classification_metrics(table["event"].to_numpy(), positive, weights=weights), name)
         return np.asarray(found, dtype=np.float64)
 
-    return at_threshold
+    return _by_blocks(at_threshold)
 
 
 _RANKED: dict[Metric, Statistic] = {
     Metric("auc", "ROC AUC"): _auc,
-    Metric("average_precision", "Average precision"): _average_precision,
+    Metric("average_precision", "Average precision"): _by_blocks(_average_precision),
 }
 _DECIDED: dict[Metric, Statistic] = {
     Metric("sensitivity", "Sensitivity (recall)"): _decided("sensitivity"),
@@ -277,6 +290,6 @@ _DECIDED: dict[Metric, Statistic] = {
     Metric("mcc", "Matthews correlation", headline=False): _decided("mcc"),
 }
 _RISKED: dict[Metric, Statistic] = {
-    Metric("brier", "Brier score", higher_is_better=False): _brier,
-    Metric("scaled_brier", "Scaled Brier score", headline=False): _scaled_brier,
+    Metric("brier", "Brier score", higher_is_better=False): _by_blocks(_brier),
+    Metric("scaled_brier", "Scaled Brier score", headline=False): _by_blocks(_scaled_brier),
 }

@@ -81,9 +81,9 @@ def _multinomial(rng: np.random.Generator, n_resamples: int, size: int) -> Count
     return counts
 
 
-def blocks(n_resamples: int, size: int) -> Iterator[slice]:
-    """Which resamples of ``size`` rows to work on at once."""
-    step = max(1, _BLOCK // size)
+def blocks(n_resamples: int, size: int, *, cells: int = _BLOCK) -> Iterator[slice]:
+    """Which resamples of ``size`` rows to work on at once: up to ``cells`` counts."""
+    step = max(1, cells // size)
     for start in range(0, n_resamples, step):
         yield slice(start, min(start + step, n_resamples))
 

@@ -49,12 +49,15 @@ def _shares(
     """Shares (B, k + 1) of rows called rightly and wrongly, the last of them of calling everybody; and thresholds."""
     outcome = indicator("event", event)
     values, points = risks(risk, outcome.size), acting_points(thresholds)
-    counts = np.asarray(weights, dtype=np.float64)
-    total = counts.sum(axis=1, keepdims=True)
+    counts = np.asarray(weights)
     # The last column calls everybody.
     called = np.column_stack([values[:, None] >= points, np.ones(outcome.size, dtype=np.bool_)])
-    hits, false = (counts @ (called & part[:, None]) / total for part in (outcome, ~outcome))
-    return hits, false, points
+    rightly, wrongly = ((called & part[:, None]).astype(np.float64) for part in (outcome, ~outcome))
+    found = np.empty((2, len(counts), points.size + 1))
+    for rows in blocks(*counts.shape):
+        weight = counts[rows].astype(np.float64)
+        found[:, rows] = np.stack([weight @ rightly, weight @ wrongly]) / weight.sum(axis=1, keepdims=True)
+    return found[0], found[1], points
 
 
 def net_benefit_gain_at_horizon(
