@@ -8,9 +8,9 @@ as many patients is evaluated (``relapse evaluate``). The last column is the exp
 one size to the next larger one, the seconds of loading libraries left in: it says too little at the small end.
 ``--part survival --part binary --part wide`` and ``--rows 1000 10000 --limit 600`` narrow it down.
 
-*workers*: training with 1, 2 and 4 workers. *publication*: jobs of the publication budget of a cohort of
-``params.yaml`` timed with one worker on one drawing of the folds, then laid out on 1, 8 and 64 cores by simulation: ten
-drawings, each job taken by the first free core, all candidates in one list, as ``relapse cluster train`` has them.
+*workers*: training with 1, 2 and 4 workers. *publication*: the jobs of a run of the publication budget, whose records
+say how long each candidate took, laid out on 1, 8 and 64 cores by simulation: each job taken by the first core that is free,
+all candidates in one list, as ``relapse cluster train`` has them. ``--project`` says where such a run is.
 """
 
 import argparse
@@ -237,29 +237,17 @@ def workers(limit: float) -> None:
             )
 
 
-def publication(cohort: str, limit: float) -> None:
-    """Print what the publication budget takes on one cohort, by simulation from jobs that were timed."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    budget = content["budgets"]["publication"]
-    repeats, folds = budget["split"]["repeats"], budget["split"]["folds"]
+def publication(project: Path, cohort: str) -> None:
+    """Print what training took in a run of the publication budget, and what it would take on other numbers of cores."""
     jobs: list[float] = []
-    print(f"\n{cohort}, publication budget: processor seconds of a job (one outer fold, or the final model)")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        (folder / "data").mkdir()
-        for name in ("cohorts", "accepted"):
-            (folder / "data" / name).symlink_to(ROOT / "data" / name)
-        (folder / "data" / "raw").mkdir()
-        params(
-            folder, cohorts=[cohort], candidates=list(_CANDIDATES), **budget | {"split": {"folds": folds, "repeats": 1}}
-        )
-        for stage in _BEFORE:
-            measured(folder, stage, "--cohort", cohort, limit=limit)
-        for name in _CANDIDATES:
-            _, worked, _, wrong = measured(folder, "train", "--cohort", cohort, "--candidate", name, limit=limit)
-            each = worked / (folds + 1)
-            jobs += [each] * (folds * repeats + 1)
-            print(f"  {name:<14}{each:10.1f}  {wrong}", flush=True)
+    print(f"\n{cohort}, publication budget: seconds of work of a job (one outer fold, or the final model)")
+    for path in sorted((project / "results" / "train" / cohort).glob("*/record.json")):
+        record = json.loads(path.read_text())
+        if "seconds" not in record:
+            continue
+        number = len(record["folds"]) + 1
+        jobs += [record["seconds"] / number] * number
+        print(f"  {record['candidate']:<14}{record['seconds'] / number:8.1f} x {number}")
     print(
         "wall hours, each job taken by the first free core: "
         + ", ".join(f"{laid_out(jobs, cores) / 3600:.2f} on {cores}" for cores in (1, 8, 64))
@@ -281,9 +269,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--most", type=int, default=100_000, help="larger tables are not trained on")
     parser.add_argument("--limit", type=float, default=LIMIT, help="processor seconds of a stage")
+    parser.add_argument("--project", type=Path, default=ROOT, help="where the publication budget was run")
     parser.add_argument("--cohort", default="wpbc")
     asked = parser.parse_args()
-    parts = asked.part or ["survival", "binary", "wide", "workers", "publication"]
+    parts = asked.part or ["survival", "binary", "wide", "workers"]
     for kind in ("survival", "binary"):
         if kind in parts:
             grown(asked.rows, 20, timed=kind == "survival", limit=asked.limit, most=asked.most)
@@ -292,7 +281,7 @@ def main() -> None:
     if "workers" in parts:
         workers(asked.limit)
     if "publication" in parts:
-        publication(asked.cohort, 10 * asked.limit)
+        publication(asked.project, asked.cohort)
 
 
 if __name__ == "__main__":
