@@ -9,7 +9,7 @@ one size to the next larger one, the seconds of loading libraries left in: it sa
 ``--part survival --part binary --part wide`` and ``--rows 1000 10000 --limit 600`` narrow it down.
 
 *workers*: training with 1, 2 and 4 workers. *publication*: the jobs of a run of the publication budget, whose records
-say how long each candidate took, laid out on 1, 8 and 64 cores by simulation: each job taken by the first core that is free,
+say how long each candidate took, laid out on 1, 8 and 64 cores by simulation: each job taken by the first free core,
 all candidates in one list, as ``relapse cluster train`` has them. ``--project`` says where such a run is.
 """
 
