@@ -18,7 +18,7 @@ from relapse.serving.example import example_file
 _BUILD = """
 import sys
 import bentoml
-name, version, exported = sys.argv[1:]
+name, version, exported, system = sys.argv[1:]
 try:
     if f"{name}:{version}" in {str(bento.tag) for bento in bentoml.list()}:
         bentoml.delete(f"{name}:{version}")
@@ -27,7 +27,7 @@ except OSError as error:
     if error.errno is None:
         raise
     print(error.errno, error.filename2 or error.filename or "")
-    sys.exit(74)
+    sys.exit(int(system))
 """
 
 #: How it ends where the system failed: sysexits.h's EX_IOERR.
@@ -107,7 +107,7 @@ def _bentoml(name: str, number: str, exported: Path, *, home: Path, folder: Path
     environment["PATH"] = os.pathsep.join([str(Path(sys.prefix) / "bin"), environment.get("PATH", os.defpath)])
     environment |= {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
     done = subprocess.run(
-        [sys.executable, "-c", _BUILD, name, number, str(exported)],
+        [sys.executable, "-c", _BUILD, name, number, str(exported), str(_SYSTEM)],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
