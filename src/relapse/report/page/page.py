@@ -151,7 +151,7 @@ def _undrawn(cohort: Cohort) -> str:
         return ""
     return (
         f"Each kind of figure shows the first {DRAWN} features, the correlations the first {PAIRED}; "
-        "the files of the stage describe hold all."
+        "the files of the stage describe hold each feature's own distribution, and its correlation with the outcome."
     )
 
 
