@@ -237,11 +237,11 @@ def workers(limit: float) -> None:
             )
 
 
-def publication(project: Path, cohort: str) -> None:
+def publication(folder: Path, cohort: str) -> None:
     """Print what training took in a run of the publication budget, and what it would take on other numbers of cores."""
     jobs: list[float] = []
     print(f"\n{cohort}, publication budget: seconds of work of a job (one outer fold, or the final model)")
-    for path in sorted((project / "results" / "train" / cohort).glob("*/record.json")):
+    for path in sorted((folder / "results" / "train" / cohort).glob("*/record.json")):
         record = json.loads(path.read_text())
         if "seconds" not in record:
             continue

@@ -106,12 +106,12 @@ def every_rule(
     flat = {name: pooled(table) for name, table in predictions.items()}
     weights = resampled_patients(next(iter(flat.values())), resamples=evidence.resamples, seed=seed)
     return {
-        name: own_rules(evidence, table, name, cohort=cohort, params=params, weights=weights, added=added)
+        name: _own_rules(evidence, table, name, cohort=cohort, params=params, weights=weights, added=added)
         for name, table in flat.items()
     }
 
 
-def own_rules(
+def _own_rules(
     evidence: Evidence,
     table: pd.DataFrame,
     name: str,
