@@ -41,7 +41,7 @@ _SMALL = {
     "train": {"inner_folds": 2, "trials": 1, "seconds": None},
     "evaluate": {"resamples": 2000},
     "audit": {"candidates": ["linear"], "folds": 2, "repeats": 1, "inner_folds": 2, "draws": 1},
-    "explain": {"background": 4, "shuffles": 2, "resamples": 200, "correlated": 0.8},
+    "explain": {"background": 4, "shuffles": 2, "resamples": 200, "correlated": 0.8, "patients": 2000},
     "added_value": {"candidates": ["linear"]},
 }
 _CANDIDATES = ("reference", "linear", "svm", "forest", "xgboost", "catboost", "mlp", "cnn1d")

@@ -59,13 +59,15 @@ class AuditParams(Declared):
 class ExplainParams(Declared):
     """Explanations: artificial patients to compare with, shuffles of each feature, resamples behind each interval.
 
-    Features whose ranks correlate by at least ``correlated`` are also shuffled together.
+    Features whose ranks correlate by at least ``correlated`` are also shuffled together. Of a larger table ``patients``
+    are drawn, and only they are explained; None explains all.
     """
 
     background: Annotated[int, Field(ge=1, le=200)]
     shuffles: Annotated[int, Field(ge=1, le=1000)]
     resamples: Annotated[int, Field(ge=100, le=100_000)]
     correlated: Annotated[float, Field(gt=0, le=1)]
+    patients: Annotated[int, Field(ge=100)] | None = None
 
 
 class AddedValueParams(Declared):

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.explanation import permutation
-from relapse.explanation.out_of_fold import Explained, explain
+from relapse.explanation.out_of_fold import Explained, drawn_patients, explain
 from relapse.explanation.permutation import correlated_groups, losses, shuffle
 from relapse.explanation.stability import stability
 from relapse.machinery import Machinery
@@ -62,6 +62,45 @@ def test_every_row_is_explained_once_and_adds_up(
         total = found.shap["base"] + found.shap[cohorts["wpbc"].predictors].sum(axis=1)
         np.testing.assert_allclose(total, found.shap["output"], atol=1e-9)
         assert (np.diff(found.typical_values.output) >= 0).all()
+
+
+def test_of_a_large_table_the_same_patients_are_drawn_for_all_and_explained_as_before(
+    explained: dict[str, Explained], cohorts: dict[str, Cohort], tables: Tables
+) -> None:
+    few = PARAMS.model_copy(update={"patients": 100})
+    found = _explain(cohorts["wpbc"], tables["wpbc"], ["reference", "xgboost"], params=few)
+    first, second = found["reference"].shap, found["xgboost"].shap
+    assert list(first["row"]) == list(second["row"])
+    assert 100 <= len(second) <= 103
+    of_all = explained["xgboost"].shap.set_index("row").loc[second["row"]].reset_index()
+    pd.testing.assert_frame_equal(second, of_all[second.columns], rtol=1e-12)
+    names = cohorts["wpbc"].explained
+    sizes = [item.shap for item in found["xgboost"].importance[: len(names)]]
+    np.testing.assert_allclose(sizes, second[names].abs().mean())
+
+
+@pytest.mark.parametrize("most", [100, 130, 500])
+def test_patients_are_drawn_whole_and_evenly(most: int) -> None:
+    """Of 400 patients of two rows in four folds, a tenth with the event in one of them; in one fold a single one."""
+    rng = np.random.default_rng(2)
+    patient = np.repeat(np.arange(400), 2)
+    fold = rng.integers(0, 4, 400)
+    event = np.where(fold == 3, 0, rng.random(400) < 0.1).astype(int)
+    event[np.flatnonzero(fold == 3)[0]] = 1
+    table = pd.DataFrame({"patient": patient, "event": np.column_stack([np.zeros(400, int), event]).ravel()})
+    drawn = drawn_patients(table, np.repeat(fold, 2), most=most, seed=3)
+    assert (drawn[::2] == drawn[1::2]).all()
+    if most >= 400:
+        assert drawn.all()
+        return
+    chosen = drawn[::2]
+    assert most <= chosen.sum() <= most + 8
+    for one in range(4):
+        for kind in (0, 1):
+            among = (fold == one) & (event == kind)
+            assert 0 <= chosen[among].sum() - among.sum() * most / 400 < 1
+    assert (drawn != drawn_patients(table, np.repeat(fold, 2), most=most, seed=4)).any()
+    assert (drawn == drawn_patients(table, np.repeat(fold, 2), most=most, seed=3)).all()
 
 
 def test_a_row_is_explained_by_the_model_that_has_not_seen_it(cohorts: dict[str, Cohort], tables: Tables) -> None:

@@ -1,5 +1,7 @@
 """What stage explain wrote is read again as a ``shap.Explanation``, which shap's own plots take."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,8 +124,23 @@ def test_an_explanation_that_is_not_there_or_of_another_table_is_refused(written
     with pytest.raises(SourceError, match=r"shap\.parquet is not there: mlp of cohort gbsg was not explained"):
         read_explanation(at, "mlp")
     other = Workspace("gbsg", tmp_path)
-    write_parquet(other.table, table[:-1])
     write_text(other.resolved, to_yaml(cohort))
-    write_parquet(other.shapley_values("xgboost"), pd.read_parquet(at.shapley_values("xgboost")))
-    with pytest.raises(SourceError, match="made of another table or declaration"):
-        read_explanation(other, "xgboost")
+    shutil.copytree(at.explained("xgboost"), other.explained("xgboost"))
+    added = table[-1:].assign(row=table["row"].max() + 1)
+    for changed in (table[:-1], pd.concat([table, added]), pd.concat([table[:-1], added])):
+        write_parquet(other.table, changed)
+        with pytest.raises(SourceError, match="made of another table or declaration"):
+            read_explanation(other, "xgboost")
+
+
+def test_those_drawn_of_a_large_table_are_read_with_their_own_features(written: Written, tmp_path: Path) -> None:
+    at, found, cohort, table = written
+    drawn = Workspace("gbsg", tmp_path)
+    write_text(drawn.resolved, to_yaml(cohort))
+    write_parquet(drawn.table, table)
+    some = replace(found, shap=found.shap[20:60].reset_index(drop=True))
+    write_explanation(drawn.explained("xgboost"), some, table, cohort, candidate="xgboost", title="XGBoost")
+    read, whole = read_explanation(drawn, "xgboost"), read_explanation(at, "xgboost")
+    assert read.shape == (40, len(cohort.explained))
+    assert read.instance_names == whole.instance_names[20:60]
+    assert (read.display_data == whole.display_data[20:60]).all()

@@ -48,7 +48,8 @@ class Explained:
     scale
         What Shapley values are of.
     shap
-        Columns ``row``, ``patient``, ``fold``, ``base``, ``output`` and one a part; a row a table row.
+        Columns ``row``, ``patient``, ``fold``, ``base``, ``output`` and one a part; a row a table row of a patient who
+        was explained.
     typical, typical_values
         Artificial patients of the cohort, lowest output first, and their explanation, averaged over the fold models.
     importance
@@ -97,17 +98,21 @@ def explain(
         Outer folds; those of the first repeat are used.
     models
         For each candidate the models of the first repeat, by the fold they have not seen.
+    params
+        Of more than ``params.patients`` patients so many are drawn, the same ones for all candidates; what is learnt
+        of the others (typical patients, correlated features) is learnt of all.
     machinery
         Workers and backend; neither changes a result.
     """
     from joblib import delayed
 
     number = folds[folds["repeat"] == 0].set_index("row")["fold"].loc[table["row"]].to_numpy()
+    drawn = drawn_patients(table, number, most=params.patients, seed=seed)
     players = players_of(cohort, correlated_groups(table, cohort, threshold=params.correlated))
     typical = typical_patients(table, cohort, size=params.background)
     jobs = [(name, fold) for name, mine in models.items() for fold in sorted(mine)]
     tasks = (
-        delayed(_fold)(models[name][fold], table, number == fold, cohort, typical, players, params, (seed, fold))
+        delayed(_fold)(models[name][fold], table, number == fold, drawn, cohort, typical, players, params, (seed, fold))
         for name, fold in jobs
     )
     label = f"{cohort.name} explained"
@@ -131,25 +136,41 @@ def explain(
     return dict(zip(models, shared_out(joined, machinery, total=len(models), label=label), strict=True))
 
 
+def drawn_patients(table: pd.DataFrame, fold: NDArray[np.int_], *, most: int | None, seed: int) -> NDArray[np.bool_]:
+    """Which rows (n,) belong to the about ``most`` patients drawn; all where there are no more.
+
+    Of each fold the same share of patients with and without an event, at least one of either.
+    """
+    outcome = pd.DataFrame({"fold": fold, "event": table["event"].to_numpy()})
+    patients = outcome.groupby(table["patient"].to_numpy(), sort=False).max()
+    if most is None or len(patients) <= most:
+        return np.ones(len(table), dtype=bool)
+    order = pd.Series(np.random.default_rng(seed).permutation(len(patients)), index=patients.index)
+    among = order.groupby([patients["fold"], patients["event"]])
+    chosen = among.rank(method="first") - 1 < among.transform("size") * (most / len(patients))
+    return table["patient"].map(chosen).to_numpy(dtype=bool)
+
+
 def _fold(
     model: RiskModel,
     table: pd.DataFrame,
     held_out: NDArray[np.bool_],
+    drawn: NDArray[np.bool_],
     cohort: Cohort,
     typical: Background,
     players: list[list[str]],
     params: ExplainParams,
     seed: tuple[int, int],
 ) -> _Fold:
-    """One model on its held-out rows; with one thread, so that the sums come out the same everywhere."""
+    """One model on its held-out rows that were drawn; with one thread, so that sums come out the same everywhere."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):
-        rows = table[held_out].reset_index(drop=True)
+        rows = table[held_out & drawn].reset_index(drop=True)
         ready = explainer(model, typical_patients(table[~held_out], cohort, size=params.background), cohort, BY_SHAP)
-        drawn = int(np.random.SeedSequence(seed).generate_state(1)[0])
+        shuffling = int(np.random.SeedSequence(seed).generate_state(1)[0])
         moved = [[name for part in player for name in cohort.members(part)] for player in players]
-        shuffled = shuffle(model, rows, moved, shuffles=params.shuffles, seed=drawn)
+        shuffled = shuffle(model, rows, moved, shuffles=params.shuffles, seed=shuffling)
         return _Fold(rows, ready(rows), ready(typical.table), shuffled, fold_losses(shuffled, rows, cohort))
 
 

@@ -1,8 +1,8 @@
 """Out-of-fold explanations as ``shap.Explanation``: what figures are made from, and what is read again later.
 
-``results/explain/<cohort>/<candidate>/shap.parquet`` holds, a line a row of the table, ``row``, ``patient``, ``fold``,
-``base``, ``output`` and a column of Shapley values a part; ``explanation.json`` beside it says what they are of. What
-the patients' features are stands in the canonical table alone.
+``results/explain/<cohort>/<candidate>/shap.parquet`` holds, a line a row of the table (of a large one, of the patients
+who were drawn), ``row``, ``patient``, ``fold``, ``base``, ``output`` and a column of Shapley values a part;
+``explanation.json`` beside it says what they are of. The patients' features stand in the canonical table alone.
 """
 
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ def read_explanation(at: Workspace, candidate: str) -> "shap.Explanation":
     Returns
     -------
     shap.Explanation
-        Of all n rows of the table, sorted by ``row``, and p parts: see :func:`as_explanation`.
+        Of the n rows that were explained, sorted by ``row``, and p parts: see :func:`as_explanation`.
 
     Raises
     ------
@@ -54,7 +54,9 @@ def read_explanation(at: Workspace, candidate: str) -> "shap.Explanation":
         )
     found, cohort = pd.read_parquet(path), read_cohort(at.resolved)
     table = read_table(at.table, cohort).set_index("row", drop=False)
-    if not (set(found["row"]) == set(table.index) and set(cohort.explained) <= set(found.columns)):
+    about = read_json(at.explanation(candidate))
+    same = about["rows"] == len(found) and about["of_rows"] == len(table) and set(found["row"]) <= set(table.index)
+    if not (same and set(cohort.explained) <= set(found.columns)):
         raise SourceError(
             f"{path} was made of another table or declaration than {at.table} and {at.resolved}. Run `dvc repro "
             f"explain@{at.cohort}`."
@@ -64,7 +66,7 @@ def read_explanation(at: Workspace, candidate: str) -> "shap.Explanation":
         found["base"].to_numpy(),
         table.loc[found["row"]],
         cohort,
-        scale=read_json(at.explanation(candidate))["scale"],
+        scale=about["scale"],
     )
 
 

@@ -195,6 +195,8 @@ def test_explanations_are_those_of_the_one_put_forward_with_everybody_s_ranks(ma
     stable = {"agreement": 0.876, "best": [1.0] * len(names), "worst": [2.0] * len(names)}
     found = {
         "features": names,
+        "patients": 150,
+        "of_patients": 150,
         "importance": [{"features": [name], "shap": float(place)} for place, name in enumerate(names)],
         "shap_stability": stable,
         "loss_stability": stable | {"agreement": 0.25},
@@ -205,6 +207,9 @@ def test_explanations_are_those_of_the_one_put_forward_with_everybody_s_ranks(ma
     assert rows[0][1] == "1 (1 to 2)", "the most important feature first"
     assert rows[-1][1] == "\N{EN DASH}", "a feature that moves nothing"
     assert page.tables["agreement-table"][1] == ["Elastic net", "0.88", "0.25"]
+    assert "drawn by chance" not in page.text
+    of_many = {"linear": found | {"of_patients": 20_000}}
+    assert "150 were drawn by chance" in Page(made.page(explained=of_many, explanations=tmp_path)).text
     assert 'id="explanations"' not in made.page()
 
 

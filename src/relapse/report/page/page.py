@@ -35,7 +35,7 @@ from relapse.report.page.tables import (
     tests_tables,
 )
 from relapse.report.tripod.checklist import checklist, tally
-from relapse.wording import horizon_words, number
+from relapse.wording import count, horizon_words, number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -142,7 +142,17 @@ def _shown(m: Material) -> dict[str, Any]:
         "undrawn": _undrawn(m.cohort),
         "attended": [(titles[name], picture) for name, picture in _attended(m)],
         "explained": titles[m.put_forward] if m.put_forward in m.explained else "",
+        "explained_of": _drawn(m.explained),
     }
+
+
+def _drawn(explained: Mapping[str, Mapping[str, Any]]) -> str:
+    """How many patients of a large table were explained."""
+    for found in explained.values():
+        if found["patients"] < found["of_patients"]:
+            of, drawn = count(found["of_patients"], "patient"), count(found["patients"], "was", "were")
+            return f"Of {of}, {drawn} drawn by chance; the figures and tables here are of them."
+    return ""
 
 
 def _undrawn(cohort: Cohort) -> str:
