@@ -1,6 +1,7 @@
 """What goes wrong outside of the program is one line: what, where, what to do; nothing is left half-written."""
 
 import os
+import shutil
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -43,6 +44,19 @@ def test_what_does_not_fit_leaves_the_old_file_and_names_the_one_that_was_to_be(
     assert _said(capsys).startswith(f"error: {path}: File too large. Make room there, then run the same again")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_does_not_fit_is_one_line_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    (here / "large").write_bytes(os.urandom(100_000))
+    with pytest.raises(SystemExit), room_for(5000), readable_errors():
+        shutil.copytree(here, there)
+    assert _said(capsys).startswith(
+        f"error: {there / 'large'}: File too large. Make room there, then run the same again"
+    )
+    assert outside(shutil.Error("a folder is moved into itself")) is None
+    assert outside(shutil.Error([("a", "b", "is a named pipe")])) is None
 
 
 def test_lines_are_appended_all_or_none(tmp_path: Path) -> None:

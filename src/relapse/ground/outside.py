@@ -5,6 +5,7 @@ Libraries wrap such errors, each in its own way, so that they are looked for in 
 
 import errno
 import os
+import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ def outside(error: BaseException) -> str | None:
     Nothing is said of what was asked for or of values: a path or an address, and a reason.
     """
     for found in _chain(error):
-        if said := _of_the_system(found) or _of_sqlite(found) or _of_a_server(found):
+        if said := _of_the_system(found) or _of_a_copy(found) or _of_sqlite(found) or _of_a_server(found):
             what, remedy = said
             return f"{what}. {remedy}, then run the same again: what was finished is kept, and nothing is half-written."
     return None
@@ -65,6 +66,14 @@ def _of_the_system(error: BaseException) -> tuple[str, str] | None:
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     # A library may have words of its own in place of the system's.
     return where + os.strerror(error.errno), _REMEDIES[error.errno]
+
+
+def _of_a_copy(error: BaseException) -> tuple[str, str] | None:
+    """Of what went wrong with the files of a folder, ``shutil.copytree`` keeps the words alone."""
+    if not isinstance(error, shutil.Error) or not isinstance(error.args[0], list):
+        return None
+    told = ((to, code) for _, to, why in error.args[0] for code in _REMEDIES if os.strerror(code) in str(why))
+    return next(((f"{to}: {os.strerror(code)}", _REMEDIES[code]) for to, code in told), None)
 
 
 def _of_sqlite(error: BaseException) -> tuple[str, str] | None:

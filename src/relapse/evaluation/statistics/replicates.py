@@ -24,8 +24,8 @@ class _Weighed(NamedTuple):
     """Inverse-probability-of-censoring weights at a horizon in each resample.
 
     ``cases`` (B, k), of the rows with the event by the horizon: count / G(time-). ``control`` (B,): what each count of
-    a row still at risk after it weighs, 1 / G(horizon), 0 in a resample without such rows. G is the Kaplan-Meier curve
-    of the censoring time in the resample; at equal times events come before censorings (as in R's riskRegression).
+    a row still at risk after it weighs, 1 / G(horizon), 0 in a resample without such rows. G as for
+    :func:`censoring_weights`.
     """
 
     cases: Array
