@@ -8,8 +8,9 @@ from sklearn.base import clone
 from relapse.bundle.model_file import dump_model, load_model, needed_packages
 from relapse.candidates.base import outcome
 from relapse.candidates.catalogue import MODULES, family
+from relapse.candidates.limits import Limit, within
 from relapse.candidates.risk_model import RiskModel
-from relapse.candidates.width import FEWEST, MOST, Limit, split, within
+from relapse.candidates.width import FEWEST, MOST, split
 from relapse.cohorts.declared.blocks import METHODS
 from relapse.preprocessing.reduction import Reduction
 from tests.wide import wide_cohort, wide_table

@@ -8,7 +8,7 @@ import pytest
 
 from relapse.candidates.base import outcome
 from relapse.candidates.catalogue import family
-from relapse.candidates.width import Limit
+from relapse.candidates.limits import Limit
 from relapse.cohorts.schema import Cohort
 from relapse.evaluation.statistics.ranking.binary import roc_auc
 from relapse.ground.errors import NoTrialError

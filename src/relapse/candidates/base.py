@@ -22,7 +22,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from relapse.candidates.imbalance import sampler_of, suggest_balance, weighted
-from relapse.candidates.width import Limit, split, suggest_reductions
+from relapse.candidates.limits import Limit
+from relapse.candidates.width import split, suggest_reductions
 from relapse.cohorts.schema import Cohort
 from relapse.preprocessing.reduction import reducer
 from relapse.preprocessing.transformers import Scaling, encoder, expander
@@ -47,7 +48,7 @@ class Head:
     ``space`` draws hyperparameters from an Optuna trial, None where there is nothing to tune; ``build`` makes the
     unfitted estimator from the cohort, the family's own hyperparameters and a seed. ``balanced`` adds the handling of
     rare events to the search: see :mod:`relapse.candidates.imbalance`. What is done to wide blocks is in every search,
-    within the family's ``limit``: see :mod:`relapse.candidates.width`.
+    within the family's ``limit``: see :mod:`relapse.candidates.limits`.
 
     ``draft`` are hyperparameters that make models cheaper while sets are compared. A family that trains many models as
     one program offers ``fit_together(models, tables, targets)``, which fits models of one set of hyperparameters, each

@@ -10,7 +10,7 @@ from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalM
 from relapse.candidates.base import survival_model as survival
 from relapse.candidates.growing import BinaryForest, grown
 from relapse.candidates.imbalance import without_balance
-from relapse.candidates.width import Limit
+from relapse.candidates.limits import Limit
 from relapse.cohorts.schema import Cohort
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from relapse.candidates.base import BinaryModel, Family, Head, Params, SurvivalM
 from relapse.candidates.base import survival_model as survival
 from relapse.candidates.cox import CoxRegression
 from relapse.candidates.imbalance import without_balance
-from relapse.candidates.width import Limit
+from relapse.candidates.limits import Limit
 from relapse.cohorts.schema import Cohort
 
 if TYPE_CHECKING:

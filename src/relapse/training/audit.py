@@ -13,7 +13,8 @@ from sklearn.compose import ColumnTransformer
 from relapse.candidates.base import BinaryModel, Head, Params, SurvivalModel, outcome
 from relapse.candidates.catalogue import family
 from relapse.candidates.imbalance import KEY
-from relapse.candidates.width import suggest_reductions, within
+from relapse.candidates.limits import within
+from relapse.candidates.width import suggest_reductions
 from relapse.cohorts.schema import Cohort
 from relapse.cohorts.size import AUDIT_SETTING
 from relapse.machinery import Machinery

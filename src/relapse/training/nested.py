@@ -8,8 +8,8 @@ import pandas as pd
 
 from relapse.candidates.base import Family, Params
 from relapse.candidates.catalogue import family as family_called
+from relapse.candidates.limits import within
 from relapse.candidates.risk_model import RiskModel
-from relapse.candidates.width import within
 from relapse.cohorts.schema import Cohort
 from relapse.ground.errors import NoTrialError
 from relapse.machinery import Machinery
