@@ -11,6 +11,7 @@ from relapse.candidates.risk_model import RiskModel
 from relapse.explanation.background import typical_patients
 from relapse.explanation.out_of_fold import explain
 from relapse.explanation.parts import parts_of
+from relapse.explanation.permutation import shuffle
 from relapse.explanation.shapley import attribute
 from relapse.figures.explanation.files import write_explanation
 from relapse.machinery import Machinery
@@ -18,6 +19,8 @@ from relapse.params import ExplainParams
 from relapse.training.splits import outer_folds
 from tests.candidates.test_width import REDUCED, SMALL
 from tests.wide import wide_cohort, wide_table
+
+from .shuffled import plainly
 
 
 def _fitted(cohort, table, candidate, choice):
@@ -39,6 +42,20 @@ def test_values_of_a_block_are_one_and_add_up(candidate, method):
     assert cohort.explained == ["receptor", "mri_scan", "age"]
     assert found.values.shape == (10, 3)
     np.testing.assert_allclose(found.output, found.base + found.values.sum(axis=1), atol=1e-9)
+
+
+@pytest.mark.parametrize("harmonise", ["none", "combat"])
+@pytest.mark.parametrize("method", [*REDUCED, "none"])
+def test_a_block_is_shuffled_whole_as_its_features_are(method, harmonise):
+    cohort = wide_cohort(survival=False, harmonise=harmonise)
+    table = wide_table(cohort)
+    model = _fitted(cohort, table, "linear", REDUCED.get(method, {}))
+    assert parts_of(model, cohort).apart == (harmonise == "none")
+    players = [[part] for part in cohort.explained] + [["mri_scan", "age"]]
+    found = shuffle(model, table, players, cohort, shuffles=2, seed=1)
+    np.testing.assert_allclose(found.scores, plainly(model, table, players, cohort, shuffles=2, seed=1), rtol=1e-9)
+    assert cohort.explained[1] == "mri_scan"
+    assert np.abs(found.scores[1] - found.intact).max() > 0.1
 
 
 def test_a_wide_block_that_matters_comes_first_and_is_drawn(tmp_path):

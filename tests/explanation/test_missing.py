@@ -17,6 +17,8 @@ from relapse.params import ExplainParams
 from relapse.training.splits import outer_folds
 from tests.gaps import OPEN, RULES, SMALL, gappy_cohort, gappy_model, gappy_table
 
+from .shuffled import plainly
+
 Array = NDArray[np.float64]
 
 MACHINE = Machinery(workers=1, tracking_uri="", artifact_root=None, backend="fork")
@@ -111,8 +113,10 @@ def test_a_feature_is_shuffled_with_its_gaps(rules: str) -> None:
     cohort = gappy_cohort(rules, survival=True)
     table = gappy_table(cohort)
     model = gappy_model(cohort, table, "xgboost")
-    found = shuffle(model, table, [[name] for name in cohort.predictors], shuffles=3, seed=1)
-    assert np.isfinite(found.scores).all()
+    players = [*([name] for name in cohort.predictors), list(cohort.predictors[:2])]
+    found = shuffle(model, table, players, cohort, shuffles=3, seed=1)
+    assert parts_of(model, cohort).apart == (rules != "iterative")
+    np.testing.assert_allclose(found.scores, plainly(model, table, players, cohort, shuffles=3, seed=1), rtol=1e-6)
     used = [not np.allclose(scores, found.intact) for scores in found.scores]
     assert sum(used) >= 4
 

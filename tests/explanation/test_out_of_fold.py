@@ -11,6 +11,7 @@ from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
 from relapse.explanation import permutation
 from relapse.explanation.out_of_fold import Explained, drawn_patients, explain
+from relapse.explanation.parts import parts_of
 from relapse.explanation.permutation import correlated_groups, losses, shuffle
 from relapse.explanation.stability import stability
 from relapse.machinery import Machinery
@@ -19,6 +20,7 @@ from relapse.training.splits import outer_folds
 from tests.bundle.making import small_model
 
 from .conftest import Fitted
+from .shuffled import plainly
 
 Tables = dict[str, pd.DataFrame]
 
@@ -157,10 +159,24 @@ def test_players_shuffled_a_few_at_a_time_have_the_scores_of_all_at_once(
 ) -> None:
     cohort, table = cohorts["wpbc"], tables["wpbc"]
     players = [[name] for name in cohort.predictors] + [["tsize", "pnodes"]]
-    whole = shuffle(fitted("wpbc", "linear"), table, players, shuffles=3, seed=1)
+    whole = shuffle(fitted("wpbc", "linear"), table, players, cohort, shuffles=3, seed=1)
     monkeypatch.setattr(permutation, "_CELLS", cells)
-    parts = shuffle(fitted("wpbc", "linear"), table, players, shuffles=3, seed=1)
+    parts = shuffle(fitted("wpbc", "linear"), table, players, cohort, shuffles=3, seed=1)
     np.testing.assert_allclose(parts.scores, whole.scores, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["gbsg", "wpbc"])
+@pytest.mark.parametrize("candidate", ["reference", "linear", "svm", "forest", "xgboost", "catboost", "mlp", "cnn1d"])
+def test_columns_exchanged_in_the_matrix_are_features_exchanged_in_the_table(
+    name: str, candidate: str, fitted: Fitted, cohorts: dict[str, Cohort], tables: Tables
+) -> None:
+    cohort, table, model = cohorts[name], tables[name][:80], fitted(name, candidate)
+    players = [*([feature] for feature in cohort.predictors), list(cohort.predictors[1:3])]
+    found = shuffle(model, table, players, cohort, shuffles=2, seed=5)
+    expected = plainly(model, table, players, cohort, shuffles=2, seed=5)
+    np.testing.assert_allclose(found.scores, expected, rtol=1e-5 if candidate in ("mlp", "cnn1d") else 1e-9)
+    unused = [not (set(player) & set(parts_of(model, cohort).used)) for player in players]
+    assert (found.scores[unused] == found.intact).all()
 
 
 def test_copies_hide_each_other_until_they_are_shuffled_together(
@@ -175,7 +191,7 @@ def test_copies_hide_each_other_until_they_are_shuffled_together(
     assert correlated_groups(table, cohort, threshold=1.0) == []
     model = fitted("wpbc", "reference")
     players = [["tsize"], ["pnodes"], ["tsize", "pnodes"]]
-    shuffled = shuffle(model, table, players, shuffles=20, seed=1)
+    shuffled = shuffle(model, table, players, cohort, shuffles=20, seed=1)
     alone, other, both = losses(shuffled, table, cohort, resamples=100, seed=1)
     assert both.value > max(alone.value, other.value)
     # Without both of its features the reference model ranks by chance.

@@ -196,7 +196,12 @@ class BinaryModel(ClassifierMixin, BaseEstimator):
 
     def predict_score(self, X: "pd.DataFrame") -> Array:
         """Log-odds (n,) of relapse."""
-        return np.asarray(logit(np.clip(self.predict_proba(X)[:, 1], EPSILON, 1 - EPSILON)))
+        return self.score_of(self.pipeline_[:-1].transform(X))
+
+    def score_of(self, matrix: Array) -> Array:
+        """The same of rows (n, c) that were encoded and expanded."""
+        risk = np.asarray(self.pipeline_[-1].predict_proba(matrix)[:, 1], dtype=np.float64)
+        return np.asarray(logit(np.clip(risk, EPSILON, 1 - EPSILON)))
 
     def predict_risk(self, X: "pd.DataFrame", times: ArrayLike | None = None) -> Array:
         """Probability of relapse (n, 1)."""
@@ -242,12 +247,18 @@ class SurvivalModel(BaseEstimator):
 
     def predict_score(self, X: "pd.DataFrame") -> Array:
         """Log cumulative hazard (n,) at ``horizon``."""
-        hazard = self.predict_cumulative_hazard(X, [self.horizon])[:, 0]
+        return self.score_of(self.transform_.transform(X))
+
+    def score_of(self, matrix: Array) -> Array:
+        """The same of rows (n, c) that were encoded and expanded."""
+        hazard = self._cumulative_hazard(matrix, [self.horizon])[:, 0]
         return np.asarray(np.log(np.maximum(hazard, np.finfo(np.float64).tiny)))
 
     def predict_cumulative_hazard(self, X: "pd.DataFrame", times: ArrayLike) -> Array:
         """Cumulative hazard (n, len(times)), constant after the last event seen in training."""
-        matrix = self.transform_.transform(X)
+        return self._cumulative_hazard(self.transform_.transform(X), times)
+
+    def _cumulative_hazard(self, matrix: Array, times: ArrayLike) -> Array:
         at = np.asarray(times, dtype=np.float64)
         if hasattr(self.regressor_, "predict_cumulative_hazard"):
             return np.asarray(self.regressor_.predict_cumulative_hazard(matrix, at))

@@ -125,7 +125,13 @@ class RiskModel:
 
     def predict_score(self, table: "pd.DataFrame") -> Array:
         """The ranking (n,): higher = more likely to relapse."""
-        score = self.model.predict_score(table)
+        return self._shifted(self.model.predict_score(table))
+
+    def score_of(self, matrix: Array) -> Array:
+        """The same of rows (n, c) that were encoded and expanded."""
+        return self._shifted(self.model.score_of(matrix))
+
+    def _shifted(self, score: Array) -> Array:
         # Of a survival model it is the log cumulative hazard, which moves; log-odds are those before recalibration.
         return self.shift.of(score) if self.shift and isinstance(self.model, SurvivalModel) else score
 

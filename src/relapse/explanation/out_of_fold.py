@@ -169,8 +169,7 @@ def _fold(
         rows = table[held_out & drawn].reset_index(drop=True)
         ready = explainer(model, typical_patients(table[~held_out], cohort, size=params.background), cohort, BY_SHAP)
         shuffling = int(np.random.SeedSequence(seed).generate_state(1)[0])
-        moved = [[name for part in player for name in cohort.members(part)] for player in players]
-        shuffled = shuffle(model, rows, moved, shuffles=params.shuffles, seed=shuffling)
+        shuffled = shuffle(model, rows, players, cohort, shuffles=params.shuffles, seed=shuffling)
         return _Fold(rows, ready(rows), ready(typical.table), shuffled, fold_losses(shuffled, rows, cohort))
 
 

@@ -14,7 +14,8 @@ from sklearn.preprocessing import OneHotEncoder
 from relapse.candidates.base import EPSILON, SurvivalModel
 from relapse.candidates.risk_model import RiskModel
 from relapse.cohorts.schema import Cohort
-from relapse.preprocessing.iterative import by_columns
+from relapse.preprocessing.harmonising import SiteEncoder
+from relapse.preprocessing.iterative import Completing, by_columns
 from relapse.preprocessing.reduction import Reducer
 
 Array = NDArray[np.float64]
@@ -27,7 +28,8 @@ class Parts:
     ``pipeline`` encodes and expands; ``estimator`` takes the matrix (n, c) that :meth:`matrix` makes; ``owner`` (c,) is
     the position, in ``used``, of the feature that each column comes from, or of the block that may be reduced, whose
     columns come from all its features. A column that says that a value was missing is its feature's as well.
-    ``survival`` says whether the output is a log-hazard or log-odds.
+    ``survival`` says whether the output is a log-hazard or log-odds, ``apart`` whether each column hangs on its own
+    feature or block alone: not where a missing value is told from other features, or what sites differ by is taken out.
     """
 
     pipeline: Any
@@ -35,6 +37,7 @@ class Parts:
     used: list[str]
     owner: NDArray[np.int_]
     survival: bool
+    apart: bool
 
     def matrix(self, table: pd.DataFrame) -> Array:
         """Imputed, scaled and expanded features (n, c)."""
@@ -64,8 +67,9 @@ def parts_of(model: RiskModel, cohort: Cohort) -> Parts:
         made = pipeline.named_steps["reduce"].named_transformers_[step] if _reduced(pipeline, step) else None
         columns += [encoded[0]] * made.size if isinstance(made, Reducer) else encoded
     used = list(dict.fromkeys(columns))
+    apart = not isinstance(encode, Completing | SiteEncoder)
     place = np.array([used.index(name) for name in columns], dtype=np.int64)
-    return Parts(pipeline, estimator, used, place[_owners(expand)], survival)
+    return Parts(pipeline, estimator, used, place[_owners(expand)], survival, apart)
 
 
 def _reduced(pipeline: Pipeline, step: str) -> bool:
