@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from relapse.cohorts.schema import Cohort
+from relapse.explanation import trees
 from relapse.explanation.background import typical_patients
 from relapse.explanation.coalitions import exact
 from relapse.explanation.out_of_fold import explain
@@ -70,7 +71,11 @@ def test_trees_with_missing_values_are_explained_as_shap_does_it() -> None:
 
 
 @pytest.mark.parametrize("survival", [True, False])
-def test_leaf_by_leaf_knows_where_a_forest_sends_missing_values(survival: bool) -> None:
+@pytest.mark.parametrize("pairs", [1, trees._PAIRS])
+def test_leaf_by_leaf_knows_where_a_forest_sends_missing_values(
+    survival: bool, pairs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trees, "_PAIRS", pairs)
     cohort = gappy_cohort("native", survival=survival)
     table = gappy_table(cohort)
     model = gappy_model(cohort, table, "forest")

@@ -180,8 +180,13 @@ def leafwise(parts: Parts, forest: Forest, rows: Array, weights: Array) -> Metho
     base = float(weights @ (whole @ leaves.value))
 
     def method(matrix: Array) -> tuple[Array, float]:
-        patients = leaves.inside(matrix, owner=parts.owner, features=features)
-        return forest_shapley(patients, background, leaves.value, weights=weights, features=features), base
+        values, step = np.empty((len(matrix), features)), leaves.rows_at_once
+        for start in range(0, len(matrix), step):
+            patients = leaves.inside(matrix[start : start + step], owner=parts.owner, features=features)
+            values[start : start + step] = forest_shapley(
+                patients, background, leaves.value, weights=weights, features=features
+            )
+        return values, base
 
     return method
 
