@@ -196,16 +196,20 @@ class BinaryModel(ClassifierMixin, BaseEstimator):
 
     def predict_score(self, X: "pd.DataFrame") -> Array:
         """Log-odds (n,) of relapse."""
-        return self.score_of(self.pipeline_[:-1].transform(X))
+        return _log_odds(self.predict_proba(X))
 
     def score_of(self, matrix: Array) -> Array:
         """The same of rows (n, c) that were encoded and expanded."""
-        risk = np.asarray(self.pipeline_[-1].predict_proba(matrix)[:, 1], dtype=np.float64)
-        return np.asarray(logit(np.clip(risk, EPSILON, 1 - EPSILON)))
+        return _log_odds(self.pipeline_[-1].predict_proba(matrix))
 
     def predict_risk(self, X: "pd.DataFrame", times: ArrayLike | None = None) -> Array:
         """Probability of relapse (n, 1)."""
         return self.predict_proba(X)[:, 1:]
+
+
+def _log_odds(proba: Array) -> Array:
+    risk = np.asarray(proba[:, 1], dtype=np.float64)
+    return np.asarray(logit(np.clip(risk, EPSILON, 1 - EPSILON)))
 
 
 class SurvivalModel(BaseEstimator):
