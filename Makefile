@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
-# uv looks at local wheel folders only when told to.
+# uv heeds no variable of pip's: a folder of wheels is named to it here, that there is no index (PIP_NO_INDEX) where it is called.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_NO_PROGRESS := 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -38,7 +38,7 @@ setup: .venv/.done  ## make .venv with every dependency at its pinned version
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; set PYTHON=/path/to/python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint constraints.txt --editable '.[dev]'
+	.venv/bin/uv pip install $(if $(PIP_NO_INDEX),--no-index) --quiet --compile-bytecode --python .venv/bin/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 run: setup  ## run the whole pipeline on every cohort of params.yaml, or on one alone: make run COHORT=rotterdam

@@ -1,27 +1,23 @@
-"""Which cohorts a run is of: `relapse use`, and `make run`, of all or of one that is named."""
+"""Which cohorts a run is of: `relapse use`."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from relapse.params import read_params
 from tests.drafting.running import run
-from tests.project import ROOT, without
+from tests.project import ROOT
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Declarations and params.yaml of the project, and nothing else of it."""
     shutil.copytree(ROOT / "data" / "cohorts", tmp_path / "data" / "cohorts")
-    for name in ("params.yaml", "Makefile"):
-        shutil.copyfile(ROOT / name, tmp_path / name)
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     for name in ("ROTTERDAM", "METABRIC", "MAMA_MIA", "MAMA_MIA_CLINICAL", "DENSENET121"):
         monkeypatch.delenv(f"RELAPSE_{name}", raising=False)
-    monkeypatch.delenv("COHORT", raising=False)
     return tmp_path
 
 
@@ -71,23 +67,3 @@ def test_list_says_which_variables_are_set_and_where_the_others_files_are_had(
     told = capsys.readouterr().out
     assert "RELAPSE_ROTTERDAM is not set. To be had from: R's survival package" in told
     assert "RELAPSE_METABRIC is not set" not in told
-
-
-@pytest.mark.parametrize(
-    ("arguments", "commands"),
-    [
-        (("run",), ["relapse run"]),
-        (("run", "COHORT=rotterdam"), ["relapse use rotterdam --keep", "relapse run --cohort rotterdam"]),
-        (("run", "COHORT=gbsg"), ["relapse use gbsg --keep", "relapse run --cohort gbsg"]),
-    ],
-)
-def test_make_run_is_of_every_cohort_unless_one_is_named(
-    arguments: tuple[str, ...], commands: list[str], project: Path
-) -> None:
-    if shutil.which("make") is None:
-        without("make")
-    # Where `make test` runs this test, what that make hands down is none of this one's.
-    settings = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    command = ["make", "-n", "-o", "setup", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=settings)
-    assert [line for line in done.stdout.splitlines() if not line.startswith("echo")] == commands
