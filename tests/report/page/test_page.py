@@ -360,3 +360,16 @@ def test_the_patient_flow_says_who_stands_in_a_joined_source(paired_rows: Made) 
     joined = {"source": "mri", "matched": 9, "without": 2, "not_ours": 3, "unmatched": "keep"}
     described = patient_flow(paired_rows.flow | {"joined": [joined]}, paired_rows.evidence).get_label()
     assert "in the first source mri joined: 9 patients matched, 2 not in it (kept), 3 only in it" in described
+
+
+@pytest.mark.parametrize(("features", "tall"), [(100, False), (101, True)])
+def test_a_table_of_hundreds_of_features_does_not_push_what_follows_out_of_reach(
+    features: int, tall: bool, binary: Made
+) -> None:
+    lines = [
+        {"feature": f"f{place}", "label": f"feature {place}", "level": "", "cells": {"all": "1"}}
+        for place in range(features)
+    ]
+    page = Page(binary.page(table_one=lines))
+    assert len(page.tables["table-one"]) == features + 1
+    assert ("scroll tall" in {attrs.get("class") for _, attrs in page.tags}) is tall
