@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
+from relapse.bundle.content import read_content
 from relapse.bundle.manifest import FALLBACK, FALLBACK_MODEL, FALLBACK_REFITS
 from relapse.bundle.reference import Reference, refer
 from relapse.cohorts.schema import Cohort
@@ -77,10 +76,7 @@ def read_fallback(folder: Path, cohort: Cohort) -> Fallback | None:
     path = folder / FALLBACK
     if not path.is_file():
         return None
-    try:
-        found = Fallback.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise BundleError(f"{path}: not as expected ({error.error_count()} faults). Write the bundle again.") from None
+    found = read_content(path, Fallback.model_validate_json)
     if list(found.reference.typical) != without_blocks(cohort).predictors:
         raise BundleError(f"{path}: its features are not the reference of cohort {cohort.name}.")
     return found

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relapse.bundle.content import read_content
 from relapse.bundle.eyes import Eyes, read_eyes
 from relapse.bundle.fallback import CANDIDATE, Fallback, read_fallback, whole_blocks
 from relapse.bundle.films import KeptReader, read_reader
@@ -163,8 +164,8 @@ def describe_bundle(folder: Path) -> Description:
         training=read_summaries(folder / TRAINING, cohort),
         metrics=read_metrics(folder / EVIDENCE),
         decision=decision,
-        card=_document(folder / CARD),
-        checklist=_document(folder / CHECKLIST),
+        card=read_content(folder / CARD, read_document),
+        checklist=read_content(folder / CHECKLIST, read_document),
         reference=read_reference(folder / REFERENCE, cohort),
         validations=read_validations(folder),
         fallback=read_fallback(folder, cohort),
@@ -193,15 +194,6 @@ def load_bundle(folder: Path) -> Bundle:
         fallback_refits=load_models(folder / FALLBACK_REFITS) if found.fallback else (),
         eyes=read_eyes(folder),
     )
-
-
-def _document(path: Path) -> Document:
-    from pydantic import ValidationError
-
-    try:
-        return read_document(path.read_bytes())
-    except ValidationError as error:
-        raise BundleError(f"{path}: not as expected ({error.error_count()} faults). Write the bundle again.") from None
 
 
 def check_packages(packages: Mapping[str, str]) -> None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
+from relapse.bundle.content import read_content
 from relapse.bundle.manifest import MONITORING
 from relapse.bundle.reference import Distance, Reference, positions, refer
 from relapse.bundle.summary import LevelSummary, Summary, summarise
@@ -80,10 +80,7 @@ def read_monitored(folder: Path, cohort: Cohort) -> "Monitored | None":
         return None
     from relapse.monitoring.monitored import Monitored
 
-    try:
-        found = Monitored.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise BundleError(f"{path}: not as expected ({error.error_count()} faults). Write the bundle again.") from None
+    found = read_content(path, Monitored.model_validate_json)
     if list(found.features) != cohort.predictors:
         raise BundleError(f"{path}: its features are not the predictors of cohort {cohort.name}.")
     return found

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from relapse.bundle.content import read_content
 from relapse.cohorts.blocked import IMAGE
 from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.schema import Cohort
@@ -122,10 +123,7 @@ def read_reference(path: Path, cohort: Cohort) -> Reference:
     BundleError
         Not what :func:`refer` gives for this cohort.
     """
-    try:
-        found = Reference.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise BundleError(f"{path}: not as expected ({error.error_count()} faults). Write the bundle again.") from None
+    found = read_content(path, Reference.model_validate_json)
     if list(found.typical) != cohort.predictors:
         raise BundleError(f"{path}: its features are not the predictors of cohort {cohort.name}.")
     return found

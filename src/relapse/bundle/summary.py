@@ -1,10 +1,11 @@
 """What a model was trained on, in summary: enough to say that a patient is unlike those seen, and no patient's row."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
+from relapse.bundle.content import read_content
 from relapse.cohorts.declared.features import Categorical
 from relapse.cohorts.schema import Cohort
 from relapse.ground.declarations import Declared
@@ -13,7 +14,6 @@ from relapse.ground.errors import BundleError
 if TYPE_CHECKING:
     import pandas as pd
 
-Content = TypeVar("Content")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -74,7 +74,7 @@ def read_summaries(path: Path, cohort: Cohort) -> dict[str, Summary]:
     BundleError
         Not what :func:`summarise` gives for this cohort.
     """
-    found = _read(path, _SUMMARIES)
+    found = read_content(path, _SUMMARIES.validate_json)
     if list(found) != cohort.predictors:
         raise BundleError(f"{path}: its features are not the predictors of cohort {cohort.name}.")
     return found
@@ -88,16 +88,9 @@ def read_metrics(path: Path) -> tuple[Metric, ...]:
     BundleError
         Not a list of metrics.
     """
-    return _read(path, _METRICS)
+    return read_content(path, _METRICS.validate_json)
 
 
 def check_metrics(metrics: list[dict[str, object]]) -> tuple[Metric, ...]:
     """Metrics given as plain values; raises pydantic's ``ValidationError`` where a key is missing or unknown."""
     return _METRICS.validate_python(metrics)
-
-
-def _read(path: Path, adapter: "TypeAdapter[Content]") -> Content:
-    try:
-        return adapter.validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise BundleError(f"{path}: not as expected ({error.error_count()} faults). Write the bundle again.") from None
