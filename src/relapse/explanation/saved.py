@@ -55,7 +55,8 @@ def read_explanation(at: Workspace, candidate: str) -> "shap.Explanation":
     found, cohort = pd.read_parquet(path), read_cohort(at.resolved)
     table = read_table(at.table, cohort).set_index("row", drop=False)
     about = read_json(at.explanation(candidate))
-    same = about["rows"] == len(found) and about["of_rows"] == len(table) and set(found["row"]) <= set(table.index)
+    sizes = {"rows": len(found), "of_rows": len(table)}
+    same = sizes.items() <= about.items() and set(found["row"]) <= set(table.index)
     if not (same and set(cohort.explained) <= set(found.columns)):
         raise SourceError(
             f"{path} was made of another table or declaration than {at.table} and {at.resolved}. Run `dvc repro "
