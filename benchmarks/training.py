@@ -123,6 +123,12 @@ def libraries() -> None:
     y = np.array(list(zip(event, time, strict=True)), dtype=[("event", bool), ("time", float)])
     trees = {"n_estimators": 50, "min_samples_leaf": 10, "max_features": 0.5, "random_state": 1}
     machine = {"alpha": 0.01, "max_iter": 10, "random_state": 1}
+    many = rng.normal(size=(20_000, 40))
+    many_times, until = rng.exponential(np.exp(-many[:, 0])), rng.uniform(0.2, 3, len(many))
+    many_y = np.array(
+        list(zip(many_times < until, np.minimum(many_times, until), strict=True)),
+        dtype=[("event", bool), ("time", float)],
+    )
     rows, asked = rng.normal(size=(5_000, 25)), rng.normal(size=(1_000, 25))
     kernel = MarginClassifier(gamma=0.01).fit(rows, (rows[:, 0] + rng.normal(size=len(rows)) > 1).astype(int))
     cases = {
@@ -137,6 +143,10 @@ def libraries() -> None:
         "ranking machine": (
             lambda: RankingMachine(**machine).fit(large, y).coef_,
             lambda: FastSurvivalSVM(**machine).fit(large, y).coef_,
+        ),
+        "of 20,000 rows": (
+            lambda: RankingMachine(**machine).fit(many, many_y).coef_,
+            lambda: FastSurvivalSVM(**machine).fit(many, many_y).coef_,
         ),
         "margins of 1,000 rows": (lambda: kernel.margin(asked), lambda: kernel.machine_.decision_function(asked)),
         "Yeo-Johnson": (

@@ -36,12 +36,30 @@ def test_with_a_regression_beside_the_ranking() -> None:
     assert ours.intercept_ == pytest.approx(theirs.intercept_, rel=1e-4)
 
 
-def test_with_many_patients_the_library_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [2, 3, 64, 65, 301])
+def test_of_many_patients_the_same_pairs_are_counted(size: int) -> None:
+    rng = np.random.default_rng(size)
+    x, w, v = rng.normal(size=(size, 3)), rng.normal(size=3), rng.normal(size=3)
+    # Scores a whole margin apart, and equal ones.
+    x[: size // 2] = np.round(x[: size // 2])
+    rank, event = rng.permutation(size), rng.random(size) < 0.6
+    few, many = (counter(x, rank, event, None) for counter in (pairs._Pairs, pairs._Halves))
+    for coefficients in (np.zeros(3), np.array([1.0, 0.0, 0.0]), w):
+        assert np.array_equal(few.update_sort_order(coefficients), many.update_sort_order(coefficients))
+        for found, expected in zip(many.calculate(v), few.calculate(v), strict=True):
+            assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+            assert found.dtype == expected.dtype
+
+
+def test_many_patients_are_ranked_as_few_and_as_the_library_ranks_them(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = _rows(90)
-    few = RankingMachine(random_state=1).fit(X, y).coef_
+    few = RankingMachine(random_state=1).fit(X, y)
     monkeypatch.setattr(pairs, "MOST", 80)
     monkeypatch.setattr(pairs, "_Pairs", None)
-    assert RankingMachine(random_state=1).fit(X, y).coef_ == pytest.approx(few, rel=1e-6)
+    many, theirs = RankingMachine(random_state=1).fit(X, y), FastSurvivalSVM(random_state=1).fit(X, y)
+    assert many.coef_ == pytest.approx(few.coef_, rel=1e-6)
+    assert many.coef_ == pytest.approx(theirs.coef_, rel=1e-6)
+    assert many.n_iter_ == theirs.n_iter_
 
 
 def _quiet():

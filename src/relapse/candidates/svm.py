@@ -75,7 +75,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):
         """Signed distance to the boundary (n,), positive = relapse.
 
         Of a radial kernel by products of matrices: libsvm, which goes through the support vectors of one row after
-        another, takes twelve times as long (``benchmarks/training.py``).
+        another, takes eight times as long (``benchmarks/training.py``).
         """
         machine = self.machine_
         if self.kernel != "rbf":
