@@ -60,11 +60,11 @@ class _Pairs(Counter):
 class _Halves(Counter):
     """The same pairs, of so many patients that a matrix of them takes longer.
 
-    Those sorted by time are halved again and again: who is followed for longer than a patient stands in the later half
-    wherever she is in the earlier one. Each half is kept in order of score, so that those of it who count stand side by
-    side, and the sum of their values is a difference of two running sums. From where to where is carried down by
-    counting, as in a wavelet tree (Navarro G (2014), J Discrete Algorithms 25:2-20); it hangs on the coefficients
-    alone, and serves all steps that ask with the same.
+    Those sorted by time are halved again and again; where two part, the one followed for longer is in the later half.
+    Each half is kept in order of score, so that those of it who count stand side by side, and the sum of their values
+    is a difference of two running sums. From where to where is carried down by counting, as in a wavelet tree (Navarro
+    G (2014), J Discrete Algorithms 25:2-20); it hangs on the coefficients alone, and serves all steps that ask with
+    the same.
 
     Ranks of time ``y`` (n,) are 0 to n - 1, each once, as the machine makes them.
     """
