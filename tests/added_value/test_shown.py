@@ -59,7 +59,9 @@ def test_the_section_is_rendered_whole_with_nothing_undefined(planted: AddedValu
     environment = Environment(
         loader=PackageLoader("relapse.report.page", "templates"), autoescape=True, undefined=StrictUndefined
     )
-    section = '{% from "macros.html.j2" import picture, cell with context %}{% include "added_value.html.j2" %}'
+    section = (
+        '{% from "macros.html.j2" import picture, cell, scrolls with context %}{% include "added_value.html.j2" %}'
+    )
     text = environment.from_string(section).render(
         added=told(planted, COHORT),
         added_title=title(planted, COHORT),
