@@ -15,6 +15,7 @@ from relapse.candidates.base import survival_model as survival
 from relapse.candidates.cox import CoxRegression
 from relapse.candidates.imbalance import without_balance
 from relapse.candidates.limits import Limit
+from relapse.candidates.sums import OfSums
 from relapse.cohorts.schema import Cohort
 
 if TYPE_CHECKING:
@@ -176,6 +177,13 @@ class SurvivalMargin(BaseEstimator):
     def predict(self, X: Array) -> Array:
         """Log-hazard (n,), higher = earlier relapse."""
         return np.asarray(self._mapped(X) @ self.coef_)
+
+    def taken_apart(self) -> OfSums | None:
+        """The log-hazard by sums over the columns, the squared distances to the landmarks; None of a linear kernel."""
+        if self.map_ is None:
+            return None
+        landmarks, weights = self.map_.components_.T, self.map_.normalization_.T @ self.coef_
+        return OfSums(lambda row: (row[:, None] - landmarks) ** 2, lambda far: np.exp(-self.gamma * far) @ weights)
 
     def _mapped(self, X: Array) -> Array:
         return X if self.map_ is None else np.asarray(self.map_.transform(X))

@@ -13,6 +13,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from relapse.candidates.base import EPSILON, SurvivalModel
 from relapse.candidates.risk_model import RiskModel
+from relapse.candidates.sums import OfSums
 from relapse.cohorts.schema import Cohort
 from relapse.preprocessing.harmonising import SiteEncoder
 from relapse.preprocessing.iterative import Completing, by_columns
@@ -49,6 +50,14 @@ class Parts:
             return np.asarray(self.estimator.predict(matrix), dtype=np.float64)
         risk = np.clip(self.estimator.predict_proba(matrix)[:, 1], EPSILON, 1 - EPSILON)
         return np.asarray(logit(risk), dtype=np.float64)
+
+    def of_sums(self) -> OfSums | None:
+        """What :meth:`output` gives, by sums over the columns; None where the family is not taken apart so."""
+        apart: OfSums | None = self.estimator.taken_apart() if hasattr(self.estimator, "taken_apart") else None
+        if apart is None or self.survival:
+            return apart
+        most = -float(logit(EPSILON))
+        return OfSums(apart.terms, lambda sums: np.clip(apart.output(sums), -most, most))
 
 
 def parts_of(model: RiskModel, cohort: Cohort) -> Parts:

@@ -197,11 +197,14 @@ def _coalitions(parts: Parts, rows: Array, weights: Array) -> Method:
     kind = np.float32 if isinstance(parts.estimator, NetworkClassifier | NetworkCox) else np.float64
     rows = rows.astype(kind, copy=False)
     base = float(weights @ parts.output(rows))
-    shapley = exact if features <= EXACT else sampled
+    of_sums = parts.of_sums() if features > EXACT else None
 
     def method(matrix: Array) -> tuple[Array, float]:
         asked: Array = matrix.astype(kind)
-        return shapley(parts.output, asked, rows, weights=weights, owner=parts.owner, features=features), base
+        shared: dict[str, Any] = {"weights": weights, "owner": parts.owner, "features": features}
+        if features <= EXACT:
+            return exact(parts.output, asked, rows, **shared), base
+        return sampled(parts.output, asked, rows, **shared, of_sums=of_sums), base
 
     return method
 

@@ -10,11 +10,15 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from relapse.candidates.networks.engine import Schedule, Task, fit_many
-from relapse.candidates.networks.layers import Layer, convolutional, forward, multilayer
+from relapse.candidates.networks.layers import Layer, convolutional, forward, multilayer, taken_apart
 from relapse.candidates.networks.losses import BINARY, COX, Loss
 from relapse.candidates.networks.validation import validation_rows
+from relapse.candidates.sums import OfSums
 
 Array = NDArray[np.float64]
+
+#: Up to so many columns asking about whole rows takes no longer than sums (``benchmarks/explanation.py``).
+FEW = 150
 
 #: Networks in an ensemble. They differ in initial weights, dropout and the rows of early stopping.
 MEMBERS = 10
@@ -105,6 +109,11 @@ class _Ensemble(BaseEstimator):
     def member_outputs(self, X: Array) -> Array:
         """Log-odds or log-hazards (members, n): their spread says how far the networks agree."""
         return forward(self._layers(X.shape[1]), self.weights_, X)
+
+    def taken_apart(self) -> OfSums | None:
+        """The mean of the members' outputs, by sums over the columns; None of :data:`FEW` columns or fewer."""
+        columns = self.weights_[0].shape[2]
+        return taken_apart(self._layers(columns), self.weights_) if columns > FEW else None
 
     def _output(self, X: Array) -> Array:
         return np.asarray(self.member_outputs(np.asarray(X)).mean(axis=0))

@@ -8,13 +8,16 @@ networks without a grouped convolution, and the fitted network is a few small ar
 Values between layers are flat: (…, length × channels), the channels of one position side by side.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from relapse.candidates.sums import OfSums
 
 Array = NDArray[np.float64]
 
@@ -99,23 +102,56 @@ def forward(layers: Sequence[Layer], weights: Sequence[Array], matrix: Array) ->
     In double precision; in single, which takes half as long or less, for a matrix that is in single precision.
     """
     rows = matrix if matrix.dtype == np.float32 else np.asarray(matrix, dtype=np.float64)
-    products = [
+    (first, *_), *_ = products = _products(layers, weights, rows.dtype)
+    return _in_parts(lambda start: _onward(rows[start : start + _AT_ONCE] @ first, products), len(first), len(rows))
+
+
+def taken_apart(layers: Sequence[Layer], weights: Sequence[Array]) -> OfSums:
+    """The output averaged over the members, of what the first layers' units are given; in single precision after it."""
+    kernel = _matrices(layers[0], weights[0])
+    members, columns, units = kernel.shape
+    side_by_side = kernel.swapaxes(0, 1).reshape(columns, members * units)
+    products = _products(layers, weights, np.dtype(np.float32))
+
+    def output(sums: Array) -> Array:
+        def part(start: int) -> Array:
+            given = sums[start : start + _AT_ONCE].astype(np.float32).reshape(-1, members, units)
+            return _onward(np.ascontiguousarray(given.swapaxes(0, 1)), products)
+
+        return np.asarray(_in_parts(part, members, len(sums)).mean(axis=0))
+
+    return OfSums(lambda row: row[:, None] * side_by_side, output)
+
+
+def _products(
+    layers: Sequence[Layer], weights: Sequence[Array], kind: "np.dtype[Any]"
+) -> list[tuple[Array, Array, bool]]:
+    """Matrices (members, inputs, outputs), biases and whether a ReLU follows, of each layer."""
+    return [
         (
-            _matrices(layer, kernel).astype(rows.dtype, copy=False),
-            np.tile(bias, layer.placement.shape[2])[:, None, :].astype(rows.dtype, copy=False),
+            _matrices(layer, kernel).astype(kind, copy=False),
+            np.tile(bias, layer.placement.shape[2])[:, None, :].astype(kind, copy=False),
             layer.hidden,
         )
         for layer, kernel, bias in zip(layers, weights[::2], weights[1::2], strict=True)
     ]
-    found = np.empty((len(weights[0]), len(rows)))
-    for start in range(0, len(rows), _AT_ONCE):
-        values = rows[start : start + _AT_ONCE]
-        for matrices, bias, hidden in products:
+
+
+def _onward(values: Array, products: Sequence[tuple[Array, Array, bool]]) -> Array:
+    """The output (members, n), from what the first units are given (members, n, units), which is written over."""
+    for number, (matrices, bias, hidden) in enumerate(products):
+        if number:
             values = values @ matrices
-            values += bias
-            if hidden:
-                np.maximum(values, 0.0, out=values)
-        found[:, start : start + _AT_ONCE] = values[..., 0]
+        values += bias
+        if hidden:
+            np.maximum(values, 0.0, out=values)
+    return values[..., 0]
+
+
+def _in_parts(part: Callable[[int], Array], members: int, rows: int) -> Array:
+    found = np.empty((members, rows))
+    for start in range(0, rows, _AT_ONCE):
+        found[:, start : start + _AT_ONCE] = part(start)
     return found
 
 
