@@ -13,7 +13,7 @@ from sksurv.svm.survival_svm import Counter, LargeScaleOptimizer
 
 Array = NDArray[np.float64]
 
-#: Up to so many patients a matrix of their pairs takes less time than halves: half of it at 366, six times it at 2,000.
+#: Up to so many patients a matrix of their pairs takes less time than halves.
 MOST = 600
 
 

@@ -15,6 +15,7 @@ method: :data:`relapse.explanation.by_shap.BY_SHAP`. Tests hold the one against 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -197,14 +198,11 @@ def _coalitions(parts: Parts, rows: Array, weights: Array) -> Method:
     kind = np.float32 if isinstance(parts.estimator, NetworkClassifier | NetworkCox) else np.float64
     rows = rows.astype(kind, copy=False)
     base = float(weights @ parts.output(rows))
-    of_sums = parts.of_sums() if features > EXACT else None
+    shapley: Callable[..., Array] = exact if features <= EXACT else partial(sampled, of_sums=parts.of_sums())
 
     def method(matrix: Array) -> tuple[Array, float]:
         asked: Array = matrix.astype(kind)
-        shared: dict[str, Any] = {"weights": weights, "owner": parts.owner, "features": features}
-        if features <= EXACT:
-            return exact(parts.output, asked, rows, **shared), base
-        return sampled(parts.output, asked, rows, **shared, of_sums=of_sums), base
+        return shapley(parts.output, asked, rows, weights=weights, owner=parts.owner, features=features), base
 
     return method
 
