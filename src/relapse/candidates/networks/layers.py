@@ -102,7 +102,8 @@ def forward(layers: Sequence[Layer], weights: Sequence[Array], matrix: Array) ->
     In double precision; in single, which takes half as long or less, for a matrix that is in single precision.
     """
     rows = matrix if matrix.dtype == np.float32 else np.asarray(matrix, dtype=np.float64)
-    (first, *_), *_ = products = _products(layers, weights, rows.dtype)
+    products = _products(layers, weights, rows.dtype)
+    first = products[0][0]
     return _in_parts(lambda start: _onward(rows[start : start + _AT_ONCE] @ first, products), len(first), len(rows))
 
 
